@@ -1,1 +1,1 @@
-"""The commands behind the figures of the documents; each prints JSON with machine, versions and date."""
+"""The commands that measure the documents' figures; each prints JSON with machine, versions and date."""

@@ -1,4 +1,4 @@
-"""What the benchmarks' command lines share."""
+"""Shared parts of the benchmarks' command lines."""
 
 import argparse
 import sys
@@ -27,7 +27,7 @@ def add_network(parser: argparse.ArgumentParser) -> None:
 
 
 def run(parser: argparse.ArgumentParser, action: Callable[[argparse.Namespace], int]) -> int:
-    """The exit code: that of ``action``, or 2 with one message for bad input or environment."""
+    """Runs ``action`` and returns its exit code, or 2 with one message for bad input or environment."""
     options = parser.parse_args()
     try:
         output.check(options)

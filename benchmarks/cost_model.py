@@ -1,4 +1,4 @@
-"""The cost model's prediction against the RTL, in total and by layer; exit code 1 when the deviation exceeds its bound."""
+"""The cost model's prediction against the RTL, in total and by layer; exit code 1 if the deviation exceeds its bound."""
 
 import argparse
 import sys

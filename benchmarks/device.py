@@ -1,9 +1,9 @@
-"""The emulator as a device beside ONNX Runtime: seconds for a batch, from the model's inputs to its outputs, and bytes that
-differ.
+"""Compares the emulator as a device with ONNX Runtime: seconds for a batch, from inputs to outputs, and differing
+bytes.
 
-Both run in turns in one process on as many threads; a figure is that of the fastest turn, since what else the machine does
-only adds to it, and to the longer of both more often. ONNX Runtime runs the model as given, with its default optimizations.
-``python -m benchmarks.device resnet50_int8.onnx --batch 1 16 --threads 1``; exit code 1 when a byte differs.
+Both run alternately in one process with the same number of threads. Figures are from the fastest turn, since other load only
+adds time, and affects the slower of the two more often. ONNX Runtime runs the original model with its default optimizations.
+``python -m benchmarks.device resnet50_int8.onnx --batch 1 16 --threads 1``; exit code 1 if a byte differs.
 """
 
 import argparse
@@ -44,7 +44,7 @@ FEWEST_TURNS = 5
 
 
 class OnnxRuntime:
-    """The model as given, image by image where its batch is fixed."""
+    """The original model, run image by image if its batch is fixed."""
 
     def __init__(self, model: onnx.ModelProto, threads: int) -> None:
         options = onnxruntime.SessionOptions()
@@ -56,7 +56,7 @@ class OnnxRuntime:
 
 
 def measure(imported: ImportedModel, session: Session, batch: Batch, threads: int, seconds: float) -> dict[str, Any]:
-    """One row: both in turns for so many seconds, and what they give compared."""
+    """One row: runs both alternately for the given seconds, and compares their results."""
     theirs = OnnxRuntime(imported.original, threads)
     ours_seconds, their_seconds = _in_turns([lambda: session.run(batch), lambda: theirs.run(batch)], seconds)
     wanted, got = ModelReference(imported).run(batch), session.run(batch)
@@ -67,7 +67,7 @@ def measure(imported: ImportedModel, session: Session, batch: Batch, threads: in
 
 
 def _in_turns(actions: list[Callable[[], object]], seconds: float) -> list[float]:
-    """The least time of each action, the first turns left out."""
+    """The shortest time of each action, without the first turns."""
     samples: list[list[float]] = [[] for _ in actions]
     end = None
     while end is None or len(samples[0]) < WARM_TURNS + FEWEST_TURNS or time.perf_counter() < end:
@@ -87,7 +87,7 @@ def _differing(wanted: NDArray[Any], got: NDArray[Any]) -> int:
 
 
 def random_batch(ports: list[ModelPort], count: int) -> Batch:
-    """Seeded images: bytes, or floats of a normal distribution, as preprocessed photographs have about."""
+    """Seeded images: bytes, or normally distributed floats, approximately like preprocessed photographs."""
     rng = np.random.default_rng(0)
     batch = {}
     for port in ports:
@@ -98,7 +98,7 @@ def random_batch(ports: list[ModelPort], count: int) -> Batch:
 
 
 def _prepared(session: Session) -> dict[str, Any]:
-    """What a plan costs before it runs; memory as a replica holds it, which gives back what making the plan needed."""
+    """The cost of a plan before it runs; memory as held by a replica, which returns the memory needed to make the plan."""
     gc.collect()
     trim()
     before, begin = resident_bytes(os.getpid()), time.perf_counter()
@@ -112,9 +112,9 @@ def _prepared(session: Session) -> dict[str, Any]:
 def _parser() -> argparse.ArgumentParser:
     parser = parser_of("benchmarks.device", __doc__)
     parser.add_argument("model", type=Path, metavar="MODEL.onnx")
-    parser.add_argument("--batch", type=int, nargs="+", default=[1, 16], metavar="N", help="images at a time (default 1 16)")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="of each of the two (default 1)")
-    parser.add_argument("--seconds", type=float, default=3.0, metavar="S", help="for each batch (default 3)")
+    parser.add_argument("--batch", type=int, nargs="+", default=[1, 16], metavar="N", help="images per batch (default 1 16)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of each of the two (default 1)")
+    parser.add_argument("--seconds", type=float, default=3.0, metavar="S", help="seconds for each batch (default 3)")
     add_config(parser)
     return parser
 

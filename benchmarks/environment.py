@@ -1,4 +1,4 @@
-"""Where and with what a figure was measured."""
+"""The environment in which a figure was measured."""
 
 import datetime
 import os

@@ -1,7 +1,7 @@
 """The five networks at full size, batch 1: cycles, utilization, memory traffic and wall time of the RTL.
 
-Networks with seeded random weights are built into --folder where it does not hold them yet. Every tensor is compared with
-ONNX Runtime's; exit code 1 when a byte differs anywhere. --predict takes the cost model's cycles instead and runs nothing.
+Networks with seeded random weights are built in --folder unless they exist there. Every tensor is compared with
+ONNX Runtime's; exit code 1 if any byte differs. --predict uses the cost model's cycles instead and runs nothing.
 """
 
 import argparse
@@ -40,10 +40,11 @@ Row = dict[str, Any]
 
 def main() -> int:
     parser = parser_of("benchmarks.five_networks", __doc__)
-    parser.add_argument("--folder", type=Path, required=True, metavar="DIR", help="where NETWORK_int8.onnx are, or go")
+    parser.add_argument("--folder", type=Path, required=True, metavar="DIR", help="folder of the files NETWORK_int8.onnx, "
+                                                                                  "which are created if missing")
     parser.add_argument("--networks", nargs="+", default=NETWORKS, metavar="NETWORK", help=f"default {' '.join(NETWORKS)}")
     parser.add_argument("--configs", nargs="+", default=CONFIGS, metavar="CONFIG", help=f"default {' '.join(CONFIGS)}")
-    parser.add_argument("--predict", action="store_true", help="by the cost model: seconds instead of minutes")
+    parser.add_argument("--predict", action="store_true", help="use the cost model: seconds instead of minutes")
     return run(parser, _action)
 
 
@@ -85,7 +86,7 @@ def _predicted(program: Program) -> Row:
 
 
 def _verified(spec: Spec, imported: ImportedModel, program: Program) -> Row:
-    """Through the RTL, with every tensor compared; ``total_seconds`` includes emulator and ONNX Runtime."""
+    """Runs on the RTL and compares every tensor; ``total_seconds`` includes emulator and ONNX Runtime."""
     image = seeded_images(spec.blueprint(spec.classes), spec.recipe, IMAGE_SEED, 1)
     device = open_device("rtl", program.configuration)
     begin = time.perf_counter()
@@ -99,7 +100,8 @@ def _verified(spec: Spec, imported: ImportedModel, program: Program) -> Row:
 
 
 def _of_convolutions(program: Program, graph: Graph) -> float:
-    """By the cost model, from the doorbell until the array is through the last convolution over several positions."""
+    """Predicts with the cost model, from the doorbell until the array has finished the last convolution with several
+    positions."""
     several = {op.name for op in graph.ops if isinstance(op, Conv) and np.prod(graph.tensors[op.output].shape[1:]) > 1}
     config = program.configuration
     end = max(layer.last for layer in predict(program, config).layers if layer.name in several)

@@ -1,8 +1,8 @@
-"""A service under requests that are almost right, over gRPC and HTTP: no 500, no replica lost, no deaf second, and right
-answers afterwards.
+"""Fuzzes a service with almost valid requests over gRPC and HTTP: no status 500, no lost replica, no second without an
+answer to a probe, and correct answers afterwards.
 
-Every request follows from ``--seed`` and its number. A part of them is made by schemathesis from the service's own
-description in OpenAPI, where it has one. ``python -m benchmarks.fuzz_service --requests 50000``.
+Every request is determined by ``--seed`` and its number. Some are made by schemathesis from the service's
+own OpenAPI description, if it has one. ``python -m benchmarks.fuzz_service --requests 50000``.
 """
 
 import argparse
@@ -27,13 +27,13 @@ from benchmarks.service.sending import Answer, GrpcSender, HttpSender, Sender
 SENDERS = {"grpc": GrpcSender, "http": HttpSender}
 SHOWN = 20
 DESCRIBED = 0.2
-"""The part of the requests that is made from the service's description."""
+"""Fraction of the requests made from the service's description."""
 
 PROGRESS_SECONDS = 10.0
 
 
 class Fuzzing:
-    """The requests of all threads together, with what came back."""
+    """The requests of all threads, and their outcomes."""
 
     def __init__(self, service: Service, requests: int, seed: int, quiet: bool) -> None:
         self._service, self._requests, self._seed, self._quiet = service, requests, seed, quiet
@@ -43,7 +43,7 @@ class Fuzzing:
         self.faults: list[dict[str, Any]] = []
 
     def run(self, clients: int) -> None:
-        """Half of the clients speak gRPC, half HTTP."""
+        """Half of the clients use gRPC, half HTTP."""
         kinds = [kind for kind, _ in zip(itertools.cycle(SENDERS), range(clients), strict=False)]
         threads = [threading.Thread(target=self._work, args=(kind,)) for kind in kinds]
         for thread in threads:
@@ -68,7 +68,7 @@ class Fuzzing:
 
 
 def fuzz(requests: int, clients: int, seed: int, quiet: bool = False) -> dict[str, Any]:
-    """The figures of a run; ``sound`` where nothing is wrong."""
+    """The figures of a run; ``sound`` if nothing is wrong."""
     with digits_service(["--replicas", "1", "--spares", "1"]) as service:
         before = _right(service)
         begin = time.monotonic()
@@ -92,7 +92,7 @@ def fuzz(requests: int, clients: int, seed: int, quiet: bool = False) -> dict[st
 
 
 def _right(service: Service) -> bytes:
-    """The answer to an honest request."""
+    """The answer to a valid request."""
     with PredictionClient("127.0.0.1", service.port) as client:
         return bytes(client.score_numpy_arrays({"image": pictures(3)}, "logits").tobytes())
 

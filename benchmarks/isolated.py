@@ -1,4 +1,4 @@
-"""A measurement in a process of its own, so that its peak of memory is its own."""
+"""Runs a measurement in a separate process, to measure its peak memory alone."""
 
 import multiprocessing
 import os
@@ -13,9 +13,9 @@ KIB = 1024
 
 def isolated(function: Callable[..., Result], *arguments: Any,
              variables: Mapping[str, str] | None = None) -> tuple[Result, int]:
-    """What ``function``, of a module, returns in a fresh process, and the peak of memory in bytes.
+    """The result of the module-level ``function`` in a fresh process, and the peak memory in bytes.
 
-    The peak is the largest resident set of any one process, those that the function starts included. ``variables`` are
+    The peak is the largest resident set of any single process, including child processes. ``variables`` are
     set in the process's environment.
     """
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:

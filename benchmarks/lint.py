@@ -1,7 +1,7 @@
-"""All warnings of Verilator for what ``arrayloom verilog`` writes: how many there are, and which no waiver explains.
+"""Verilator's warnings about the output of ``arrayloom verilog``: their number, and those that no waiver explains.
 
-The waivers are the file that comes with the Verilog. Exit code 1 for a warning that none of them explains, and for a waiver
-that explains no warning of any configuration.
+The waivers are those of the file exported with the Verilog. Exit code 1 for a warning without a waiver, and for a
+waiver without a warning in any configuration.
 """
 
 import argparse
@@ -30,7 +30,7 @@ _WAIVER = re.compile(r'lint_off -rule (\w+) -file "[^"]*" -match "([^"]*)"')
 
 @dataclass(frozen=True)
 class Warning:
-    """What Verilator warns of; ``text`` is its first line, without the place."""
+    """A warning of Verilator; ``text`` is its first line, without the location."""
 
     rule: str
     text: str
@@ -41,7 +41,7 @@ class Warning:
 
 @dataclass(frozen=True)
 class Waiver:
-    """A line of the file of waivers, with the comment above it."""
+    """A line of the waiver file, with the comment above it as its reason."""
 
     rule: str
     pattern: str
@@ -54,7 +54,7 @@ class Waiver:
 
 @dataclass(frozen=True)
 class Lint:
-    """Of one configuration: every warning, and those that are left with the waivers."""
+    """The warnings of one configuration: all, and those left with the waivers."""
 
     warnings: list[Warning]
     unexplained: list[Warning]
@@ -65,7 +65,7 @@ class Lint:
 
 
 def read_waivers(text: str) -> list[Waiver]:
-    """Every waiver of the file. Raises ``ValueError`` for a line that is neither a waiver with a reason nor empty."""
+    """Parses the waiver file. Raises ``ValueError`` for a line that is neither a waiver with a reason nor empty."""
     waivers, reason, explained = [], "", False
     for number, line in enumerate(text.splitlines(), 1):
         if line.startswith("//"):
@@ -78,7 +78,7 @@ def read_waivers(text: str) -> list[Waiver]:
         elif not line:
             reason = ""
         elif line != "`verilator_config":
-            raise ValueError(f"{WAIVERS.name}:{number}: {line!r} is not read here: write 'lint_off -rule RULE -file FILE "
+            raise ValueError(f"{WAIVERS.name}:{number}: {line!r} is not understood: write 'lint_off -rule RULE -file FILE "
                              "-match TEXT'")
     return waivers
 
@@ -96,7 +96,7 @@ def lint(config: Config, folder: Path) -> Lint:
 
 
 def lint_verilog(verilog: Path, waivers: Path) -> Lint:
-    """Verilator's warnings without and with the waivers. Raises ``BuildError`` when it refuses the file."""
+    """Verilator's warnings without and with the waivers. Raises ``BuildError`` if it refuses the file."""
     return Lint(_warnings(verilog), _warnings(waivers, verilog))
 
 

@@ -1,4 +1,4 @@
-"""Times and peaks of memory of one network: compiled, emulated, through the RTL; the one-time build where asked for."""
+"""Times and peak memory of one network: compilation, emulator, RTL, and on request the one-time build."""
 
 import argparse
 import sys
@@ -28,10 +28,10 @@ BACKENDS = ("emulator", "rtl")
 
 def measure(model: Path, file: Path, recipe: str | None, config: Config, backends: list[str],
             with_build: bool) -> dict[str, Any]:
-    """Seconds, cycles and bytes, each part in a process of its own.
+    """Seconds, cycles and bytes, each part measured in a separate process.
 
-    ``total_seconds`` of a backend count from the program to the outputs; ``wall_seconds`` of the RTL are the run alone.
-    What is not in the cache yet is built before anything is timed.
+    ``total_seconds`` of a backend count from the program to the outputs; ``wall_seconds`` of the RTL cover only the
+    run. Missing cache entries are built before anything is timed.
     """
     if "rtl" in backends and not with_build:
         build(accelerator(config))
@@ -48,7 +48,7 @@ def measure(model: Path, file: Path, recipe: str | None, config: Config, backend
 
 
 def _cold_build(config: Config) -> tuple[float, int]:
-    """Nothing is cached, neither ours nor Yosys's translation to machine code."""
+    """Runs with empty caches, both ours and that of Yosys's machine code."""
     with tempfile.TemporaryDirectory() as folder:
         return isolated(_build, config, Path(folder), variables={"XDG_CACHE_HOME": folder})
 

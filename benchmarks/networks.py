@@ -1,4 +1,4 @@
-"""The networks that the README's figures are of, with an input for each."""
+"""The networks measured for the documents' figures, with an input for each."""
 
 import os
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from arrayloom.host.models import digits
 from arrayloom.host.runtime.errors import InputError
 
 VARIABLE = "ARRAYLOOM_DATA"
-IMAGE = 3       # of those in an array file
+IMAGE = 3       # index of the image in an array file
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -19,7 +19,7 @@ DATA = Path(__file__).parents[2] / "shared" / "data"
 class Network:
     """``model`` and ``image`` are in the folder of networks and photographs, unless they are in the package.
 
-    Without ``recipe`` the image is one of an array file's ``x_uint8_nhwc``, which the model takes less 128.
+    Without ``recipe`` the image is one of an array file's ``x_uint8_nhwc``, from which 128 is subtracted for the model.
     """
 
     key: str
@@ -29,16 +29,16 @@ class Network:
     recipe: str | None
 
     def files(self, data: Path, scratch: Path) -> tuple[Path, Path]:
-        """Model and input file, which may be new in ``scratch``; raises ``InputError`` where one is missing."""
+        """Model and input file (possibly created in ``scratch``); raises ``InputError`` if one is missing."""
         model, image = data / self.model, data / self.image
         for file in (model, image):
             if not file.is_file():
-                raise InputError(f"{file}: not there; give the folder of networks and photographs with --data or {VARIABLE}")
+                raise InputError(f"{file}: not found; give the folder of networks and photographs with --data or {VARIABLE}")
         return model, image if self.recipe else _signed(image, scratch / f"{self.key}.npy")
 
 
 def _signed(source: Path, file: Path) -> Path:
-    """One of the images in ``source``, [1, 3, H, W] int8, in ``file``."""
+    """Writes one of the images in ``source`` to ``file`` as int8 [1, 3, H, W]."""
     with np.load(source) as arrays:
         image = arrays["x_uint8_nhwc"][IMAGE]
     np.save(file, (image.transpose(2, 0, 1)[None].astype(np.int16) - 128).astype(np.int8))
@@ -61,12 +61,12 @@ NETWORKS = {network.key: network for network in (
 
 
 def data_folder(given: Path | None) -> Path:
-    """``given``, else what the environment says, else beside the project."""
+    """``given``, else the folder in the environment variable, else the one next to the project."""
     return given or Path(os.environ.get(VARIABLE, DATA))
 
 
 def chosen(pairs: Iterable[str]) -> list[tuple[Network, str]]:
-    """Networks with configurations from texts such as ``resnet18@16x16``; raises ``InputError``."""
+    """Parses texts such as ``resnet18@16x16`` to networks with configurations; raises ``InputError``."""
     result = []
     for pair in pairs:
         key, _, config = pair.partition("@")

@@ -2,7 +2,7 @@
 and TensorFlow Serving's Predict over gRPC. No queue, no limits, no keys, no checks.
 
 ``python -m benchmarks.onnxruntime_server MODEL.onnx --workers 1 --threads 1 --ready-file FILE`` is started by
-``benchmarks.serve``. As many requests run at a time as there are ``--workers``, each on ``--threads``.
+``benchmarks.serve``. Up to ``--workers`` requests run at a time, each with ``--threads`` threads.
 """
 
 import argparse
@@ -40,7 +40,7 @@ class Engine:
         self._pool = ThreadPoolExecutor(workers)
 
     async def run(self, inputs: Tensors) -> tuple[Tensors, str]:
-        """The outputs, and the time of the session as the service's header says it."""
+        """The outputs, and the session's time in the format of the service's header."""
         values, seconds = await asyncio.get_running_loop().run_in_executor(self._pool, self._run, inputs)
         return dict(zip(self._outputs, values, strict=True)), f"queue;dur=0.0, device;dur={1000 * seconds:.4f}"
 
@@ -71,7 +71,7 @@ async def over_grpc(engine: Engine, request: Any, context: Any) -> Any:
 
 
 async def serve(engine: Engine, ready: Path) -> None:
-    """Serves on free ports, written to ``ready`` as ``arrayloom serve`` does, until it is stopped."""
+    """Serves until stopped, on free ports, which are written to ``ready`` as by ``arrayloom serve``."""
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     application = web.Application(client_max_size=1 << 30)

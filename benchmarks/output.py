@@ -20,13 +20,13 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def check(options: argparse.Namespace) -> None:
-    """Raises ``InputError`` before any work when the results could not be written."""
+    """Raises ``InputError`` before any work if the results cannot be written."""
     if options.json not in (None, STDOUT):
         require_writable(options.json)
 
 
 def deliver(options: argparse.Namespace, result: dict[str, Any]) -> bool:
-    """Writes the result where ``--json`` says; returns whether standard output is free for people."""
+    """Writes the result as ``--json`` requests; returns whether text may be printed to standard output."""
     text = json.dumps(environment() | result, indent=2)
     if options.json is None:
         return True

@@ -1,4 +1,4 @@
-"""A network as the accelerator finds it: compiled, with one input in its memory."""
+"""A network prepared for the accelerator: compiled, with one input in memory."""
 
 from pathlib import Path
 

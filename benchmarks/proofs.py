@@ -1,6 +1,6 @@
-"""Proofs about the hardware: what each says, how it is decided, how long that takes, and the planted faults that it finds.
+"""Proofs about the hardware: the claim of each, the method, the time, and the planted faults that it finds.
 
-    python -m benchmarks.proofs --quick         those that the tests always run
+    python -m benchmarks.proofs --quick         those in the default test suite
     python -m benchmarks.proofs --json          all, minutes
 """
 
@@ -29,10 +29,10 @@ COLUMNS = {"name": "proof", "unit": "unit", "claim": "says", "method": "method",
 
 def main() -> int:
     parser = parser_of("benchmarks.proofs", __doc__)
-    parser.add_argument("--quick", action="store_true", help="leave out those that are marked slow")
+    parser.add_argument("--quick", action="store_true", help="skip those marked slow")
     parser.add_argument("--only", default="", metavar="WORD", help="only proofs with this word in their names")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), metavar="N",
-                        help="processes (default: one a processor)")
+                        help="processes (default: one per processor)")
     return run(parser, _show)
 
 
@@ -46,7 +46,7 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _measured(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Runs the tests of the proofs, which note what they find."""
+    """Runs the tests of the proofs, which record their results."""
     with TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
         done = subprocess.run(

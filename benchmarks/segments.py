@@ -1,6 +1,6 @@
-"""One image verified by one process and in segments by several, in turns: seconds from start to end, and their ratio.
+"""Verifies one image in one process and in segments over several, alternately: seconds from start to end, and their ratio.
 
-Both compare every tensor with ONNX Runtime. Exit code 1 when the results are not the same, cycles among them.
+Both compare every tensor with ONNX Runtime. Exit code 1 if the results, including cycles, are not the same.
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""``arrayloom serve`` beside a minimal server of ONNX Runtime: latency percentiles and throughput over gRPC and HTTP, as
-ratios, and what the service adds to the time of its device.
+"""Compares ``arrayloom serve`` with a minimal server of ONNX Runtime: ratios of latency percentiles and throughput over gRPC
+and HTTP, and the overhead of the service over its device's time.
 
-Clients ask both in closed loops with the same tensors; each server says how long a request waited and how long the device
-took, and what is left is the server's own. ``python -m benchmarks.serve --requests 500 --clients 1``; ``--write`` puts the
+Clients send both the same tensors in closed loops; each server reports the waiting time and the device time,
+and the rest is the server's overhead. ``python -m benchmarks.serve --requests 500 --clients 1``; ``--write`` puts the
 table into docs/service.md.
 """
 
@@ -54,7 +54,7 @@ START_SECONDS = 120
 
 @dataclass(frozen=True)
 class Target:
-    """A running service, and the tensor it is asked with."""
+    """A running service, and the tensor to send."""
 
     model: str
     input_name: str
@@ -104,7 +104,7 @@ PROTOCOLS: dict[str, Callable[[Target], Ask]] = {"grpc": over_grpc, "http": over
 
 
 def measure(target: Target, protocol: str, requests: int, clients: int, warm: int) -> dict[str, Any]:
-    """Percentiles in milliseconds: of the whole request, the device, and what is neither device nor queue."""
+    """Percentiles in milliseconds: of the whole request, of the device, and of the rest without device and queue."""
     samples: list[tuple[float, float, float]] = []
     lock = threading.Lock()
     shares = [requests // clients + (index < requests % clients) for index in range(clients)]
@@ -150,7 +150,7 @@ def served(bundle: Bundle, options: list[str], batch: int = 1) -> Iterator[Targe
 
 @contextlib.contextmanager
 def onnxruntime_served(model: Path, bundle: Bundle, workers: int, threads: int, batch: int) -> Iterator[Target]:
-    """The server of ONNX Runtime with the model of a bundle."""
+    """ONNX Runtime's server with the model of a bundle."""
     with tempfile.TemporaryDirectory() as scratch:
         command = ["benchmarks.onnxruntime_server", str(model), "--workers", str(workers), "--threads", str(threads)]
         with _started(command, Path(scratch), bundle, batch) as target:
@@ -177,7 +177,7 @@ def _wait(process: subprocess.Popen[bytes], ready: Path) -> dict[str, Any]:
     while not ready.exists():
         if process.poll() is not None or time.monotonic() > end:
             process.kill()
-            raise InputError("the service did not start; its log stands above")
+            raise InputError("the service did not start; see its log above")
         time.sleep(0.05)
     return json.loads(ready.read_text())
 
@@ -185,12 +185,12 @@ def _wait(process: subprocess.Popen[bytes], ready: Path) -> dict[str, Any]:
 def _parser() -> argparse.ArgumentParser:
     parser = parser_of("benchmarks.serve", __doc__)
     parser.add_argument("--model", type=Path, default=digits.MODEL, metavar="MODEL.onnx", help="default: the digits network")
-    parser.add_argument("--requests", type=int, default=300, metavar="N", help="for each protocol (default 300)")
-    parser.add_argument("--warm", type=int, default=10, metavar="N", help="by each client before that (default 10)")
+    parser.add_argument("--requests", type=int, default=300, metavar="N", help="requests per protocol (default 300)")
+    parser.add_argument("--warm", type=int, default=10, metavar="N", help="warm-up requests of each client (default 10)")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8], metavar="N", help="closed loops (default 1 8)")
     parser.add_argument("--protocols", nargs="+", default=list(PROTOCOLS), choices=PROTOCOLS, help="default: both")
     parser.add_argument("--replicas", type=int, default=1, metavar="N", help="requests at a time (default 1)")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="of each replica (default 1)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of each replica (default 1)")
     parser.add_argument("--batch", type=int, default=1, metavar="N", help="images in a request (default 1)")
     parser.add_argument("--write", action="store_true", help="put the table into docs/service.md")
     parser.add_argument("--backend", default="emulator", choices=("emulator", "rtl"), help="default: emulator")
@@ -214,7 +214,7 @@ def _action(options: argparse.Namespace) -> int:
 
 
 def _measure_both(options: argparse.Namespace, bundle: Bundle) -> tuple[list[Row], list[Row]]:
-    """The runs of the service and of the server of ONNX Runtime, in turns."""
+    """Runs the service and ONNX Runtime's server alternately."""
     count = ["--replicas", str(options.replicas), "--backend", options.backend]
     count += ["--threads", str(options.threads)] if options.backend == "emulator" else []
     with served(bundle, count, options.batch) as ours, \

@@ -1,4 +1,4 @@
-"""The service beside the server of ONNX Runtime, as ratios, and their table in the documentation."""
+"""Ratios between the service and ONNX Runtime's server, and their table in the documentation."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ Row = dict[str, Any]
 
 
 def ratios(ours: list[Row], theirs: list[Row]) -> list[Row]:
-    """For each pair of runs of one protocol, and as many clients, ours over theirs."""
+    """The ratio of ours to theirs for each pair of runs with the same protocol and number of clients."""
     return [{"protocol": row["protocol"], "clients": row["clients"],
              "requests_per_second": row["requests_per_second"] / other["requests_per_second"],
              **{name: {p: value / other[name][p] for p, value in row[name].items()} for name in ("latency_ms", "device_ms")}}
@@ -21,7 +21,7 @@ def ratios(ours: list[Row], theirs: list[Row]) -> list[Row]:
 
 
 def table(facts: dict[str, Any]) -> str:
-    """What was measured, as Markdown."""
+    """The measurements as Markdown."""
     lines = [[f"{row['protocol']}, {row['clients']}", f"{row['requests_per_second']:,.0f}",
               f"{other['requests_per_second']:,.0f}", f"{ratio['requests_per_second']:.2f}",
               f"{row['latency_ms']['p50']:.2f} ms", f"{row['latency_ms']['p99']:.2f} ms",

@@ -1,9 +1,9 @@
-"""Speed of the fast simulation against the same without sleeping registers, in one process, run by run in turn.
+"""Compares the fast simulation with one that never skips idle registers, in one process, alternately.
 
-Without sleeping registers is the build as it was before there were islands: the same commands of Verilator and g++, the same
-options. With --pgo the optimized build, that of `arrayloom simulator --optimize`, runs as a third. Memory, every word that
-the POST unit writes, counters and cycles are compared after each run; exit code 1 when anything differs. Times are those of
-the run from the doorbell to the interrupt.
+The latter is the build without islands: the same commands of Verilator and g++, with the same options.
+With --pgo, the optimized build of `arrayloom simulator --optimize` runs as a third. Memory, every word that
+the POST unit writes, counters and cycles are compared after each run; exit code 1 if anything differs. Times are
+from the doorbell to the interrupt.
 """
 
 import argparse
@@ -84,7 +84,7 @@ def _row(network: Network, config: Config, data: Path, options: argparse.Namespa
 
 
 def compare(builds: dict[str, Build], program: Program, memory: Memory, rounds: int) -> dict[str, Any]:
-    """Runs ``program`` on a copy of ``memory`` with each build in turn, so many times.
+    """Runs ``program`` on a copy of ``memory`` with each build alternately, the given number of times.
 
     Returns ``cycles``, ``digest`` and the times of each build by its name; ``ratios``: of each build but the first by its
     name, times of the first over its own, of the best run and of the median; ``ratio``: that of the second build; ``equal``:
@@ -106,7 +106,7 @@ def compare(builds: dict[str, Build], program: Program, memory: Memory, rounds: 
 
 
 def _run(one: Build, program: Program, memory: Memory) -> dict[str, Any]:
-    """Seconds by each clock, cycles, and a digest of all that the accelerator did."""
+    """Seconds of each clock, cycles, and a digest of everything that the accelerator did."""
     driver = RtlDriver(one, program, memory, Timing())
     driver.simulator.record()
     begin = {name: clock() for name, clock in CLOCKS.items()}
@@ -128,7 +128,7 @@ def _summary(seconds: list[float]) -> dict[str, float]:
 
 
 def _cold(make: Callable[..., None], *arguments: Any) -> float:
-    """Seconds that ``make`` takes in a process of its own, with an empty cache."""
+    """Seconds that ``make`` takes in a separate process, with an empty cache."""
     with tempfile.TemporaryDirectory() as folder:
         return isolated(_seconds, make, arguments, variables={"XDG_CACHE_HOME": folder})[0]
 

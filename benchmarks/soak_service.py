@@ -1,8 +1,8 @@
-"""A service under load while its replicas are killed, or while bombs come among honest requests: every honest request has
-its right answer, and how long each waited.
+"""Loads a service while its replicas are killed, or while attacks are mixed with valid requests: every valid request must
+get the correct answer; measures the waiting times.
 
 ``python -m benchmarks.soak_service --requests 10000 --clients 8 --kill-every 2`` kills the replica that runs requests every
-two seconds. ``--bombs 2 --memory-limit 1073741824`` lets two clients send messages made to cost much, under a limit of all
+two seconds. With ``--bombs 2 --memory-limit 1073741824`` two clients send expensive messages, under a limit of the total
 memory.
 """
 
@@ -34,7 +34,7 @@ BOMB_BYTES = 60 << 20
 
 
 class Load:
-    """Requests in closed loops; ``seconds`` of each that was answered rightly, and what was wrong with the others."""
+    """Requests in closed loops; ``seconds`` of each correctly answered one, and the faults of the others."""
 
     def __init__(self, service: Service, requests: int) -> None:
         self._service, self._numbers, self._requests = service, itertools.count(), requests
@@ -55,7 +55,7 @@ class Load:
             thread.join()
 
     def _loop(self) -> None:
-        """A client asks again where the service says that it is full, as any must."""
+        """A client that repeats requests which the service refuses because it is full."""
         with PredictionClient("127.0.0.1", self._service.port, timeout=120, retries=Retries(tries=1)) as client:
             while (number := next(self._numbers)) < self._requests and self._service.alive:
                 begin = time.monotonic()
@@ -81,7 +81,7 @@ class Load:
 
 
 class Killer(threading.Thread):
-    """Kills the oldest replica every so many seconds: one that runs requests, as spares are younger."""
+    """Kills the oldest replica at regular intervals: it runs requests, since spares are younger."""
 
     def __init__(self, service: Service, every: float) -> None:
         super().__init__(daemon=True)
@@ -101,7 +101,7 @@ class Killer(threading.Thread):
 
 
 def soak(options: argparse.Namespace) -> dict[str, Any]:
-    """The figures of a run; ``sound`` where nothing is lost, wrong or deaf."""
+    """The figures of a run; ``sound`` if nothing is lost, wrong or unresponsive."""
     settings = ["--replicas", str(options.replicas), "--spares", str(options.spares), "--attempts", "10"]
     with digits_service(settings, options.memory_limit) as service:
         load, before = Load(service, options.requests), service.resident()
@@ -124,7 +124,7 @@ def soak(options: argparse.Namespace) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _disturbed(service: Service, options: argparse.Namespace) -> Iterator[dict[str, int]]:
-    """What happens to the service meanwhile; the counts of it are there at the end."""
+    """The disturbances during the load; the counts are complete at the end."""
     counts: dict[str, int] = {}
     with contextlib.ExitStack() as stack:
         attackers = stack.enter_context(Attackers(service, BOMB_BYTES, options.bombs)) if options.bombs else None
@@ -147,8 +147,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--spares", type=int, default=1, metavar="N", help="default 1")
     parser.add_argument("--kill-every", type=float, default=0, metavar="SECONDS", help="default: none is killed")
     parser.add_argument("--bombs", type=int, default=0, metavar="N", help="clients that send bombs (default 0)")
-    parser.add_argument("--memory-limit", type=int, metavar="BYTES", help="of the whole service, by a cgroup; wants root")
-    parser.add_argument("--rest", type=float, default=10, metavar="SECONDS", help="before memory is read again (default 10)")
+    parser.add_argument("--memory-limit", type=int, metavar="BYTES", help="memory limit in bytes of the whole service, by "
+                                                                          "a cgroup; needs root")
+    parser.add_argument("--rest", type=float, default=10, metavar="SECONDS", help="seconds before memory is measured again "
+                                                                                  "(default 10)")
     return parser
 
 

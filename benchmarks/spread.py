@@ -1,6 +1,6 @@
-"""Images scored on the RTL by one process and by several, in turns: seconds from start to end, and their ratio.
+"""Scores images on the RTL in one process and in several, alternately: seconds from start to end, and their ratio.
 
-Exit code 1 when the results are not the same.
+Exit code 1 if the results are not the same.
 """
 
 import argparse

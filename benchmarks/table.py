@@ -1,6 +1,6 @@
-"""The README's tables: several networks on several configurations, every tensor compared with ONNX Runtime's.
+"""The tables of the documents: several networks on several configurations, with every tensor compared with ONNX Runtime's.
 
-Without arguments all rows of the README; exit code 1 when a byte differs anywhere.
+Without arguments, all rows; exit code 1 if any byte differs.
 """
 
 import argparse
@@ -25,8 +25,8 @@ def main() -> int:
     parser.add_argument("rows", nargs="*", default=README, metavar="NETWORK@CONFIG",
                         help=f"networks: {', '.join(NETWORKS)}; default {' '.join(README)}")
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder of networks and photographs")
-    parser.add_argument("--times", action="store_true", help="a second table: seconds and peaks of memory of each part")
-    parser.add_argument("--build", action="store_true", help="in it the build of each simulator with an empty cache")
+    parser.add_argument("--times", action="store_true", help="a second table: seconds and peak memory of each part")
+    parser.add_argument("--build", action="store_true", help="include in it the build of each simulator with an empty cache")
     return run(parser, _action)
 
 

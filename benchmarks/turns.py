@@ -1,4 +1,5 @@
-"""Commands of Arrayloom that do the same, in turns: seconds of each from start to end, and whether they say the same."""
+"""Runs equivalent Arrayloom commands alternately: seconds of each from start to end, and whether their output is the
+same."""
 
 import argparse
 import json
@@ -18,15 +19,16 @@ Commands = dict[int, list[Any]]
 
 def add_rounds(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), metavar="N",
-                        help="processes of the second kind of run (default: one a processor)")
+                        help="processes of the second kind of run (default: one per processor)")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="runs of each kind (default %(default)s)")
 
 
 def compare(options: argparse.Namespace, commands: Commands, of_time: Sequence[str],
             figures: Callable[[dict[str, Any]], dict[str, Any]]) -> int:
-    """Runs both commands ``options.rounds`` times; prints times and ratio, with ``figures`` of a result. The exit code.
+    """Runs both commands ``options.rounds`` times; prints times and ratio, with ``figures`` of a result. Returns the exit
+    code.
 
-    ``commands``: by the number of their processes; ``of_time``: keys of their results that may differ.
+    ``commands``: command lines by number of processes; ``of_time``: keys of their results that may differ.
     """
     seconds: dict[int, list[float]] = {count: [] for count in commands}
     results: list[dict[str, Any]] = []
@@ -51,7 +53,7 @@ def compare(options: argparse.Namespace, commands: Commands, of_time: Sequence[s
 
 
 def _result(command: list[Any]) -> dict[str, Any]:
-    """What a process of its own prints."""
+    """The output of a separate process."""
     done = subprocess.run([sys.executable, "-m", "arrayloom", *map(str, command)], stdout=subprocess.PIPE, check=False)
     if done.returncode:
         raise InputError(f"arrayloom {' '.join(map(str, command))}: ended with {done.returncode}")

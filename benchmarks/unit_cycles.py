@@ -1,7 +1,7 @@
-"""Cycles that each unit computes for each layer, and bounds of a run: ``python -m benchmarks.unit_cycles MODEL.onnx``.
+"""Computing cycles of each unit for each layer, and bounds of a run: ``python -m benchmarks.unit_cycles MODEL.onnx``.
 
-Of units that never wait for one another, the one with the most cycles decides: for each layer by itself, or, where layers
-overlap, for all of them together.
+If units never waited for each other, the one with the most cycles would determine the run: for each layer separately or, if
+layers overlap, for all of them together.
 """
 
 import argparse
@@ -20,8 +20,8 @@ Cycles = dict[Unit, int]
 
 
 def cycles_by_layer(program: Program) -> dict[str, Cycles]:
-    """Cycles of the units that compute, by the name of the layer with the most multiply-accumulates of those that share
-    them."""
+    """Cycles of the computing units, by the name of the layer with the most multiply-accumulates among those that share an
+    instruction."""
     instructions, owners = list(program), {}
     for layer in sorted(program.layers, key=lambda layer: -layer.macs):
         for index in layer.instructions:

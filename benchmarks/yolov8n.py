@@ -1,7 +1,7 @@
-"""YOLOv8n through the RTL: built here with seeded random weights, quantized on a picture and verified on it.
+"""Runs YOLOv8n on the RTL: built with seeded random weights, quantized on a picture and verified on it.
 
-The network is that of Ultralytics' yolov8.yaml at scale n (width 0.25, depth 0.33), as its ONNX export has it. Random
-weights make cycles and exactness meaningful, and boxes meaningless; ``arrayloom score OUT.onnx PICTURE --preprocess yolo
+The network is that of Ultralytics' yolov8.yaml at scale n (width 0.25, depth 0.33), as its ONNX export has it. With
+random weights, cycles and exactness are meaningful, but boxes are not; ``arrayloom score OUT.onnx PICTURE --preprocess yolo
 --draw DIR`` draws those of the quantized network.
 """
 
@@ -24,8 +24,8 @@ from benchmarks.command import SUCCESS, parser_of, run
 from benchmarks.output import deliver
 
 STRIDES = (8, 16, 32)
-BINS = 16       # of the distribution of each side's distance
-GAIN = 1.9      # of the variance of weights, so that values neither fade nor grow through SiLU
+BINS = 16       # bins of the distribution of each side's distance
+GAIN = 1.9      # gain of the weights' variance that keeps values from vanishing or growing through SiLU
 
 
 class YoloV8n:
@@ -158,9 +158,9 @@ def main() -> int:
     parser.add_argument("--config", default="32x32", metavar="PRESET")
     parser.add_argument("--size", type=int, default=640, metavar="PIXELS", help="a multiple of 32 (default %(default)s)")
     parser.add_argument("--classes", type=int, default=80, metavar="N", help="(default %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the weights (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the weights (default %(default)s)")
     parser.add_argument("--output", type=Path, default=Path("yolov8n_int8.onnx"), metavar="OUT.onnx",
-                        help="where the quantized network goes (default %(default)s)")
+                        help="file for the quantized network (default %(default)s)")
     return run(parser, _run)
 
 

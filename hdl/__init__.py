@@ -1,1 +1,1 @@
-"""The accelerator in Amaranth HDL: one unit a file, ``top`` is wiring only."""
+"""The accelerator in Amaranth HDL: one unit per file; ``top`` is wiring only."""

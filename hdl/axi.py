@@ -1,4 +1,4 @@
-"""The memory bus: fetch and load share the read channels, store has the write channels."""
+"""The memory bus: FETCH and LOAD share the read channels; STORE uses the write channels."""
 
 from typing import Any
 
@@ -20,8 +20,8 @@ WRITE_ID = 0
 OUTSTANDING = 8     # bits of the counters of outstanding bursts
 WRITE_WORDS = 4 * BURST_WORDS   # that wait for the bus
 WRITE_BURSTS = 4        # bursts whose words are not all sent
-SETTLE_CYCLES = 4       # until a word that STORE has given is seen at the other end of the FIFO
-READER_BURSTS = 32  # of one reader that are under way; LOAD has 16 at most, FETCH asks for no more than its buffer holds
+SETTLE_CYCLES = 4       # until a word from STORE is visible at the FIFO's output
+READER_BURSTS = 32  # outstanding bursts of one reader; LOAD has at most 16, FETCH requests no more than fits into its buffer
 
 
 def request_layout() -> data.StructLayout:
@@ -36,7 +36,7 @@ def read_signature(config: Config, always_ready: bool = False) -> Signature:
     ----------
     config : Config
     always_ready : bool
-        The reader takes every word: it asks for no more than it has room for.
+        The reader accepts every word: it requests no more than it has room for.
 
     Members
     -------
@@ -58,13 +58,13 @@ def write_signature(config: Config) -> Signature:
     Members
     -------
     request : Out(stream.Signature(request_layout()))
-        Bursts, each no sooner than its last word is read and will soon be in ``word``.
+        Bursts; each is requested only once its last word is being read and will soon be in ``word``.
     word : Out(stream.Signature(word_bits, always_ready=True))
-        Their words, in order, which wait on the side of the bus.
+        Their words, in order, buffered on the bus side.
     sent : In(1)
-        A word goes to memory: ``WRITE_WORDS`` wait at most.
+        A word goes to memory; at most ``WRITE_WORDS`` are buffered.
     answered : In(1)
-        A pulse for each burst that memory has taken, in order.
+        A pulse for each burst that memory has completed, in order.
     error : In(1)
         With ``answered``: memory refused the burst.
     """
@@ -83,33 +83,33 @@ def bus_status_signature() -> Signature:
     Members
     -------
     halt : In(1)
-        Begin no further burst; those that are begun are completed.
+        Begin no further burst; bursts in progress are completed.
     reads : Out(OUTSTANDING)
-        Bursts of reads under way.
+        Outstanding read bursts.
     writes : Out(OUTSTANDING)
-        Bursts of writes under way.
+        Outstanding write bursts.
     quiet : Out(1)
-        No burst is under way, nor was one cycle ago.
+        No burst is outstanding, nor was one a cycle ago.
     read : Out(1)
         A word is read in this cycle.
     written : Out(1)
         A word is written in this cycle.
     broken : Out(1)
-        Memory answered what was not asked, or ended a burst of reads elsewhere than asked, one cycle ago.
+        One cycle ago, memory sent an unrequested answer or ended a read burst at the wrong word.
     """
     return Signature({"halt": In(1), "reads": Out(OUTSTANDING), "writes": Out(OUTSTANDING), "quiet": Out(1),
                       "read": Out(1), "written": Out(1), "broken": Out(1)})
 
 
 class Bus(Component):
-    """The AXI4 master: a stream of bursts each for ``fetch`` and ``load``, fetch first, and one for ``store``.
+    """The AXI4 master: one stream of bursts each for ``fetch``, which has priority, ``load`` and ``store``.
 
-    Takes a burst every other cycle. Each reader has one identifier, so its words come in the order of its requests. A
-    burst of reads ends with the last word that was asked for, whatever RLAST says; words and answers that nobody asked for
+    Accepts a burst every other cycle. Each reader has one identifier, so its words come in the order of its
+    requests. A read burst ends with the last requested word, regardless of RLAST; unrequested words and responses
     are dropped.
 
-    It keeps the rules of the bus when readers and writer are reset in the midst of a burst: words that they asked for are
-    taken and dropped, and for those that they did not deliver words go to memory that write no byte.
+    It follows the protocol even if readers and writer are reset during a burst: requested words are
+    accepted and dropped, and missing write data is replaced by words without byte strobes.
 
     Parameters
     ----------
@@ -124,9 +124,9 @@ class Bus(Component):
     load : In(read_signature(config))
     store : In(write_signature(config))
     clear : In(1)
-        The writer is reset while the bus is quiet: words of it that wait are dropped.
+        The writer is reset while the bus is quiet: its buffered words are dropped.
     abandoned : In(1)
-        Readers and writer are reset, whatever they have on the bus; they ask for nothing until it is quiet.
+        Readers and writer are reset, even with outstanding bursts; they request nothing until the bus is quiet.
     status : Out(bus_status_signature())
         For the control unit.
     """
@@ -152,7 +152,7 @@ class Bus(Component):
                          getattr(axi, channel + "cache").eq(BUFFERABLE),
                          getattr(axi, channel + "prot").eq(UNPRIVILEGED)]
         m.d.comb += axi.awid.eq(WRITE_ID)
-        # After a reset of the others; ``settled`` when the last word of STORE is seen that was on its way.
+        # after a reset of readers and writer; ``settled`` once STORE's last word in transit is visible
         self.draining, self.settled = Signal(), Signal(SETTLE_CYCLES)
         m.d.sync += self.settled.eq(Mux(self.draining, Cat(1, self.settled), 0))
         with m.If(self.abandoned):
@@ -185,7 +185,7 @@ class Bus(Component):
         axi = self.axi
         self.moves = axi.rvalid & axi.rready
         self.ends: list[Value] = []     # for each reader, whether a burst of its ends
-        self.strays: list[Value] = []   # words that nobody asked for, and ends elsewhere than asked
+        self.strays: list[Value] = []   # unrequested words, and bursts that end at the wrong word
         asked = [self._expected(m, "fetch", self.fetch, FETCH_ID), self._expected(m, "load", self.load, LOAD_ID)]
         m.d.comb += [
             axi.rready.eq(self.load.beat.ready | self.draining),
@@ -196,9 +196,9 @@ class Bus(Component):
         self.strays.append(self.moves & ~(asked[0] | asked[1]))
 
     def _expected(self, m: Module, name: str, reader: Any, identifier: int) -> Value:
-        """Whether the word on the bus is of a burst of this reader; counts the words of its bursts."""
+        """Whether the word on the bus belongs to a burst of this reader; counts the words of its bursts."""
         axi, beat = self.axi, reader.beat.payload
-        # Memory answers two cycles after a request at the soonest, which is when this FIFO gives its length, from registers.
+        # memory answers two cycles after a request at the earliest, when this FIFO provides the length from registers
         m.submodules[f"{name}_lengths"] = lengths = SyncFIFOBuffered(width=8, depth=READER_BURSTS)
         count, asked, last = Signal(8, name=f"{name}_count"), Signal(), Signal()
         m.d.comb += [
@@ -217,7 +217,7 @@ class Bus(Component):
         axi, store = self.axi, self.store
         words = SyncFIFOBuffered(width=self.config.word_bits, depth=WRITE_WORDS)
         m.submodules.words = ResetInserter(self.clear)(words)
-        m.submodules.lengths = lengths = SyncFIFOBuffered(width=8, depth=WRITE_BURSTS)      # of bursts that lack words
+        m.submodules.lengths = lengths = SyncFIFOBuffered(width=8, depth=WRITE_BURSTS)      # bursts with missing words
         beat, sends, last = Signal(8), Signal(), Signal()
         m.d.comb += [
             store.request.ready.eq(~axi.awvalid & ~self.status.halt & lengths.w_rdy),
@@ -248,7 +248,7 @@ class Bus(Component):
         m.d.sync += status.broken.eq(Cat(self.strays, axi.bvalid & ~self.store.answered).any())
         none = Signal(init=1)
         m.d.sync += none.eq((status.reads == 0) & (status.writes == 0))
-        # The register misses a burst that was begun in the cycle before; its address is still there.
+        # the register does not include a burst begun in the previous cycle, whose address is still pending
         m.d.comb += status.quiet.eq(none & ~axi.arvalid & ~axi.awvalid)
 
     def _outstanding(self, m: Module, count: Signal, begun: Value, ended: Value) -> None:

@@ -29,7 +29,7 @@ def register_port_signature() -> Signature:
     read : Out(1)
         A pulse: read register ``read_word``.
     read_word : Out(WORD_BITS)
-        Stays in the next cycle.
+        Also valid in the next cycle.
     read_data : In(32)
         In the next cycle.
     read_error : In(1)

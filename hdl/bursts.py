@@ -13,11 +13,11 @@ from arrayloom.isa.bus import ADDRESS_BITS, BURST_WORDS, PAGE_BYTES
 from arrayloom.isa.config import Config
 from arrayloom.isa.instructions import ADDRESS, EXTENT, MEMORY_PITCH, TRANSFER, WORD_ADDRESS
 
-CHIP_END = TRANSFER + 1     # bits in the word after a run on chip
+CHIP_END = TRANSFER + 1     # bits of the word number after a run on chip
 
 
 class Place(IntEnum):
-    """The on-chip end of a transfer; only ACTIVATIONS has addresses."""
+    """The on-chip side of a transfer; only ACTIVATIONS has addresses."""
 
     ACTIVATIONS = 0
     WEIGHTS = 1
@@ -52,14 +52,14 @@ class Bursts(Component):
     config : Config
         ``size`` is the bytes in a word, ``activation_words`` the end of the scratchpad.
     longest : int
-        Words in a burst, at most: a power of two up to ``BURST_WORDS``.
+        Most words in a burst: a power of two up to ``BURST_WORDS``.
 
     Members
     -------
     base : In(ADDRESS_BITS)
         Byte address that is added to the address of every region.
     window : In(window_signature(config))
-        What of memory may be accessed.
+        The part of memory that may be accessed.
     region : In(stream.Signature(region_layout()))
     burst : Out(stream.Signature(burst_layout()))
     illegal : Out(1)
@@ -92,7 +92,8 @@ class Bursts(Component):
         self.address, self.run = (Signal(word_address, reset_less=True, name=name) for name in ("address", "run"))
         self.chip, self.chip_run = (Signal(WORD_ADDRESS, reset_less=True, name=name) for name in ("chip", "chip_run"))
         self.chip_end = Signal(CHIP_END, reset_less=True)
-        # The word after a run, from the base. A run that is checked ends within the window, the next a pitch further.
+        # the word after a run, relative to the base; a checked run ends within the window, and the next one is a pitch
+        # further
         self.memory_end = Signal(word_address + 1, reset_less=True)
         self.left, self.rows = (Signal(shape, reset_less=True, name=name) for name, shape in (
             ("left", TRANSFER), ("rows", EXTENT)))
@@ -147,9 +148,10 @@ class Bursts(Component):
             m.next = "SIZE"
 
     def _size(self, m: Module) -> None:
-        """Registers the length of the next burst: what is left of the run, the page and the longest burst.
+        """Registers the length of the next burst: the minimum of the rest of the run, the rest of the page and the longest
+        burst.
 
-        In every cycle: while the burst is offered its length stays what it is.
+        Updated in every cycle; while the burst is offered, its length does not change.
         """
         longest, bits = self.longest, exact_log2(self.longest)
         in_page = self.address[:exact_log2(PAGE_BYTES // self.config.size)]

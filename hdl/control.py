@@ -40,26 +40,26 @@ def _counter_bit(block: int, cause: int) -> int:
     return exact_log2((counter_address(Block(block), Cause(cause)) - Register.COUNTERS) // REGISTER_BYTES)
 
 
-# Where block and cause lie in the number of a counter's register; what lies above is the same in all.
+# Position of block and cause in the number of a counter's register; the upper bits are the same for all.
 CAUSE = slice(_counter_bit(0, 1), _counter_bit(0, 1) + CAUSE_BITS)
 BLOCK = slice(_counter_bit(1, 0), _counter_bit(1, 0) + exact_log2(BLOCK_SLOTS))
 COUNTED = slice(BLOCK.stop, None)
-GROUP_WORDS = 8     # registers among which one cycle chooses
+GROUP_WORDS = 8     # registers multiplexed in one cycle
 ADDRESSES = (Register.PROGRAM, Register.BASE, Register.LIMIT, Register.WRITE_BASE, Register.WRITE_LIMIT)
 WIDE = dict.fromkeys(ADDRESSES, ADDRESS_BITS) | {Register.CYCLE_LIMIT: CYCLE_BITS}    # in two registers
 NARROW = {Register.INTERRUPT_ENABLE: 1, Register.WATCHDOG: 32}
-COUNTED_HERE = (Register.CYCLES, Register.BEATS_READ, Register.BEATS_WRITTEN)   # 64-bit counters besides those of causes
+COUNTED_HERE = (Register.CYCLES, Register.BEATS_READ, Register.BEATS_WRITTEN)   # 64-bit, like those of causes
 FIXED_IN_RUN = {high for low in ADDRESSES for high in (low, low + REGISTER_BYTES)}
 
 
 class Control(Component):
     """The registers of ``arrayloom.isa.registers``, the counters, and the run they control.
 
-    A write to an address that has no writable register or of bits that it does not have, to an address of memory during a
-    run, and a START during a run or while the bus is stuck are refused with SLVERR, as are reads where there is no register.
-    START waits until the bus is quiet. The counters of each block sum to CYCLES: both count from the first cycle of FETCH to
-    the run's last. Reading the lower half of a counter keeps its upper half for the next read of that, so that both are of
-    one moment.
+    Refused with SLVERR: a write to an address without a writable register, of bits that the register does not have, or of
+    a memory address during a run; a START during a run or while the bus is stuck; and a read at an address without a
+    register. START waits until the bus is quiet. The counters of each block sum to CYCLES: both count from the first cycle
+    of FETCH to the run's last. Reading the lower half of a counter latches its upper half for the next read, so that
+    both are consistent.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class Control(Component):
     Members
     -------
     port : In(register_port_signature())
-        The host, behind ``arrayloom.hdl.axi_lite.AxiLiteSlave``.
+        The host, through ``arrayloom.hdl.axi_lite.AxiLiteSlave``.
     irq : Out(1)
         A run has ended, and interrupts are enabled.
     program : Out(ADDRESS_BITS)
@@ -77,7 +77,7 @@ class Control(Component):
     base : Out(ADDRESS_BITS)
         Byte address that instructions' memory addresses are added to, and the first that may be read.
     limit : Out(ADDRESS_BITS)
-        The end of what may be read.
+        The end of the readable range.
     write_base, write_limit : Out(ADDRESS_BITS)
         The first byte that may be written, and the end.
     halt : Out(1)
@@ -94,9 +94,9 @@ class Control(Component):
     store_error : In(1)
         The bus answered a write of STORE with an error.
     load_outside, store_outside : In(1)
-        LOAD or STORE would leave what of memory it may access.
+        LOAD or STORE would access memory outside its window.
     load_address, store_address : In(ADDRESS_BITS)
-        Where, with these.
+        The address, with these.
     data_left : In(1)
         A FIFO or an accumulator bank is not empty.
     levels : In(levels_signature(config))
@@ -124,7 +124,7 @@ class Control(Component):
         self._wire_run(m)
         self._keep(m)
         self.pending = Signal()
-        self.begins = Signal()  # a START is written that is not refused
+        self.begins = Signal()  # an accepted write of START
         self._interrupt(m)
         self._report(m)
         self._write(m)
@@ -145,7 +145,7 @@ class Control(Component):
         ]
 
     def _keep(self, m: Module) -> None:
-        """The registers that can be written: whole, and their parts by address."""
+        """The writable registers: as a whole, and their parts by address."""
         self.stored = {register: Signal(width, name=register.name.lower(), init=RESET_VALUES.get(register, 0))
                        for register, width in (NARROW | WIDE).items()}
         self.parts = {int(register): self.stored[register] for register in NARROW} | {
@@ -168,7 +168,7 @@ class Control(Component):
         units = self.config.units
         self.causes = {Block(unit): status.cause for unit, status in zip(units, self.units, strict=True)}
         self.causes[Block.FETCH] = self.fetch.cause
-        # A cause is that of the cycle before, a pulse that of its own cycle.
+        # a cause lags by one cycle, a pulse does not
         m.d.sync += [events.retired[unit].eq(status.retired) for unit, status in zip(units, self.units, strict=True)]
         m.d.sync += events.retired[Block.FETCH].eq(self.fetch.fetched)
         m.d.comb += events.running.eq(self.run.running)
@@ -182,7 +182,7 @@ class Control(Component):
         orders = Mux(port.write_strobe[0], port.write_data[:8], 0)
         control = self._written(Register.CONTROL)
         start = control & orders[ControlBit.START] & ~orders[ControlBit.RESET]
-        # The next write comes two cycles later at the earliest, when the run has seen this one.
+        # the next write comes at least two cycles later, when the run has seen this one
         m.d.sync += [run.stop.eq(control & orders[ControlBit.RESET]), run.begin.eq(self.begins)]
         refuses = run.busy | run.stuck
         m.d.comb += [self.begins.eq(start & ~refuses), port.write_error.eq(1)]
@@ -199,7 +199,7 @@ class Control(Component):
                         self._store(m, part)
 
     def _excess(self, width: int) -> Value:
-        """Whether bits are written that a register of ``width`` bits does not have."""
+        """Whether a write sets bits that a register of ``width`` bits does not have."""
         strobes = Cat(strobe.replicate(8) for strobe in self.port.write_strobe)
         return (self.port.write_data & strobes)[width:].any()
 
@@ -240,7 +240,7 @@ class Control(Component):
             values |= {
                 Register.RETIRED + 4 * number: retired,
                 Register.STATE + 4 * number: _state(unit.waiting, unit.in_flight, unit.cause, unit.missing),
-                Register.TOKENS + 8 * number: Cat(unit.tokens.as_value(), Const(0, 1)),    # 64 bits: units to come are above
+                Register.TOKENS + 8 * number: Cat(unit.tokens.as_value(), Const(0, 1)),    # 64 64 bits
             }
         return values | {int(register): signal for register, signal in self.stored.items()}
 
@@ -258,11 +258,11 @@ class Control(Component):
         return count
 
     def _count_pulses(self, m: Module, name: str, width: int, pulse: Value) -> Signal:
-        """Counts a pulse of another unit, a cycle after it."""
+        """Counts a pulse of another unit, one cycle late."""
         return self._count(m, name, width, flag_line(m, pulse & self.run.running, 1)[1])
 
     def _counters(self, m: Module) -> dict[Block, tuple[Value, Value]]:
-        """For each block, its counter of the cause that is read, and whether the counter is more than zero."""
+        """For each block, its counter of the selected cause, and whether the counter is not zero."""
         values = {}
         for block in blocks_of(self.config.units):
             m.submodules[f"counters_{block.name.lower()}"] = counters = CauseCounters()
@@ -274,7 +274,7 @@ class Control(Component):
         return values
 
     def _read(self, m: Module, values: dict[int, Value], counters: dict[Block, tuple[Value, Value]]) -> None:
-        """In one cycle each block and each group of registers finds its value, in the next one of them is chosen."""
+        """Reads a register in two cycles: first the value of each block and register group, then the selection."""
         port, word = self.port, self.port.read_word
         words: dict[int, Value] = {}    # by number of the register
         uppers: dict[int, Value] = {}   # upper halves, by the register with the lower one
@@ -290,7 +290,7 @@ class Control(Component):
         known, counter = Signal(reset_less=True), word[COUNTED] == Register.COUNTERS >> 2 + COUNTED.start
         high, wide = Signal(reset_less=True), Signal(reset_less=True)
         blocks = Cat(counters[Block(block)][1] if block in counters else 0 for block in range(BLOCK_SLOTS))
-        low = Cat(Const(0, 1), word[1:])    # the register with the lower half, if this one has the upper
+        low = Cat(Const(0, 1), word[1:])    # the register of the lower half, if this one is the upper
         with m.If(port.read):
             m.d.sync += counted.eq(Cat(blocks, ~Const(0, groups)))
             for block, (value, _) in counters.items():
@@ -317,7 +317,7 @@ class Control(Component):
 
 
 def _bytes(*values: Value) -> Value:
-    """A byte for each value."""
+    """Packs each value into a byte."""
     return Cat(Cat(value, Const(0, 8 - len(value))) for value in values)
 
 

@@ -1,9 +1,10 @@
-"""What of the control state means nothing at times, so that two states that differ in nothing else behave the same.
+"""Rules for control state that is sometimes meaningless: two states that differ only in such parts behave identically.
 
-A register that another one declares empty is overwritten before anything depends on it; a queue is what lies between its
-pointers, wherever in its memory that is. The rules are proved on the netlist by tests/sim/rtl/test_rtl_control_proof.py:
-states that are equal under them are so forever, and say the same at every output. Names are those of the flat netlist. A
-rule that names what a netlist lacks is not applied there, which makes the comparison of states finer and no less true.
+A register that another one declares empty is overwritten before anything depends on it; only the queue entries between
+the pointers matter, wherever they are in memory. The rules are proved on the netlist by
+tests/sim/rtl/test_rtl_control_proof.py: states that are equal under them stay equal forever, with equal outputs. Names are
+those of the flat netlist. A rule with a name that a netlist lacks is not applied there, which makes the comparison stricter
+but still correct.
 """
 
 from dataclasses import dataclass
@@ -11,9 +12,9 @@ from dataclasses import dataclass
 from arrayloom.hdl.run import State
 
 RUNNING = {"control.run.state": int(State.RUN)}
-"""The registers that end a run by changing."""
+"""The registers whose change ends a run."""
 BOUNDED = {"control.over": 0}
-"""A register that ends a run at its limit of cycles: runs are compared only as long as they do not come to that."""
+"""A register that ends a run at its cycle limit: runs are compared only as long as they do not reach it."""
 QUIET = RUNNING | BOUNDED | {
     "slave.addressed": 0, "slave.loaded": 0, "control.begin": 0, "control.stop": 0,
     "control.run.clear": 0, "control.run.resets": 0, "control.run.bus__halt": 0, "control.run.fetch__start": 0,
@@ -23,9 +24,9 @@ QUIET = RUNNING | BOUNDED | {
 
 @dataclass(frozen=True)
 class Rule:
-    """Below ``instance``, ``registers`` mean something only while ``live`` holds.
+    """In ``instance``, ``registers`` are meaningful only while ``live`` holds.
 
-    ``registers`` are separated by spaces; a name stands for its parts too (``now`` for ``now.width``). ``live`` is an
+    ``registers`` are separated by spaces; a name includes its parts (``now`` for ``now.width``). ``live`` is an
     expression over registers of the instance, with ``~``, ``&``, ``|``, ``==`` and an index for a bit.
     """
 
@@ -36,10 +37,10 @@ class Rule:
 
 @dataclass(frozen=True)
 class Queue:
-    """Memory ``instance.storage`` is a ring of which only the oldest words mean something.
+    """Memory ``instance.storage`` is a ring buffer in which only the oldest words are meaningful.
 
-    ``level`` is a register with their number, or a pair of which the difference is, modulo their range; then ``filled`` is
-    one that says whether there are any. A word that was read on a clock edge means something while ``output`` holds.
+    ``level`` is a register with their number, or a pair whose difference is the number, modulo their range; then ``filled``
+    is a register that shows whether there are any. A word read on a clock edge is meaningful while ``output`` holds.
     """
 
     instance: str
@@ -54,7 +55,7 @@ def _elastic(instance: str) -> tuple[Rule, ...]:
 
 
 def _bursts(instance: str) -> tuple[Rule, ...]:
-    """``arrayloom.hdl.bursts.Bursts``; states of its machine are numbered in the order in which they are first named."""
+    """``arrayloom.hdl.bursts.Bursts``; the states of its FSM are numbered in the order of their first use."""
     size, offer = 4, 5
     return (Rule(instance, "current", "~region__ready"),
             Rule(instance, "address run chip chip_run chip_end memory_end left rows",

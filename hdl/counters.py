@@ -10,20 +10,20 @@ from arrayloom.isa.registers import CAUSE_BITS, CYCLE_BITS
 
 
 class CauseCounters(Component):
-    """For each cycle with ``enable``, the counter of ``cause`` goes up by one a cycle later.
+    """For each cycle with ``enable``, the counter of ``cause`` is incremented one cycle later.
 
     Members
     -------
     cause : In(CAUSE_BITS)
-        The counter that goes up.
+        The counter to increment.
     enable : In(1)
         Count this cycle.
     clear : In(1)
         Sets all counters to zero. Not in a cycle with ``enable`` nor in the next.
     select : In(CAUSE_BITS)
-        The counter that is in ``value`` in the same cycle.
+        The counter to show in ``value`` in the same cycle.
     value : Out(CYCLE_BITS)
-        Without meaning unless ``counted``.
+        Valid only if ``counted``.
     counted : Out(1)
         The selected counter is not zero.
     """
@@ -40,7 +40,7 @@ class CauseCounters(Component):
         m.submodules.memory = memory = Memory(shape=CYCLE_BITS, depth=1 << CAUSE_BITS, init=[])
         counting, reading = memory.read_port(domain="comb"), memory.read_port(domain="comb")
         writing = memory.write_port()
-        # A memory cannot be cleared at once: a counter holds nothing until it has counted.
+        # a memory cannot be cleared at once: a counter's content is ignored until it has counted
         counted = Signal(1 << CAUSE_BITS)
         cause, enable, known = Signal(CAUSE_BITS), Signal(), Signal()
         m.d.sync += [

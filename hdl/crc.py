@@ -1,4 +1,4 @@
-"""CRC-32 of IEEE 802.3 over words: each bit of the next state is a sum of bits of the state and of the word."""
+"""CRC-32 of IEEE 802.3 over words: each bit of the next state is an XOR of bits of the state and of the word."""
 
 from functools import cache
 
@@ -6,9 +6,9 @@ from amaranth.hdl import Cat, Const, Value
 
 from arrayloom.isa.fields import CHECK_BITS
 
-POLYNOMIAL = 0xEDB88320     # lowest bit first, as ``zlib.crc32`` takes a message's bits
+POLYNOMIAL = 0xEDB88320     # lowest bit first, like ``zlib.crc32``
 START = (1 << CHECK_BITS) - 1
-"""The state before the first word; the check is the last state with every bit inverted."""
+"""The initial state; the checksum is the final state with every bit inverted."""
 
 
 def crc_step(state: Value, word: Value) -> Value:
@@ -31,7 +31,7 @@ def crc_step(state: Value, word: Value) -> Value:
 
 @cache
 def _masks(width: int) -> tuple[int, ...]:
-    """For each bit of the next state, the bits of state and word, the state's lowest, whose sum it is."""
+    """For each bit of the next state, the bits of state and word (state in the lowest bits) whose XOR it is."""
     state = [1 << bit for bit in range(CHECK_BITS)]
     for bit in range(width):
         out = state[0] ^ 1 << CHECK_BITS + bit

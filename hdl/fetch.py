@@ -1,4 +1,4 @@
-"""Reads the program and gives each instruction to the queue of its unit."""
+"""Reads the program and dispatches each instruction to the queue of its unit."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from arrayloom.isa.config import Config
 from arrayloom.isa.fields import CHECK_BITS, FIELD_BITS, INSTRUCTION_BITS, INSTRUCTION_BYTES, Instruction
 from arrayloom.isa.registers import CAUSE_BITS, Cause
 
-PART_BITS = 64          # of an instruction that are checked together
+PART_BITS = 64          # bits of an instruction checked in one cycle
 PARTS = -(-FIELD_BITS // PART_BITS)
 
 
@@ -31,15 +31,15 @@ def control_signature() -> Signature:
     fetched : Out(1)
         A pulse for each instruction.
     finished : Out(1)
-        A pulse: End is reached and all is done.
+        A pulse: End is reached and all units are idle.
     illegal : Out(1)
-        An instruction or the program's address is illegal: nothing more is fetched. A register, as the next three.
+        An instruction or the program's address is illegal: nothing more is fetched. Registered, like the next three.
     damaged : Out(1)
-        The check of an instruction does not fit: nothing more is fetched.
+        The CRC of an instruction is wrong: nothing more is fetched.
     outside : Out(1)
         The program begins before ``base``, or does not end before ``limit``: nothing more is fetched.
     address : Out(ADDRESS_BITS)
-        With ``outside``: of the first byte that is outside.
+        With ``outside``: address of the first byte outside.
     bus_error : Out(1)
         The bus answered an instruction with an error: nothing more is fetched.
     cause : Out(CAUSE_BITS)
@@ -52,9 +52,9 @@ def control_signature() -> Signature:
 class Fetch(Component):
     """Fetches instructions ahead, in order, up to End.
 
-    Reads ahead up to ``FETCH_BUFFER_BYTES`` beyond End, and never beyond ``limit``; what the bus answers after End is
-    ignored. An opcode that is unknown, reserved bits that are set, an End with tokens, and a program that does not start at
-    a multiple of an instruction and of a word are illegal.
+    Prefetches up to ``FETCH_BUFFER_BYTES`` beyond End, but never beyond ``limit``; words after End are ignored.
+    Illegal are an unknown opcode, reserved bits that are set, an End with tokens, and a program that does not start
+    at a multiple of the instruction size and of a word.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class Fetch(Component):
     Members
     -------
     program : In(ADDRESS_BITS)
-        Byte address of the first instruction, taken at the start. It and the next two stay the same during a run and in
+        Byte address of the first instruction, sampled at the start. This and the next two are constant during a run and in
         the cycle before.
     base : In(ADDRESS_BITS)
         First byte that may be read.
@@ -73,7 +73,7 @@ class Fetch(Component):
     bus : Out(read_signature(config, always_ready=True))
     queues : Out(stream.Signature(INSTRUCTION)) for each unit of the configuration
     idle : In(1)
-        No unit has an instruction and the bus is quiet. May show an instruction that is pushed two cycles late.
+        No unit has an instruction and the bus is quiet. May reflect a pushed instruction two cycles late.
     control : Out(control_signature())
     """
 
@@ -93,16 +93,16 @@ class Fetch(Component):
         self.buffer = SyncFIFOBuffered(width=self.config.word_bits + 1, depth=FETCH_BUFFER_BYTES // size)
         m.submodules.buffer = self.buffer
         self.storage = Signal(max(self.config.word_bits, INSTRUCTION_BITS), reset_less=True)
-        self.word = Signal(self.config.word_bits + 1, reset_less=True)  # the buffer's oldest: its memory is slow to give it
+        self.word = Signal(self.config.word_bits + 1, reset_less=True)  # the buffer's oldest word, from its slow memory
         self.word_there = Signal()
-        self.fault = Signal()       # the bus answered a word of the storage with an error
+        self.fault = Signal()       # the bus answered a buffered word with an error
         self.full = Signal()        # the storage holds instructions
         self.emptied = Signal()     # its last instruction is dispatched
         self.reading = Signal()
-        self.index = Signal(CHECK_BITS)                     # of the instruction that is dispatched next, from ``base``
-        self.check = Signal(CHECK_BITS, reset_less=True)    # the state of the CRC after what is looked at of an instruction
+        self.index = Signal(CHECK_BITS)                     # of the instruction to dispatch next, relative to ``base``
+        self.check = Signal(CHECK_BITS, reset_less=True)    # the state of the CRC after the checked part of an instruction
         beat = self.bus.beat
-        # A register between the bus and the buffer, which lie far apart.
+        # a register between the bus and the buffer, which are far apart
         arrives = flag_line(m, beat.valid, 1, "arrives")[-1]
         arriving = data_register(m, Cat(beat.payload.data, beat.payload.error), beat.valid, "arriving_word")
         m.d.comb += [self.buffer.w_en.eq(arrives), self.buffer.w_data.eq(arriving)]
@@ -121,13 +121,13 @@ class Fetch(Component):
         return m
 
     def _request(self, m: Module) -> None:
-        """Asks for burst after burst while the buffer has room for a whole one, up to ``limit``."""
+        """Requests bursts up to ``limit`` while the buffer has room for a whole one."""
         size, request = self.config.size, self.bus.request
         chunk = FETCH_BURST_BYTES // size
         next_word = Signal(ADDRESS_BITS - exact_log2(size), reset_less=True)
         room = Signal(range(self.buffer.depth + 1), init=self.buffer.depth)
         asks, takes = Signal(), self.buffer.r_rdy & self.buffer.r_en
-        # Words up to the limit: from the program's first, and from the next on.
+        # words up to the limit: from the program's first word, and from the next one
         span, left = (Signal.like(next_word, name=name) for name in ("span", "left"))
         words = slice(exact_log2(size), None)
         m.d.sync += span.eq(Mux(self.limit > self.program, self.limit[words] - self.program[words], 0))
@@ -136,7 +136,7 @@ class Fetch(Component):
         m.d.comb += asks.eq(self.reading & ~request.valid & (room >= chunk) & ~no_more)
         with m.If(asks):
             m.d.sync += left.eq(left - length)
-        # All was read and nothing is on its way, and the instruction that is needed is not whole.
+        # everything has been read, nothing is outstanding, and the needed instruction is incomplete
         with m.If(self.reading & no_more & ~request.valid & (room == self.buffer.depth)
                   & ~self.word_there & ~self.full):
             m.d.sync += [self.reading.eq(0), self.control.outside.eq(1),
@@ -154,9 +154,10 @@ class Fetch(Component):
             m.d.sync += room.eq(room - Mux(asks, length, 0) + takes)
 
     def _next_length(self, m: Module, word: Value, left: Value) -> tuple[Signal, Signal]:
-        """Registers the words of the burst that begins at ``word`` when ``left`` may be read, and whether there are none.
+        """Registers the number of words of the burst that begins at ``word``, if ``left`` may be read, and whether it is
+        zero.
 
-        A request takes two cycles at least, so what the last one changed is seen in time.
+        A request takes at least two cycles, so the effect of the previous one is visible in time.
         """
         chunk = FETCH_BURST_BYTES // self.config.size
         bits = exact_log2(chunk)
@@ -181,7 +182,7 @@ class Fetch(Component):
             ]
             m.d.sync += _advance(index, last)
             if words > 1:
-                # The last word ends with the instruction's check, in the place of which its index is added.
+                # the last word ends with the instruction's checksum, which is replaced by its index for the CRC
                 added = Cat(word[:-CHECK_BITS], Mux(last, self.index, word[-CHECK_BITS:]))
                 m.d.sync += self.check.eq(crc_step(Mux(index == 0, START, self.check), added))
         with m.If(self.emptied):
@@ -193,7 +194,7 @@ class Fetch(Component):
         current = Signal(INSTRUCTION_BITS)
         units = self.config.units
         target, ends, legal = Signal(len(units)), Signal(), Signal()
-        self.excess = Signal(PARTS + 1)     # parts of the instruction with bits that must not be set; above, its masks
+        self.excess = Signal(PARTS + 1)     # parts of the instruction with reserved bits set; above, its masks
         m.d.comb += [current.eq(self.storage.word_select(part, INSTRUCTION_BITS)), legal.eq(~self.excess.any())]
         m.d.comb += self.emptied.eq(control.fetched & last)
         with m.If(control.fetched):
@@ -222,7 +223,7 @@ class Fetch(Component):
         self._cause(m, states)
 
     def _cause(self, m: Module, states: Any) -> None:
-        """An instruction takes three cycles of work: it is decoded, checked and pushed."""
+        """Dispatches an instruction in three cycles: decode, check, push."""
         cause = self.control.cause
         with m.If(states.ongoing("ENDED") | states.ongoing("STOPPED")):
             m.d.sync += cause.eq(Cause.IDLE)
@@ -236,7 +237,7 @@ class Fetch(Component):
             m.d.sync += cause.eq(Cause.MEMORY)
 
     def _decode(self, m: Module, current: Value, target: Value, ends: Value) -> None:
-        """Registers whose the instruction is, and in which parts bits are set that its class does not have."""
+        """Registers the unit of the instruction, and the parts with bits that its class does not have."""
         m.d.sync += [target.eq(0), ends.eq(0), self.excess.eq(~0)]
         with m.Switch(data.View(instruction_layout(Instruction), current).opcode):
             for cls in self.config.instructions:
@@ -269,7 +270,7 @@ class Fetch(Component):
 
 
 def _counter(limit: int) -> tuple[Value, Value]:
-    """A counter of 0 to ``limit - 1``, and whether it is at its last value; a constant where there is but one."""
+    """A counter from 0 to ``limit - 1``, and whether it is at its last value; a constant if there is only one value."""
     if limit == 1:
         return Const(0), Const(1)
     count = Signal(range(limit))

@@ -1,7 +1,7 @@
-"""Flow control: a buffer between two ends of a stream, and counts of the room and of the stock in a buffer.
+"""Flow control: a buffer that breaks a stream's paths, and counters for the free space and the content of a buffer.
 
-Each count keeps its answer in a register, computed together with the count, so that what depends on the answer has the
-whole cycle for itself.
+Each counter's result is a register, computed together with the count, so that logic that depends on
+it has a whole cycle.
 """
 
 from typing import Any
@@ -54,7 +54,7 @@ def room_for(m: Module, depth: int, more: Value, less: Value) -> Signal:
     depth : int
         Words that the buffer holds, 1 or more.
     more : Value
-        A word enters; only in a cycle with room, on which it may depend.
+        A word enters; only in a cycle with room; may depend combinationally on the result.
     less : Value
         A word leaves.
 
@@ -79,13 +79,13 @@ def stock_of(m: Module, name: str, depth: int, more: Value, less: Value) -> Sign
     ----------
     m : Module
     name : str
-        Of the words, for the names of the signals.
+        Name of the words, used in signal names.
     depth : int
-        Words that are ever in the buffer, at most.
+        Most words in the buffer.
     more : Value
         A word enters.
     less : Value
-        A word leaves; only in a cycle with stock, on which it may depend.
+        A word leaves; only if there is one; may depend combinationally on the result.
 
     Returns
     -------

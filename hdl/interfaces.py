@@ -1,4 +1,4 @@
-"""The signatures between units, each once; widths follow from the configuration."""
+"""The signatures between units, each defined once; widths are derived from the configuration."""
 
 from functools import reduce
 from operator import xor
@@ -28,7 +28,7 @@ def instruction_layout(cls: type[Instruction]) -> data.StructLayout:
 
 
 def leaves_scratchpad(address: Value, config: Config) -> Value:
-    """Whether a word address, which may have more bits than ``WORD_ADDRESS``, lies beyond the scratchpad's end."""
+    """Whether a word address, which may have more bits than ``WORD_ADDRESS``, is beyond the scratchpad's end."""
     return address[exact_log2(config.activation_words):].any()
 
 
@@ -38,9 +38,9 @@ def coordinate(cls: type[Convolve | Depthwise | Pool], outputs: int) -> Shape:
     Parameters
     ----------
     cls : type
-        ``Convolve``, ``Depthwise`` or ``Pool``, whose fields say how far origin, strides and dilations reach.
+        ``Convolve``, ``Depthwise`` or ``Pool``, whose fields bound origin, strides and dilations.
     outputs : int
-        Rows or columns of the output region, at most.
+        Most rows or columns of the output region.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def coordinate(cls: type[Convolve | Depthwise | Pool], outputs: int) -> Shape:
 
 
 def unit_signature() -> Signature:
-    """What every executing unit has towards its issue queue, seen from the unit.
+    """The interface of every executing unit to its issue queue, seen from the unit.
 
     Members
     -------
@@ -91,7 +91,7 @@ def read_port_signature(config: Config) -> Signature:
     address : Out(WORD_ADDRESS)
         The word to read.
     bank : Out(range(activation_banks))
-        ``bank_of`` the address, from a register where that is possible: arbitration begins with it.
+        ``bank_of`` the address, from a register if possible, since arbitration starts with it.
     ready : In(1)
     data : In(word_bits)
         The word, ``MEMORY_LATENCY`` cycles after its request was accepted.
@@ -156,7 +156,7 @@ def accumulator_read_signature(config: Config) -> Signature:
 
 
 def sink_signature(config: Config) -> Signature:
-    """A FIFO that LOAD fills, seen from LOAD. It never refuses: LOAD asks for no more than ``free`` words of memory.
+    """A FIFO filled by LOAD, seen from LOAD. It never stalls: LOAD requests at most ``free`` words from memory.
 
     Members
     -------
@@ -164,7 +164,7 @@ def sink_signature(config: Config) -> Signature:
         A word goes into the FIFO.
     data : Out(word_bits)
     free : In(range(most + 1))
-        Words that it has room for, of which the largest FIFO has ``most``.
+        Number of words that it has room for; ``most`` for the largest FIFO.
     """
     tables = config.table_pages * LOOKUP_TABLE_WORDS
     most = max(config.weight_words, config.parameter_entries * config.parameter_beats, tables)
@@ -198,7 +198,7 @@ def axi_lite_signature() -> Signature:
 
 
 def trace_signature(config: Config) -> Signature:
-    """Every word that the POST unit writes, for comparison with the emulator; left open on a board.
+    """Every word written by the POST unit, for comparison with the emulator; unconnected on a board.
 
     Members
     -------
@@ -211,7 +211,7 @@ def trace_signature(config: Config) -> Signature:
 
 
 def events_signature() -> Signature:
-    """What each block (``arrayloom.isa.registers.Block``) does, for a timeline of the run; left open on a board.
+    """The activity of each block (``arrayloom.isa.registers.Block``), for a timeline of the run; unconnected on a board.
 
     Members
     -------
@@ -220,14 +220,14 @@ def events_signature() -> Signature:
     retired : Out(BLOCK_SLOTS)
         Bit ``block``: its oldest instruction ends with this cycle.
     causes : Out(ArrayLayout(CAUSE_BITS, BLOCK_SLOTS))
-        The cause of each block that counts for this cycle.
+        The cause that each block counts in this cycle.
     """
     return Signature({"running": Out(1), "retired": Out(BLOCK_SLOTS),
                       "causes": Out(data.ArrayLayout(CAUSE_BITS, BLOCK_SLOTS))})
 
 
 def levels_signature(config: Config) -> Signature:
-    """How full the stores between units are, seen from the stores.
+    """Fill levels of the FIFOs and banks between units, seen from these.
 
     Members
     -------
@@ -242,7 +242,7 @@ def levels_signature(config: Config) -> Signature:
     full : Out(range(ACCUMULATOR_BANKS + 1))
         Accumulator banks that the POST unit may drain.
     depthwise_used, depthwise_full : Out(range(ACCUMULATOR_BANKS + 1))
-        Likewise of the DEPTHWISE unit, where there is one.
+        Likewise for the DEPTHWISE unit, if there is one.
     """
     count = Out(range(ACCUMULATOR_BANKS + 1))
     depthwise = {"depthwise_used": count, "depthwise_full": count} if config.depthwise_channels else {}

@@ -1,4 +1,4 @@
-"""The queue of one unit: holds instructions back until their tokens have come, gives tokens when they retire."""
+"""The queue of one unit: holds instructions until their tokens have arrived, and gives tokens when they retire."""
 
 from typing import Any
 
@@ -12,16 +12,16 @@ from arrayloom.isa.config import Config
 from arrayloom.isa.fields import CORE_UNITS, Instruction, Unit
 from arrayloom.isa.registers import CAUSE_BITS, TOKEN_BITS, Cause
 
-IN_FLIGHT = 8   # instructions that a unit has accepted and not retired, at most
+IN_FLIGHT = 8   # most instructions that a unit has accepted but not retired
 
 
 def status_signature(units: int = len(CORE_UNITS)) -> Signature:
-    """A unit towards the control unit, seen from its queue.
+    """The status of a unit for the control unit, seen from its queue.
 
     Parameters
     ----------
     units : int
-        How many units there are.
+        Number of units.
 
     Members
     -------
@@ -30,12 +30,12 @@ def status_signature(units: int = len(CORE_UNITS)) -> Signature:
     in_flight : Out(8)
         Instructions that the unit has accepted and not retired.
     tokens : Out(ArrayLayout(TOKEN_BITS, units))
-        Tokens of each producer; each is counted a cycle after it can be taken.
+        Tokens of each producer; each is counted one cycle after it can be taken.
     missing : Out(units)
         The units whose token the next instruction lacked one cycle ago; the unit itself while earlier instructions must
         complete first.
     cause : Out(CAUSE_BITS)
-        What the unit did one cycle ago.
+        The unit's cause, one cycle late.
     retired : Out(1)
         A pulse for each instruction that is complete.
     overflow : Out(1)
@@ -56,7 +56,7 @@ class Issue(Component):
     """The instruction queue of ``unit``.
 
     An instruction is offered when each unit in its ``wait`` mask has given a token, all of which are taken when the
-    unit accepts it; the unit's own bit waits until nothing is in flight. A token for oneself is illegal.
+    unit accepts it; the unit's own bit waits until nothing is in flight. A unit's token for itself is illegal.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class Issue(Component):
     signal : Out(units)
         Bit c: this unit gives unit c a token.
     halt : In(1)
-        Offer nothing further; what is offered stays so.
+        Offer no further instruction; an offered one stays offered.
     status : Out(status_signature(units))
     """
 
@@ -117,17 +117,17 @@ class Issue(Component):
         ]
         with m.If(pulled):
             m.d.sync += [head.eq(queue.r_data), filled.eq(1)]
-        # Computed together with the queue's level: FETCH looks at the room of every queue in one cycle.
+        # computed together with the queue's level, since FETCH checks the room of every queue in one cycle
         with m.If(pushed & ~pulled):
             m.d.sync += room.eq(queue.level != self.config.queue_depth - 1)
         with m.Elif(pulled):
             m.d.sync += room.eq(1)
-        # Whatever satisfies the head stays true until it is accepted, so that the offer can be a register.
+        # a satisfied condition of the head stays true until it is accepted, so the offer can be registered
         with m.If(accepted):
             m.d.sync += [filled.eq(0), offered.eq(0)]
         with m.Elif(filled & satisfied & legal & masks.w_rdy & ~self.halt):
             m.d.sync += offered.eq(1)
-        # Relied on where states are compared (hdl/control_rules.py): a unit completes only what it has accepted.
+        # state comparison relies on this (hdl/control_rules.py): a unit completes only what it has accepted
         m.d.sync += Assert(~unit.retired | masks.r_rdy)
         with m.If(accepted & ~unit.retired):
             m.d.sync += flying.eq(1)
@@ -149,7 +149,7 @@ class Issue(Component):
         return m
 
     def _tokens(self, m: Module, producer: Unit, head: data.View, accepted: Value) -> Signal:
-        """Counts the tokens of ``producer``, each a cycle after it is given; returns whether there is one by now."""
+        """Counts the tokens of ``producer``, each one cycle after it is given; returns whether there is one."""
         name = producer.name.lower()
         count, there, given = self.status.tokens[producer], Signal(name=f"there_{name}"), Signal(name=f"given_{name}")
         give, take = self.give[producer], accepted & head.wait[producer]
@@ -163,7 +163,7 @@ class Issue(Component):
         return there
 
     def _cause(self, m: Module, filled: Value, satisfied: Value, in_flight: Value) -> None:
-        """The unit's own cause; while the unit has no instruction, why this queue gives it none."""
+        """The unit's own cause, or while it has no instruction, why this queue offers none."""
         with m.If(self.unit.cause != Cause.IDLE):
             m.d.sync += self.status.cause.eq(self.unit.cause)
         with m.Elif(filled & ~satisfied):

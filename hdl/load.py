@@ -1,4 +1,4 @@
-"""The LOAD unit: memory to weights, parameters, lookup tables and activations."""
+"""The LOAD unit: transfers weights, parameters, lookup tables and activations from memory."""
 
 from typing import Any
 
@@ -37,8 +37,8 @@ def longest_burst(config: Config) -> int:
 class Load(Component):
     """Executes LoadWeights, LoadParameters, LoadLookupTable and LoadActivations.
 
-    Takes the next instruction while words of earlier ones are on their way. Words for a FIFO are asked for only when it
-    has room for them and for all that are on their way to it, so that they never wait on the bus.
+    Takes the next instruction while words of earlier ones are in transit. Words for a FIFO are requested only
+    if it has room for them and for all words in transit to it, so they never stall the bus.
 
     Parameters
     ----------
@@ -52,9 +52,9 @@ class Load(Component):
     base : In(ADDRESS_BITS)
         Byte address that memory addresses are relative to.
     window : In(window_signature(config))
-        What of memory may be accessed.
+        The part of memory that may be accessed.
     weights : Out(sink_signature(config))
-        The weight FIFO; its ``free`` may lag one cycle after a word, as in the next two.
+        The weight FIFO; its ``free`` may lag a word by one cycle, like those of the next two.
     parameters : Out(sink_signature(config))
         The parameter FIFO.
     tables : Out(sink_signature(config))
@@ -64,7 +64,7 @@ class Load(Component):
     bus_error : Out(1)
         A pulse: the bus answered with an error.
     outside : Out(1)
-        An instruction leaves the window; as long as that is, with ``outside_address``.
+        An instruction accesses memory outside the window; stays set, together with ``outside_address``.
     outside_address : Out(ADDRESS_BITS)
     """
 
@@ -94,13 +94,13 @@ class Load(Component):
         self.pending = Signal(burst_layout(), reset_less=True)
         self.pending_valid = Signal()
         self.enough = Signal()  # there is room for the pending burst
-        self.room = Signal()    # so there was; it is offered to the bus
+        self.room = Signal()    # there was room; the burst is offered to the bus
         self.asks = Signal()    # the pending burst goes to the bus
-        self.filled = Signal()  # a word has arrived and is not yet in its place
-        self.moves = Signal()   # it goes on, to the buffer before the places
+        self.filled = Signal()  # a word has arrived and is not yet delivered
+        self.moves = Signal()   # the word moves on to the buffer before the destinations
         self.writes = Signal()  # an activation is to be written
-        self.placed = Signal()  # a word goes where it belongs
-        self.sent = Signal(len(Place))  # bit p: to the FIFO of that place
+        self.placed = Signal()  # a word goes to its destination
+        self.sent = Signal(len(Place))  # bit p: to the FIFO of destination p
         m.d.comb += [self.bursts.base.eq(self.base), self.bursts.window.low.eq(self.window.low),
                      self.bursts.window.high.eq(self.window.high), self.outside.eq(self.bursts.outside),
                      self.outside_address.eq(self.bursts.outside_address)]
@@ -138,7 +138,7 @@ class Load(Component):
         return [region.words.eq(words), region.rows.eq(1)]
 
     def _request(self, m: Module) -> None:
-        """Holds one burst until there is room for its words, then asks for it and notes where they go."""
+        """Holds one burst until there is room for its words, then requests it and records their destination."""
         burst, request, records = self.bursts.burst, self.bus.request, self.records
         enough = self.enough
         credits = {place: self._credit(m, place, sink) for place, sink in self.sinks.items()}
@@ -164,10 +164,10 @@ class Load(Component):
             m.d.sync += self.room.eq(1)
 
     def _credit(self, m: Module, place: Place, sink: PureInterface) -> Signal:
-        """Words that a sink has room for, less those on their way to it."""
+        """The free space of a sink, minus the words in transit to it."""
         way = Signal(range(OUTSTANDING * BURST_WORDS + 1), name=f"way_{place.name.lower()}")
         credit = Signal(signed(len(sink.free) + 2), name=f"credit_{place.name.lower()}")
-        # One cycle after the word has gone to the sink, whose count of free words may lag.
+        # one cycle after the word has gone to the sink, whose count of free words may lag
         gone = Signal(name=f"gone_{place.name.lower()}")
         asks = self.asks & (self.pending.place == place)
         m.d.sync += [gone.eq(self.sent[place]), credit.eq(sink.free - way)]
@@ -176,10 +176,10 @@ class Load(Component):
         return credit
 
     def _receive(self, m: Module) -> None:
-        """Words of the bus and where they go, in one order for all places: instructions retire in it.
+        """Words of the bus with their destinations, in one order for all destinations, in which instructions retire.
 
-        Two registers on the words, so that a refused write reaches the bus a cycle later. They take whatever the bus shows
-        and wait for nothing else.
+        Two registers for the words, so that a stalled write reaches the bus one cycle later. They sample
+        the bus unconditionally.
         """
         beat, record = self.bus.beat, self.record
         enter = self._placing(m)
@@ -207,7 +207,7 @@ class Load(Component):
         m.d.sync += self.bus_error.eq(arrives & beat.payload.error)
 
     def _placing(self, m: Module) -> stream.Interface:
-        """The buffer from which words go to their places; returns the end where they enter."""
+        """The buffer from which words go to their destinations; returns its input."""
         m.submodules.placing = placing = Elastic(data.StructLayout({
             "address": WORD_ADDRESS, "bank": range(self.config.activation_banks), "data": self.config.word_bits,
             "places": len(Place), "retires": 1,

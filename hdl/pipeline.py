@@ -1,7 +1,7 @@
 """Pipeline registers and delays, of two kinds.
 
-A flag says in which cycles something is there: it moves in every cycle and is clear after reset. Data moves only in cycles
-whose flag is set, and is never reset: where no flag is set its value does not matter.
+A flag marks the cycles with valid data: it moves in every cycle and is cleared by reset. Data moves only in cycles
+whose flag is set, and is never reset: without the flag its value does not matter.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ def data_register(m: Module, value: ValueLike, enable: Value, name: str | None =
     enable : Value
         The register takes ``value`` in cycles in which this is set.
     name : str or None
-        Of the register; without, it is like that of the value.
+        Name of the register; by default derived from the value's.
 
     Returns
     -------
@@ -41,9 +41,9 @@ def data_line(m: Module, value: ValueLike, enables: Iterable[Value], name: str |
     m : Module
     value : ValueLike
     enables : iterable of Value
-        One for each stage: the flag of what is delayed by as many cycles as there are stages before it.
+        One per stage: the flag of the data delayed by the number of preceding stages.
     name : str or None
-        Of the registers, before the number of the stage.
+        Prefix of the registers' names, before the number of the stage.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def flag_line(m: Module, flag: Value, cycles: int, name: str = "line") -> list[V
     cycles : int
         Stages, 0 or more.
     name : str
-        Of the shift register, whose bit i is the flag delayed by i + 1 cycles.
+        Name of the shift register, whose bit i is the flag delayed by i + 1 cycles.
 
     Returns
     -------

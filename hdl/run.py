@@ -15,7 +15,7 @@ from arrayloom.isa.registers import Block, Cause, Error
 
 
 class State(IntEnum):
-    """IDLE until a run begins; BEGIN, STOP and, after an error, FAIL wait for the bus."""
+    """IDLE until a run begins; BEGIN, STOP and (after an error) FAIL wait for the bus."""
 
     IDLE = 0
     BEGIN = 1
@@ -28,19 +28,19 @@ UNIT_BITS = 3
 
 
 class Run(Component):
-    """The state of a run. The first error ends it, and its counters stand still from then on.
+    """The state of a run. The first error ends it and freezes its counters.
 
-    A run has ``failed`` only when the bus is quiet: nothing changes in memory after that. Where the bus does not become
-    quiet, ``stuck`` is set, and stays so until reset.
+    A run has ``failed`` only once the bus is quiet: memory does not change after that. If the bus does not
+    become quiet, ``stuck`` is set until reset.
 
     ``begin`` waits until the bus is quiet, then resets FETCH with ``clear`` and one unit after the other with ``resets``
-    until all are in reset, and starts FETCH in the next cycle, the first of ``running``. After an error the units are
-    halted; the next ``begin`` makes them work again. ``stop`` ends a run that stays neither done nor failed.
+    until all are in reset, and starts FETCH in the next cycle, the first of ``running``. After an error the units
+    are halted until the next ``begin``. ``stop`` ends a run that is then neither done nor failed.
 
     Parameters
     ----------
     units : int
-        How many units there are.
+        Number of units.
 
     Members
     -------
@@ -49,30 +49,30 @@ class Run(Component):
     stop : In(1)
         A pulse: end the run.
     watchdog : In(32)
-        Cycles of ``busy`` in which no unit works or retires an instruction and no word moves on the bus that are an error;
-        0 is forever. Where a run does not go on, only the bus counts.
+        Number of ``busy`` cycles in which no unit works or retires an instruction and no word moves on the bus after which
+        the run fails; 0: no limit. While a run begins or ends, only the bus counts.
     over : In(1)
         The run takes too many cycles.
     busy : Out(1)
-        A run is under way, or begins or ends.
+        A run is in progress, or begins or ends.
     running : Out(1)
-        A run is under way.
+        A run is in progress.
     done : Out(1)
         The last run ended without an error.
     failed : Out(1)
         The last run ended with an error.
     ended : Out(1)
-        A pulse when the run is done or failed.
+        A pulse when the run is done or has failed.
     clear : Out(1)
-        Resets FETCH, the counters, and what lies between units.
+        Resets FETCH, the counters, and the FIFOs between units.
     resets : Out(units)
-        Resets each unit with its queue: LOAD a cycle after ``clear``, the others each a cycle later, as a register that
-        goes to all others of a chip at once would limit its clock. All end together, after a cycle in which all are in
-        reset, so that no unit sees what another did before.
+        Resets each unit with its queue: LOAD one cycle after ``clear``, each other unit one cycle later, since a register
+        with a fan-out to the whole chip would limit the clock. All resets end together, after a cycle in which all units are
+        in reset, so that no unit sees another's earlier state.
     halt : Out(1)
-        Not ``running``, a cycle late: a unit or the bus may begin one thing more, which nothing waits for.
+        Not ``running``, one cycle late: a unit or the bus may begin one more operation, for which nothing waits.
     stuck : Out(1)
-        The bus left a burst without an answer.
+        The bus did not answer a burst.
     error : Out(8)
         ``arrayloom.isa.registers.Error``.
     error_unit : Out(UNIT_BITS)
@@ -87,9 +87,9 @@ class Run(Component):
     store_error : In(1)
         The bus answered a write of STORE with an error.
     load_outside, store_outside : In(1)
-        LOAD or STORE would leave what of memory it may access.
+        LOAD or STORE would access memory outside its window.
     load_address, store_address : In(ADDRESS_BITS)
-        Where, with these.
+        The address, with these.
     data_left : In(1)
         A FIFO or an accumulator bank is not empty.
     """
@@ -111,16 +111,16 @@ class Run(Component):
         self.fault, self.fault_error, self.fault_unit = Signal(), Signal(Error), Signal(UNIT_BITS)
         self.fault_address = Signal(ADDRESS_BITS)
         self.finished, self.expired = Signal(), Signal()
-        self.changes = Signal()     # the state is new: what follows a timeout has time of its own
+        self.changes = Signal()     # the state is new: the time after a timeout is counted afresh
         m.d.comb += [
             self.busy.eq(self.state != State.IDLE), self.running.eq(self.state == State.RUN),
             self.bus.halt.eq(self.halt),
         ]
-        # Read two cycles after the last unit was seen idle, when nothing changes any more.
+        # read two cycles after the last unit was seen idle, when nothing changes any more
         self.kept_tokens, self.kept_data = Signal(len(self.units)), Signal()
         m.d.sync += [self.kept_tokens.eq(Cat(unit.tokens.as_value().any() for unit in self.units)),
                      self.kept_data.eq(self.data_left)]
-        # Only a bus that is halted stays quiet.
+        # only a halted bus stays quiet
         quiet, begun = Signal(), Signal()
         m.d.comb += [quiet.eq(self.bus.quiet & self.halt), begun.eq((self.state == State.BEGIN) & self.resets[-1])]
         m.d.sync += [
@@ -216,7 +216,7 @@ class Run(Component):
             m.d.sync += still.eq(still + 1)
 
     def _stuck(self) -> Value:
-        """The first unit that has something to do, else FETCH."""
+        """The first unit with work, else FETCH."""
         return _block(Cat([~unit.idle for unit in self.units], 1))
 
 

@@ -1,4 +1,4 @@
-"""The scratchpad: banks that several units read and write at once."""
+"""The scratchpad: banks that several units read and write concurrently."""
 
 from typing import Any
 
@@ -13,24 +13,24 @@ from arrayloom.isa.config import Config
 
 BANK_LATENCY = 1        # a block RAM's own
 WORD_LATENCY = 1        # the register at its end
-REQUEST_LATENCY = 1     # on the way to banks that lie all over a chip
+REQUEST_LATENCY = 1     # on the way to banks spread over the chip
 assert REQUEST_LATENCY + BANK_LATENCY + WORD_LATENCY == MEMORY_LATENCY
 
-READERS = ("array", "post", "store")                # in order of priority, of every accelerator
+READERS = ("array", "post", "store")                # in order of priority, in every accelerator
 WRITERS = ("post_write", "load")
 
 
 def readers_of(config: Config) -> tuple[str, ...]:
-    """The readers in order of priority."""
+    """The readers of a configuration in order of priority."""
     return ("array", "depthwise", "post", "store") if config.depthwise_channels else READERS
 
 
 class Scratchpad(Component):
     """``activation_banks`` banks of simple dual-port block RAM, one read and one write in each cycle each.
 
-    Of requests to one bank the first in the order of ``readers_of`` or ``WRITERS`` is accepted. An accepted read sees all
-    writes accepted in earlier cycles; a word is never read in the cycle in which it is written, which tokens ensure, so
-    that any block RAM will do. Addresses wrap at ``activation_words``.
+    Of several requests to one bank, the first in the order of ``readers_of`` or ``WRITERS`` is accepted. An accepted read
+    sees all writes accepted in earlier cycles. Tokens ensure that a word is never read in the cycle in which it is written,
+    so any block RAM is suitable. Addresses wrap at ``activation_words``.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class Scratchpad(Component):
     array : In(read_port_signature(config))
         The first reader: always ready.
     depthwise : In(read_port_signature(config))
-        Where there is such a unit.
+        If there is such a unit.
     post : In(read_port_signature(config))
     store : In(read_port_signature(config))
     post_write : In(write_port_signature(config))
@@ -77,7 +77,7 @@ class Scratchpad(Component):
                 m.d.sync += write.addr.eq(_first(writes, [port.address[bank_bits:address_bits] for port in writers]))
                 m.d.sync += write.data.eq(_first(writes, [port.data for port in writers]))
             m.d.sync += Assert(~(read.en & write.en & (read.addr == write.addr)))
-            # A register for each bank and not for each port: it is in the block RAM, which is slow to give a word without.
+            # one register per bank, not per port: it is the output register of the block RAM, which is slow without it
             arrives = flag_line(m, read.en, BANK_LATENCY, f"arrives_{bank}")[-1]
             words.append(data_register(m, read.data, arrives, f"word_{bank}"))
         for port in readers:
@@ -86,7 +86,7 @@ class Scratchpad(Component):
 
     @staticmethod
     def _arbitrate(m: Module, ports: list[PureInterface]) -> None:
-        """A port is ready unless one before it in order wants the same bank."""
+        """A port is ready unless one with higher priority requests the same bank."""
         for index, port in enumerate(ports):
             m.d.comb += port.ready.eq(~Cat(first.valid & (first.bank == port.bank) for first in ports[:index]).any())
 
@@ -96,7 +96,7 @@ class Scratchpad(Component):
 
 
 def _first(selects: list[Value], values: list[Value]) -> Value:
-    """The value of the first port that wants the bank, which is the one that is ready; or the last port's."""
+    """The value of the first port that requests the bank, which is the ready one; else the last port's."""
     result = values[-1]
     for select, value in reversed(list(zip(selects[:-1], values[:-1], strict=True))):
         result = Mux(select, value, result)

@@ -1,4 +1,4 @@
-"""The STORE unit: activations to memory."""
+"""The STORE unit: transfers activations to memory."""
 
 from typing import Any
 
@@ -19,12 +19,12 @@ from arrayloom.isa.instructions import WORD_ADDRESS
 from arrayloom.isa.instructions import Store as StoreInstruction
 from arrayloom.isa.registers import Cause
 
-REQUESTS = 4        # bursts whose words are read and that the bus has not taken
+REQUESTS = 4        # bursts whose words are read but which the bus has not accepted
 OUTSTANDING = 16    # bursts that memory has not answered
 
 
 class Store(Component):
-    """Executes Store: asks for a burst when the last of its words is being read, so that the bus does not wait for them.
+    """Executes Store: requests a burst when its last word is being read, so that the bus does not wait for data.
 
     Parameters
     ----------
@@ -38,13 +38,13 @@ class Store(Component):
     base : In(ADDRESS_BITS)
         Byte address that memory addresses are relative to.
     window : In(window_signature(config))
-        What of memory may be accessed.
+        The part of memory that may be accessed.
     read : Out(read_port_signature(config))
         A port of the scratchpad.
     bus_error : Out(1)
         A pulse: the bus answered with an error.
     outside : Out(1)
-        An instruction leaves the window; as long as that is, with ``outside_address``.
+        An instruction accesses memory outside the window; stays set, together with ``outside_address``.
     outside_address : Out(ADDRESS_BITS)
     """
 
@@ -96,7 +96,7 @@ class Store(Component):
         ]
 
     def _read(self, m: Module) -> None:
-        """Asks for the burst's words while the buffer has room; the last of them passes the burst on."""
+        """Reads the burst's words while the buffer has room; the last one passes the burst on."""
         places, source, requests = self.places, self.next_burst.leave, self.requests
         chip, left = (Signal.like(field, name=name, reset_less=True)
                       for name, field in (("chip", self.burst.chip), ("left", self.burst.words)))
@@ -146,7 +146,7 @@ class Store(Component):
     def _cause(self, m: Module) -> None:
         cause, waited = self.unit.cause, Signal(name="waited")
         m.d.sync += waited.eq(self.read.valid)
-        # What the scratchpad answered one cycle ago.
+        # the scratchpad's answer of one cycle ago
         with m.If(self.bus.sent | self.arriving[1]):
             m.d.sync += cause.eq(Cause.COMPUTING)
         with m.Elif(waited):

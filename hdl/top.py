@@ -40,13 +40,13 @@ class Accelerator(Component):
     irq : Out(1)
         A run has ended, and interrupts are enabled.
     core_reset : In(1)
-        Resets everything but what stands at the buses, at any time: bursts that are under way are completed, words of reads
-        are dropped, and where words of writes are gone no byte is written. ``rst`` resets these too, and only together with
-        the interconnect, which would else wait for them or answer what nobody asks for any more.
+        Resets everything except the bus interfaces, at any time: outstanding bursts are completed, read words are dropped,
+        and lost write words are replaced by words without byte strobes. ``rst`` also resets the interfaces; use it only
+        together with the interconnect, which would otherwise wait for words or answer requests that no longer exist.
     trace : Out(trace_signature(config))
-        Every word that the POST unit writes.
+        Every word written by the POST unit.
     events : Out(events_signature())
-        What every unit does in every cycle.
+        The activity of every unit in every cycle.
     """
 
     def __init__(self, config: Config) -> None:
@@ -79,7 +79,8 @@ class Accelerator(Component):
         return m
 
     def _place(self, m: Module) -> None:
-        """A new run resets everything but the registers and the bus, whose bursts must end; ``core_reset`` also those."""
+        """A new run resets everything except the registers and the bus, whose bursts must end; ``core_reset`` also resets
+        these."""
         m.submodules.bus, m.submodules.slave = self.bus, self.slave
         whole = ResetInserter(self.core_reset)
         m.submodules.control, m.submodules.memory, m.submodules.windows = (

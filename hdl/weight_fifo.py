@@ -19,7 +19,7 @@ def weight_read_signature(config: Config) -> Signature:
     Members
     -------
     available : In(1)
-        A whole tile, ``size`` words, is there and not claimed.
+        A whole tile of ``size`` words is available and not claimed.
     claim : Out(1)
         A pulse takes that tile.
     enable : Out(1)

@@ -1,4 +1,4 @@
-"""What of memory LOAD may read and STORE may write, in words from the base of their addresses."""
+"""The parts of memory that LOAD may read and STORE may write, in words relative to the base."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ from arrayloom.isa.config import Config
 
 
 def window_signature(config: Config) -> Signature:
-    """Words that may be accessed, seen from where they are known.
+    """The accessible words, seen from the unit that determines them.
 
     Members
     -------
     low : Out(ADDRESS_BITS - log2(size))
-        The first, counted from the base.
+        The first word, relative to the base.
     high : Out(ADDRESS_BITS - log2(size))
         One more than the last.
     """
@@ -25,7 +25,7 @@ def window_signature(config: Config) -> Signature:
 
 
 class Windows(Component):
-    """The windows of LOAD and STORE, two cycles after the addresses; only whole words lie in them.
+    """The windows of LOAD and STORE, two cycles after the addresses; they contain only whole words.
 
     Parameters
     ----------
@@ -35,9 +35,9 @@ class Windows(Component):
     Members
     -------
     base, limit : In(ADDRESS_BITS)
-        What may be read: byte addresses of its first byte, from which addresses are counted too, and of its end.
+        The readable range: byte addresses of its first byte, which is also the base of addresses, and of its end.
     write_base, write_limit : In(ADDRESS_BITS)
-        Likewise, what may be written.
+        The writable range, likewise.
     load : Out(window_signature(config))
     store : Out(window_signature(config))
     """
@@ -54,7 +54,7 @@ class Windows(Component):
         m = Module()
         shift = exact_log2(self.config.size)
         low = self._from_base(m, "low", self.write_base)
-        # The first whole word, of which there is none where this has one bit more: no word is as high as all ones.
+        # the first whole word; if this needs one bit more there is none, since no word number is all ones
         first = low[shift:] + low[:shift].any()
         m.d.sync += [
             self.load.high.eq(self._from_base(m, "read_high", self.limit) >> shift),
@@ -64,7 +64,7 @@ class Windows(Component):
         return m
 
     def _from_base(self, m: Module, name: str, address: Value) -> Signal:
-        """How many bytes ``address`` lies beyond the base, 0 where it lies before."""
+        """The distance in bytes of ``address`` from the base, 0 if it is below."""
         beyond = Signal(ADDRESS_BITS, name=name)
         m.d.sync += beyond.eq(Mux(address > self.base, address - self.base, 0))
         return beyond

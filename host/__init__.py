@@ -1,1 +1,1 @@
-"""What a user touches: sessions on devices, preprocessing, services, and the command line."""
+"""The user's interfaces: sessions on devices, preprocessing, services, and the command line."""

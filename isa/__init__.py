@@ -1,1 +1,1 @@
-"""The one contract that hardware, compiler, emulator and documents share."""
+"""The specification shared by hardware, compiler, emulator and documents."""

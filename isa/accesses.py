@@ -1,4 +1,4 @@
-"""Which words of the scratchpad and of memory an instruction reads and writes."""
+"""The words of the scratchpad and of memory that an instruction reads and writes."""
 
 from dataclasses import dataclass, field
 
@@ -32,13 +32,18 @@ MOST_WORDS = 1 << TRANSFER      # of one instruction
 
 @dataclass(frozen=True)
 class Accesses:
-    """Numbers of words, int64[n] each, perhaps some more than once.
+    """Numbers of words, each int64[n], possibly with duplicates.
 
-    Attributes:
-        reads: of the scratchpad.
-        writes: likewise.
-        memory_reads: of memory, from its base.
-        memory_writes: likewise.
+    Attributes
+    ----------
+    reads
+        Scratchpad words read.
+    writes
+        Scratchpad words written.
+    memory_reads
+        Memory words read, relative to its base.
+    memory_writes
+        Memory words written, likewise.
     """
 
     reads: Words = field(default_factory=lambda: NONE)
@@ -48,14 +53,14 @@ class Accesses:
 
     @property
     def count(self) -> int:
-        """How many words there are in all."""
+        """The total number of words."""
         return sum(map(len, (self.reads, self.writes, self.memory_reads, self.memory_writes)))
 
 
 def accesses(instruction: Instruction, config: Config) -> Accesses:
-    """What ``instruction`` accesses on an accelerator of ``config``; what flows through FIFOs and accumulators is left out.
+    """The accesses of ``instruction`` on an accelerator of ``config``, without FIFOs and accumulators.
 
-    Raises ``EncodingError`` for more words than ``MOST_WORDS``, which no legal instruction accesses.
+    Raises ``EncodingError`` for more words than ``MOST_WORDS``, more than any legal instruction accesses.
     """
     match instruction:
         case LoadWeights(address=address, words=words):
@@ -136,5 +141,5 @@ def _in_memory(one: LoadActivations | Store, config: Config) -> Words:
 
 
 def distinct(ascending: Words) -> Words:
-    """int64[n]: each number once. ``numpy.unique`` puts integers into a hash table first, which takes far longer."""
+    """int64[n] without duplicates. ``numpy.unique`` uses a hash table for integers, which is far slower."""
     return ascending[np.diff(ascending, prepend=-1) > 0]

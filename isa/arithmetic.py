@@ -1,9 +1,9 @@
 """The exact arithmetic of the POST unit, on integers only, equal to ONNX Runtime's float32 byte for byte.
 
-Two float32 roundings in a row, first to 24 significant bits and then to an integer, are one rounding to the nearest
-integer that takes a wider interval around one half for a tie: the first rounding moves every value within half a unit
+Two float32 roundings in a row, first to 24 significant bits and then to an integer, equal one rounding to the nearest
+integer in which a wider interval around one half counts as a tie: the first rounding moves every value within half a unit
 in the last place of ``n + 0.5`` onto it. ``round_with_ties`` is that rounding; requantization, the residual add and the
-threshold search of the average all rest on it and on ``round_to_24_bits``.
+threshold search of the average are based on it and on ``round_to_24_bits``.
 """
 
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from arrayloom.isa.errors import EncodingError
 from arrayloom.isa.instructions import ADD_FRACTION, OFFSET, RATIO, SIGNIFICANT
 
-FRACTION = 26       # fraction bits that rounding looks at; what lies below is one sticky bit
-SATURATED = 511     # magnitudes from 512 up are all this: every clamp has cut them off by then
+FRACTION = 26       # fraction bits used for rounding; all lower bits are combined in one sticky bit
+SATURATED = 511     # all magnitudes from 512 on become this, since every clamp saturates them
 MIN_SHIFT, MAX_SHIFT = 14, 63
 
 Ints = NDArray[np.int64]
@@ -30,7 +30,7 @@ class Scale:
 
     @property
     def word(self) -> int:
-        """The 32-bit form that a parameter entry holds."""
+        """The 32-bit form in a parameter entry."""
         return self.multiplier | self.shift << SIGNIFICANT
 
 
@@ -47,10 +47,10 @@ def encode_scale(value: float) -> Scale:
 
 
 def encode_scales(values: NDArray[np.float32]) -> NDArray[np.uint32]:
-    """The word (``Scale.word``) of each of these scales.
+    """The words (``Scale.word``) of these scales.
 
-    Scales too small to move any 32-bit integer to one half become zero, scales from 2**10 up saturate either way.
-    Raises ``EncodingError`` when a value is negative or not finite.
+    Scales too small for any 32-bit integer to reach one half become zero; scales from 2**10 on saturate in any case.
+    Raises ``EncodingError`` if a value is negative or not finite.
     """
     wrong = values[~np.isfinite(values) | (values < 0)]
     if wrong.size:
@@ -78,9 +78,9 @@ def round_to_24_bits(values: Ints) -> Ints:
 
 
 def round_with_ties(whole_and_fraction: Ints, sticky: NDArray[np.bool_]) -> Ints:
-    """Magnitudes with 26 fraction bits, and whether anything lies below, to integers as two float32 roundings do.
+    """Rounds magnitudes with 26 fraction bits and a sticky bit to integers, like two float32 roundings.
 
-    Magnitudes of 512 and more give 511.
+    Magnitudes from 512 on become 511.
     """
     whole = whole_and_fraction >> FRACTION
     fraction = whole_and_fraction & ((1 << FRACTION) - 1)
@@ -107,7 +107,7 @@ def requantize(accumulator: Ints, multiplier: Ints, shift: Ints) -> Ints:
 
 
 def requantize_float(accumulator: NDArray[np.int32], scale: NDArray[np.float32]) -> NDArray[np.int32]:
-    """What ``requantize`` computes, said in float32: rne(fl(fl(accumulator) * scale)); magnitudes saturate at 511."""
+    """The definition of ``requantize`` in float32: rne(fl(fl(accumulator) * scale)); magnitudes saturate at 511."""
     product = accumulator.astype(np.float32) * scale
     return np.rint(np.clip(product, -SATURATED, SATURATED)).astype(np.int32)
 
@@ -125,7 +125,7 @@ def residual_add(a: Ints, b: Ints, ratio_a: int, ratio_b: int, offset: int) -> I
 def encode_add(ratio_a: float, ratio_b: float, offset: float) -> tuple[int, int, int]:
     """The float32 constants of a QLinearAdd as fixed-point integers for ``residual_add``.
 
-    Raises ``EncodingError`` when one is out of range. Bits below 2**-38 are rounded away; the compiler then proves the
+    Raises ``EncodingError`` if one is out of range. Bits below 2**-38 are rounded away; the compiler then proves the
     result on all pairs of bytes.
     """
     values = [int(np.rint(np.ldexp(np.float64(np.float32(v)), ADD_FRACTION))) for v in (ratio_a, ratio_b, offset)]
@@ -148,7 +148,8 @@ def encode_product(scale: float) -> tuple[int, int]:
 
 
 def average_terms(x: Ints, source_zero: int, multiplier: int) -> Ints:
-    """fl(scale * (x - source_zero)) in units of the scale's last place, ``multiplier`` being the scale's 24 bits."""
+    """fl(scale * (x - source_zero)) in units of the scale's last place, where ``multiplier`` is the scale's 24-bit
+    integer."""
     return round_to_24_bits((x - source_zero) * np.int64(multiplier))
 
 
@@ -160,6 +161,6 @@ def average_step(total: Ints, term: Ints) -> Ints:
 def average_result(total: Ints, thresholds: Ints) -> Ints:
     """The signed byte whose threshold interval holds ``total``: -128 plus the number of thresholds at or below it.
 
-    ``thresholds``: int64[256], ascending; entry 0 is not looked at, entry i is the least total that gives -128 + i.
+    ``thresholds``: int64[256], ascending; entry 0 is ignored, entry i is the smallest total with the result -128 + i.
     """
     return np.searchsorted(thresholds[1:], total, side="right").astype(np.int64) - 128

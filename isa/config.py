@@ -1,4 +1,4 @@
-"""Configurations of the accelerator: what a user chooses, what follows from it, the presets, and files of their own."""
+"""Configurations of the accelerator: fields that a user chooses, derived values, presets, and users' files."""
 
 import hashlib
 import json
@@ -13,15 +13,15 @@ from arrayloom.isa.fields import CORE_UNITS, Instruction, Unit
 from arrayloom.isa.instructions import INSTRUCTIONS, LOOKUP_TABLE_WORDS, OF_DEPTHWISE, THRESHOLDS
 from arrayloom.isa.records import mapping, record
 
-ACCUMULATOR_BANKS = 2   # one fills while the other drains
+ACCUMULATOR_BANKS = 2   # one is filled while the other is drained
 SUM_BYTES = 4           # of one accumulator
-PARAMETER_BYTES = 8     # a lane, of one parameter entry: bias and scale
-WIDEST_STRIDE = 2       # horizontal, with which DEPTHWISE takes columns of a kernel together; beyond, one at a time
-LATER = {"depthwise_channels": 0, "depthwise_columns": 3}    # options that the first format of files did not have
+PARAMETER_BYTES = 8     # bytes per lane of a parameter entry: bias and scale
+WIDEST_STRIDE = 2       # largest horizontal stride for which DEPTHWISE takes kernel columns together; beyond, one at a time
+LATER = {"depthwise_channels": 0, "depthwise_columns": 3}       # options that did not exist in the first file format
 
 
 def _option(default: int | None, doc: str) -> int:
-    """A documented integer field; without a default it must be given."""
+    """A documented integer field; required if it has no default."""
     if default is None:
         return field(metadata={"doc": doc})
     return field(default=default, metadata={"doc": doc})
@@ -33,7 +33,7 @@ class Config:
 
     A *word* is ``size`` bytes: one beat of the memory bus, one pixel of ``size`` channels, one row of weights.
 
-    Raises ``ConfigError``, naming the field, its value and what is allowed, when no accelerator can be built.
+    Raises ``ConfigError``, naming the field, its value and the allowed values, if no accelerator can be built.
     """
 
     name: str = field(metadata={"doc": "name under which programs and builds are known"})
@@ -93,7 +93,7 @@ class Config:
 
     @property
     def groups(self) -> int:
-        """Lane groups in a word: cycles in which the lanes take one word."""
+        """Lane groups in a word: cycles in which the lanes process one word."""
         return self.size // self.lanes
 
     @property
@@ -103,7 +103,7 @@ class Config:
 
     @property
     def parameter_beats(self) -> int:
-        """Words of memory that one parameter entry takes."""
+        """Memory words of one parameter entry."""
         return PARAMETER_BYTES * self.lanes // self.size
 
     @property
@@ -123,27 +123,27 @@ class Config:
 
     @cached_property
     def instructions(self) -> tuple[type[Instruction], ...]:
-        """The instructions that there are."""
+        """The instructions of the accelerator."""
         return tuple(cls for cls in INSTRUCTIONS if self.depthwise_channels or cls not in OF_DEPTHWISE)
 
     @property
     def digest(self) -> str:
-        """Sixteen hexadecimal digits that change with any field; programs carry it."""
+        """A hash of all fields, sixteen hexadecimal digits; programs contain it."""
         text = json.dumps(self.to_json(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
     def digest_word(self) -> int:
-        """The first eight digits of the digest, as the register CONFIG holds them."""
+        """The first eight digits of the digest, as in the register CONFIG."""
         return int(self.digest[:8], 16)
 
     def to_json(self) -> dict[str, Any]:
-        """The fields; options that it does not have are left out, so that files and digests from before them stay good."""
+        """The fields; unused options are omitted, so that files and digests from before they existed stay valid."""
         return {name: value for name, value in asdict(self).items() if name not in LATER or value != LATER[name]}
 
     @classmethod
     def from_json(cls, value: Any, where: str) -> Self:
-        """What ``to_json`` gave; raises ``EncodingError`` that names what does not fit."""
+        """The inverse of ``to_json``; raises ``EncodingError``, which names the wrong field."""
         return record(cls, LATER | dict(mapping(value, where)), where)
 
 
@@ -161,7 +161,7 @@ PRESETS: dict[str, Config] = {
         _preset("16x16", 16, 4, 256, 2048, 2048),
         _preset("32x32", 32, 16, 256, 2048, 2048),
         _preset("64x64", 64, 64, 256, 2048, 4096),
-        _preset("zynq7020", 8, 4, 256, 256, 1024, column_stage=4),      # fit the device of their name, in block RAM first
+        _preset("zynq7020", 8, 4, 256, 256, 1024, column_stage=4),      # sized for the device, mainly its block RAM
         _preset("artix200t", 16, 4, 256, 1024, 2048),
         _preset("16x16-mobile", 16, 8, 256, 2048, 2048, depthwise_channels=16),
         _preset("32x32-mobile", 32, 32, 256, 2048, 2048, depthwise_channels=32, depthwise_columns=5, activation_banks=8,
@@ -173,12 +173,12 @@ DEFAULT = "16x16"
 
 
 def load_config(name_or_path: str | Config) -> Config:
-    """The preset of that name, or the configuration in a file whose name ends in ``.toml``; a ``Config`` is itself.
+    """The preset of that name, or the configuration in a ``.toml`` file; a ``Config`` is returned unchanged.
 
-    The file gives fields of ``Config``; what it leaves out comes from the preset that ``base`` names, else from the
-    fields' defaults. Without ``name`` the configuration is called like the file.
+    The file contains fields of ``Config``; missing ones come from the preset named by ``base``,
+    else from the fields' defaults. The default ``name`` is the file's.
 
-    Raises ``ConfigError`` that lists the presets when there is none of that name, or names the file and what is wrong.
+    Raises ``ConfigError``, which lists the presets for an unknown name, or names the file and the fault.
     """
     if isinstance(name_or_path, Config):
         return name_or_path

@@ -6,8 +6,8 @@ class ArrayloomError(Exception):
 
 
 class ConfigError(ArrayloomError):
-    """A configuration that no accelerator can be built from."""
+    """No accelerator can be built from a configuration."""
 
 
 class EncodingError(ArrayloomError):
-    """A field, an instruction or a program that does not fit its binary or text form."""
+    """A field, an instruction or a program does not fit its binary or text form."""

@@ -1,4 +1,4 @@
-"""Instructions as descriptors: a field knows its width, its range and its meaning; the rest is derived."""
+"""Instructions as descriptors: a field defines its width, range and meaning; everything else is derived."""
 
 import dataclasses
 import operator
@@ -59,7 +59,7 @@ def bits(width: int, doc: str, *, signed: bool = False, default: int = 0, most: 
 
 @dataclass(frozen=True)
 class FieldSpec:
-    """Where a field lies in an instruction: ``offset`` and ``width`` in bits, least significant first."""
+    """The position of a field in an instruction: ``offset`` and ``width`` in bits, least significant first."""
 
     name: str
     offset: int
@@ -77,13 +77,13 @@ class FieldSpec:
         return (1 << (self.width - self.signed)) - 1 if self.most is None else self.most
 
     def insert(self, value: int) -> int:
-        """``value`` at its place; raises ``EncodingError`` when it does not fit."""
+        """``value`` at its place; raises ``EncodingError`` if it does not fit."""
         if not self.low <= value <= self.high:
             raise EncodingError(f"{self.name} = {value}: must be from {self.low} to {self.high}")
         return (value & ((1 << self.width) - 1)) << self.offset
 
     def extract(self, word: int) -> int:
-        """The value in an instruction; raises ``EncodingError`` when it is not legal."""
+        """The value in an instruction; raises ``EncodingError`` if it is not legal."""
         value = (word >> self.offset) & ((1 << self.width) - 1)
         if self.signed and value > self.high:
             return value - (1 << self.width)
@@ -125,7 +125,7 @@ class Instruction:
     def encode(self, index: int = 0) -> bytes:
         """The 64 bytes as those of instruction ``index``, counted from a program's memory base.
 
-        Raises ``EncodingError`` naming instruction and field when a value does not fit.
+        Raises ``EncodingError`` naming instruction and field if a value does not fit.
         """
         word = 0
         for spec in self.specs():
@@ -174,16 +174,17 @@ class Instruction:
 
 
 def check_of(fields: bytes, index: int) -> bytes:
-    """What an instruction ends with: the CRC-32 of its fields and, in four bytes, of ``index``, its place in memory.
+    """The checksum at the end of an instruction: the CRC-32 of its fields and, in four bytes, of ``index``, its place in
+    memory.
 
-    ``index`` is its offset from the program's memory base in instructions, so that one that lies elsewhere does not run.
+    ``index`` is its offset from the program's memory base in instructions, so an instruction at another place does not run.
     CRC-32 is that of IEEE 802.3 and of ``zlib``; numbers are little-endian.
     """
     return zlib.crc32(fields + index.to_bytes(4, "little")).to_bytes(CHECK_BITS // 8, "little")
 
 
 def seal(code: NDArray[np.uint8], first: int = 0) -> None:
-    """Gives every instruction of ``code``, uint8[n * 64], its check; ``first``: the index of its first instruction."""
+    """Sets the checksum of every instruction of ``code``, uint8[n * 64]; ``first``: the index of its first instruction."""
     data = code.tobytes()
     checks = b"".join(check_of(data[start:start + FIELD_BYTES], index)
                       for index, start in enumerate(range(0, len(data), INSTRUCTION_BYTES), first))
@@ -201,7 +202,7 @@ def encode_all(instructions: Sequence[Instruction], first: int = 0) -> NDArray[n
         values_of = operator.attrgetter(*(spec.name for spec in specs))
         try:
             values = np.array([values_of(instructions[row]) for row in rows], np.int64).T
-        except OverflowError:       # a value wider than every field: the instruction that has it names it
+        except OverflowError:       # a value wider than every field: the instruction's own encoding reports it
             for row in rows:
                 instructions[row].encode()
             raise
@@ -216,7 +217,7 @@ def encode_all(instructions: Sequence[Instruction], first: int = 0) -> NDArray[n
 
 
 def _insert(words: NDArray[np.uint64], rows: list[int], spec: FieldSpec, column: NDArray[np.int64]) -> None:
-    """Puts the values of a field, which fit it, into the words of their instructions."""
+    """Inserts values of a field, already checked, into the words of their instructions."""
     index, shift = divmod(spec.offset, _WORD_BITS)
     raw = column.view(np.uint64) & np.uint64((1 << spec.width) - 1)
     words[rows, index] |= raw << np.uint64(shift)

@@ -1,7 +1,7 @@
-"""Files and folders that appear whole or not at all.
+"""Atomic writing of files and folders.
 
-Each is made next to its place under a name that no other writer uses, and renamed when it is complete. After a failure
-nothing is left, and what stood at the place before is still there. Errors are ``OSError``; callers make their own of it.
+Each is written next to its destination under a unique name, and renamed when it is complete. After a failure
+nothing is left, and the destination is unchanged. Errors are ``OSError``, which callers convert to their own.
 """
 
 import os
@@ -12,19 +12,19 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-LONGEST = 200       # bytes of the final name within the temporary one: file systems take 255
+LONGEST = 200       # bytes of the final name within the temporary one: file systems allow 255
 
 
 @contextmanager
 def write_atomically(path: Path, mode: int = 0o666, synchronize: bool = False) -> Iterator[IO[bytes]]:
-    """A binary file to write, which replaces ``path`` when the block ends without an error.
+    """A binary file to write; it replaces ``path`` if the block ends without an error.
 
     Parameters
     ----------
     path : Path
         The file; one that exists is replaced.
     mode : int
-        Permissions from the first byte on, less those that the umask takes away.
+        Permissions from the start, restricted by the umask.
     synchronize : bool
         Wait until the content and the name are on the disk.
 
@@ -51,12 +51,12 @@ def write_atomically(path: Path, mode: int = 0o666, synchronize: bool = False) -
 
 @contextmanager
 def make_folder_atomically(path: Path) -> Iterator[Path]:
-    """An empty folder to fill, which is renamed to ``path`` when the block ends without an error.
+    """An empty folder to fill; it is renamed to ``path`` if the block ends without an error.
 
     Raises
     ------
     OSError
-        The folder cannot be made, or ``path`` is a folder that holds something already.
+        The folder cannot be created, or ``path`` is a non-empty folder.
     """
     temporary = _temporary(path)
     try:
@@ -69,7 +69,7 @@ def make_folder_atomically(path: Path) -> Iterator[Path]:
 
 
 def leftovers(path: Path) -> list[Path]:
-    """What killed processes left when they wrote ``path``, and what living ones are writing: all named ``.NAME.*``."""
+    """Temporary files of killed or running writers of ``path``: all named ``.NAME.*``."""
     return [item for item in path.parent.iterdir() if item.name.startswith(_prefix(path))]
 
 

@@ -1,7 +1,7 @@
-"""Whether tokens order every two accesses to a word of which one is a write.
+"""Finds hazards: accesses to the same word, at least one of them a write, that no token orders.
 
-What is complete when an instruction reads and writes is told by ``arrayloom.isa.order``. A unit keeps its own order where it
-writes: its writes do not overtake its earlier reads and writes. Its reads may overtake its own earlier writes.
+``arrayloom.isa.order`` determines what is complete when an instruction reads and writes. The writes of a unit do not
+overtake its own earlier reads and writes, but its reads may overtake its own earlier writes.
 """
 
 from collections.abc import Iterator
@@ -18,11 +18,11 @@ from arrayloom.isa.instructions import Store
 from arrayloom.isa.order import NEVER, Clock, order_of
 from arrayloom.isa.program import Program
 
-MOST_ACCESSED = 1 << 30     # words of all instructions of a program; ResNet-152 at 16x16 has a twentieth of that
+MOST_ACCESSED = 1 << 30     # most words of all instructions of a program; ResNet-152 at 16x16 has a twentieth of that
 
 
 class Hazard(StrEnum):
-    """What may happen in the wrong order."""
+    """The accesses that may happen in the wrong order."""
 
     READ_AFTER_WRITE = "read after write"
     WRITE_AFTER_READ = "write after read"
@@ -35,14 +35,22 @@ class Hazard(StrEnum):
 class Finding:
     """Two instructions that no token orders, or one that waits for ever.
 
-    Attributes:
-        hazard: what may happen.
-        later: index of the instruction that comes after ``earlier`` in the program and may not wait for it; of the one that
-            waits, where waits have no end.
-        earlier: the other one, which in a circle may come after it; None for a token that nobody gives.
-        place: ``scratchpad`` or ``memory``, or the unit that is waited for.
-        word: the first word that both access, of memory from its base; None where waits have no end.
-        last_word: the last one; words between them need not be accessed.
+    Attributes
+    ----------
+    hazard
+        The kind of hazard.
+    later
+        Index of the instruction that comes after ``earlier`` in the program but may not wait for it; for an endless wait,
+        of the instruction that waits.
+    earlier
+        Index of the other instruction, which in a cycle of waits may come after it; None for a token that no instruction
+        gives.
+    place
+        ``scratchpad`` or ``memory``, or the unit that the instruction waits for.
+    word
+        The first word that both access, for memory relative to its base; None for an endless wait.
+    last_word
+        The last such word; both need not access the words in between.
     """
 
     hazard: Hazard
@@ -54,16 +62,16 @@ class Finding:
 
 
 def find_hazards(program: Program) -> Iterator[Finding]:
-    """Every unordered pair of accesses, of each instruction the latest one of each unit that it does not wait for.
+    """All unordered pairs of accesses; for each instruction, only the latest one of each unit that it does not wait for.
 
-    Accesses beyond the scratchpad are not looked at: the accelerator refuses them. Raises ``EncodingError`` for instructions
-    that are none, and for programs that access more words than can be looked at (``MOST_ACCESSED``).
+    Accesses outside the scratchpad are ignored: the accelerator refuses them. Raises ``EncodingError`` for
+    invalid instructions, and for programs that access more than ``MOST_ACCESSED`` words.
     """
     yield from HazardCheck(program).findings()
 
 
 class _Memory:
-    """The last instruction of each unit that read and wrote each of some ``words``, in ascending order."""
+    """For each of some ``words``, in ascending order, the last instruction of each unit that read and wrote it."""
 
     def __init__(self, name: str, words: Words) -> None:
         self.name, self._words = name, words
@@ -71,7 +79,7 @@ class _Memory:
         self._written: dict[Unit, NDArray[np.int32]] = {}
 
     def access(self, index: int, unit: Unit, clock: Clock, reads: Words, writes: Words) -> Iterator[Finding]:
-        """Findings of an instruction, and a note of what it does."""
+        """Returns the findings of an instruction, and records its accesses."""
         reads, writes = self._places(reads), self._places(writes)
         yield from self._unordered(index, clock, reads, self._written, Hazard.READ_AFTER_WRITE)
         others = [{other: last for other, last in history.items() if other is not unit}
@@ -83,7 +91,7 @@ class _Memory:
                 history.setdefault(unit, np.full(len(self._words), NEVER, np.int32))[words] = index
 
     def _places(self, words: Words) -> Words:
-        """Where those of the words that are looked at stand."""
+        """The positions of the tracked words."""
         if not len(self._words) or not len(words):
             return words[:0]
         places = np.minimum(np.searchsorted(self._words, words), len(self._words) - 1)
@@ -100,10 +108,12 @@ class _Memory:
 
 
 class HazardCheck:
-    """A look at a program.
+    """The check of a program.
 
-    Attributes:
-        accessed: words of all instructions that were looked at so far, each as often as an instruction accesses it.
+    Attributes
+    ----------
+    accessed
+        Number of words accessed by all instructions checked so far, with repetitions.
     """
 
     def __init__(self, program: Program) -> None:
@@ -135,7 +145,7 @@ class HazardCheck:
             raise EncodingError(f"instruction {index} ({self._instructions[index].mnemonic()}): {error}") from None
 
     def _stored(self) -> Words:
-        """The words of memory that are written; accesses to all others are in any order."""
+        """The memory words that are written; accesses to all others may be in any order."""
         stored, accessed = [NONE], 0
         for index, one in enumerate(self._instructions):
             if isinstance(one, Store):

@@ -1,7 +1,7 @@
-"""What a part of a network on the host may consist of, so that a program file from anywhere can be run.
+"""Checks the host's parts of a network, so that program files from untrusted sources can be run.
 
-A part is executed by ONNX Runtime. It is refused unless each of its operators is listed here: those compute their outputs
-from their inputs alone, touch no file, and end after a number of steps that the sizes of their inputs bound.
+ONNX Runtime executes a part. It is refused unless each of its operators is listed here: these compute their outputs only
+from their inputs, access no files, and end after a number of steps bounded by the sizes of their inputs.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 from arrayloom.isa.errors import EncodingError
 from arrayloom.isa.host_parts import HostPart
 
-LARGEST_PART = 1 << 30      # bytes of a part's model; protobuf itself ends at 2**31
+LARGEST_PART = 1 << 30      # most bytes of a part's model; protobuf's limit is 2**31
 
 _ONNX = """
     Abs Acos Acosh Add AffineGrid And ArgMax ArgMin Asin Asinh Atan Atanh Attention AveragePool BatchNormalization
@@ -43,10 +43,10 @@ _DEEPEST = 8    # graphs within graphs
 
 
 def read_part(part: HostPart, which: str) -> onnx.ModelProto:
-    """The part's model; ``which`` names the part, for messages.
+    """The part's checked model; ``which`` names the part in messages.
 
-    Raises ``EncodingError`` for what is no ONNX model, is too large, keeps data elsewhere, or holds an operator that is not
-    listed; it names the part and the node.
+    Raises ``EncodingError`` if it is not an ONNX model, is too large, has external data, or contains an operator that is not
+    listed; the text names the part and the node.
     """
     if len(part.model) > LARGEST_PART:
         raise EncodingError(f"the host's {which}: {len(part.model):,} bytes, and it may have {LARGEST_PART:,}")
@@ -66,7 +66,7 @@ def read_part(part: HostPart, which: str) -> onnx.ModelProto:
 
 
 def required_inputs(model: onnx.ModelProto) -> list[str]:
-    """The names of the values that a part is given."""
+    """The names of a part's inputs."""
     constants = {tensor.name for tensor in model.graph.initializer}
     return [value.name for value in model.graph.input if value.name not in constants]
 
@@ -79,7 +79,7 @@ def _check_operator(node: onnx.NodeProto, which: str) -> None:
 
 
 def _graphs(graph: onnx.GraphProto, which: str, depth: int = 0) -> Iterator[onnx.GraphProto]:
-    """The graph and all within its nodes, each after the one around it."""
+    """The graph and all its subgraphs, each after the one that contains it."""
     if depth > _DEEPEST:
         raise EncodingError(f"the host's {which}: its graphs lie more than {_DEEPEST} deep in one another")
     yield graph
@@ -90,7 +90,7 @@ def _graphs(graph: onnx.GraphProto, which: str, depth: int = 0) -> Iterator[onnx
 
 
 def _check_tensors(graph: onnx.GraphProto, which: str) -> None:
-    """No tensor may lie in a file outside the part."""
+    """Checks that no tensor is in a file outside the part."""
     if graph.sparse_initializer:
         raise EncodingError(f"the host's {which}: it holds sparse constants, which no part may")
     for tensor in graph.initializer:

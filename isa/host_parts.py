@@ -1,4 +1,4 @@
-"""What the host computes in float before and after the accelerator, and what was changed so that the rest is integer."""
+"""What the host computes in float before and after the accelerator, and the changes that make the rest integer."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any
@@ -9,17 +9,17 @@ from arrayloom.isa.errors import EncodingError
 from arrayloom.isa.host_steps import MOST_DIMENSIONS, Quantize, Shape
 from arrayloom.isa.records import BytesType
 
-#: What numpy calls the dtypes that a model's inputs and outputs may have.
+#: numpy's names of the dtypes that a model's inputs and outputs may have.
 PortType = Annotated[str, "float32", "float16", "float64", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64",
                      "int64", "bool"]
 
 
 @dataclass(frozen=True)
 class ModelPort:
-    """An input or an output of a model: its name, its shape without the batch, and its dtype as numpy calls it.
+    """An input or output of a model: its name, its shape without the batch, and numpy's name of its dtype.
 
-    ``encoding``: of bytes, how the real values that they stand for become them; None where the model does not say. It
-    describes the port and does not tell it from others.
+    ``encoding``: for 8-bit values, their quantization; None if the model does not define it. It
+    does not take part in comparisons of ports.
     """
 
     name: str
@@ -31,7 +31,7 @@ class ModelPort:
         return {**vars(self), "encoding": self.encoding and self.encoding.to_json()}
 
     def check(self) -> None:
-        """Raises ``EncodingError`` for a shape that no array with its batch has."""
+        """Raises ``EncodingError`` for a shape that is impossible for an array with a batch."""
         if len(self.shape) >= MOST_DIMENSIONS or min(self.shape, default=0) < 0:
             raise EncodingError(f"port {self.name!r}: no array has the shape {list(self.shape)} after its batch")
         if self.encoding is None:
@@ -54,8 +54,8 @@ class HostNode:
 class HostPart:
     """A part of a network that ONNX Runtime computes on the host.
 
-    ``model``: the part as a serialized ONNX model, whose inputs and outputs have the names that they have in the user's
-    model. ``nodes``: what the user is told; Q and DQ, softmax, reshapes and transposes at the border are left out.
+    ``model``: the part as a serialized ONNX model, whose inputs and outputs have the names of the user's
+    model. ``nodes``: the nodes reported to the user; Q and DQ, softmax, reshapes and transposes at the border are left out.
     """
 
     model: bytes
@@ -73,7 +73,7 @@ class HostWork:
 
     @property
     def parts(self) -> dict[str, HostPart]:
-        """Those that there are, by ``head`` and ``tail``."""
+        """The existing parts, by ``head`` and ``tail``."""
         return {name: part for name, part in (("head", self.head), ("tail", self.tail)) if part is not None}
 
     def to_json(self) -> dict[str, Any]:
@@ -85,10 +85,10 @@ class HostWork:
 
 @dataclass(frozen=True)
 class InsertedRounding:
-    """A value that the user's model leaves in float and that is quantized here, to ``dtype``.
+    """A float value of the user's model that is quantized here to ``dtype``.
 
-    ``node`` is the user's node that makes the value, or that has it as its weights. Weights have a ``scale`` for each
-    channel, of which this is the largest.
+    ``node`` is the user's node that produces the value, or that uses it as weights. Weights have a scale per
+    channel; ``scale`` is the largest.
     """
 
     value: str

@@ -1,6 +1,6 @@
 """The steps that the host computes before the first and after the last instruction, as data of a program.
 
-A step is its tag and plain numbers, so that it stands in a program's header; what it computes is defined here, once, for
+A step is a tag and plain numbers, stored in a program's header; its computation is defined here, once, for
 compiler and host. A program file with a step that cannot be applied to its values is refused. ``fl`` is one rounding to
 float32, ``rne`` rounds half to even, and ``clamp`` saturates to a dtype.
 """
@@ -21,8 +21,8 @@ Array = NDArray[Any]
 Shape = tuple[int, ...]
 
 TAG = "op"      # the key of a step's tag in its JSON object
-SMALLEST_SOFTMAX_SCALE = 2.0**-9        # of a quantized softmax's result: down to it ONNX Runtime's rounding is known
-MOST_DIMENSIONS = 32    # of an array with its batch; numpy 1 has no more
+SMALLEST_SOFTMAX_SCALE = 2.0**-9        # of a quantized softmax: below it ONNX Runtime's rounding is unknown
+MOST_DIMENSIONS = 32    # dimensions of an array with its batch; the limit of numpy 1
 
 
 def quantize(values: Array, scale: float, zero_point: int, dtype: np.dtype[Any]) -> Array:
@@ -46,7 +46,7 @@ def softmax(values: Array, axis: int) -> NDArray[np.float32]:
 
 def quantized_softmax(values: Array, axis: int, x_scale: float, y_scale: float, y_zero: int) -> Array:
     """com.microsoft.QLinearSoftmax, as ONNX Runtime computes it in integers: exponentials from a table of 256 entries,
-    scaled so that their sum fits 32 bits, and a division rounded half up."""
+    scaled so that their sum fits into 32 bits, and a division rounded half up."""
     limits = np.iinfo(values.dtype)
     largest = min(float(2**32 - 1) / values.shape[axis], float(2**23 - 1))
     steps = np.arange(-255, 1) * np.float64(np.float32(x_scale))
@@ -80,7 +80,7 @@ class HostStep(ABC):
         """
 
     def require(self, holds: bool, rule: str) -> None:
-        """Raises ``EncodingError`` with the rule unless it holds."""
+        """Raises ``EncodingError`` with the rule if it is violated."""
         if not holds:
             raise EncodingError(f"host step {self.tag!r}: {rule}")
 
@@ -105,7 +105,7 @@ class HostStep(ABC):
 
     @staticmethod
     def from_json(value: Any, where: str) -> "HostStep":
-        """The step, of any tag, that ``to_json`` wrote; ``where`` is what holds it."""
+        """Reads a step of any tag written by ``to_json``; ``where`` names its container in messages."""
         try:
             return step_from_json(value)
         except EncodingError as error:
@@ -193,7 +193,7 @@ class QuantizedSoftmax(HostStep):
 
 @dataclass(frozen=True)
 class Reshape(HostStep):
-    """The same elements in row-major order under ``shape``, which leaves out the batch."""
+    """The same elements in row-major order with ``shape``, which excludes the batch."""
 
     tag: ClassVar[str] = "reshape"
 
@@ -211,7 +211,7 @@ class Reshape(HostStep):
 
 @dataclass(frozen=True)
 class Transpose(HostStep):
-    """Dimensions in the order ``perm``, of which the batch, 0, is the first."""
+    """Dimensions in the order ``perm``, which begins with 0, the batch."""
 
     tag: ClassVar[str] = "transpose"
 
@@ -232,7 +232,7 @@ HOST_STEPS: dict[str, type[HostStep]] = {
 
 
 def step_from_json(value: Any) -> HostStep:
-    """The step that ``to_json`` wrote.
+    """Reads a step written by ``to_json``.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The memory of a run: where a program, its constants, its inputs and its results lie."""
+"""The memory image of a run: program, constants, inputs and results."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ Memory = NDArray[np.uint8]
 def build_memory(program: Program) -> Memory:
     """A fresh memory, uint8[memory_bytes], with instructions and constants in place.
 
-    Raises ``ProgramError`` when this machine has not so much memory.
+    Raises ``ProgramError`` if this machine does not have enough memory.
     """
     try:
         memory = np.zeros(program.memory_bytes, np.uint8)

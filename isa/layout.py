@@ -1,6 +1,6 @@
-"""Where the bytes of a tensor lie: channel blocks of planes of words, one word holding ``size`` channels of a pixel.
+"""The layout of a tensor's bytes: channel blocks of planes of words, where one word contains ``size`` channels of a pixel.
 
-Channel slots count through blocks: slot ``s`` is byte ``s % size`` of the word in block ``s // size``. A tensor's
+Channel slots are numbered across blocks: slot ``s`` is byte ``s % size`` of the word in block ``s // size``. A tensor's
 channels fill runs of slots (*segments*), so that a concatenation of tensors is the concatenation of their blocks.
 """
 
@@ -14,11 +14,11 @@ from arrayloom.isa.errors import EncodingError
 
 Bytes = NDArray[np.int8]
 
-WIDEST = 1 << 16    # pixels that a packed layout reaches to either side of the first
+WIDEST = 1 << 16    # most pixels that a packed layout extends to either side of the first
 
 
 def to_signed(array: NDArray[Any]) -> Bytes:
-    """A uint8 or int8 array in the signed form the device computes with: uint8 x becomes x - 128."""
+    """Converts a uint8 or int8 array to the device's signed form: uint8 x becomes x - 128."""
     if array.dtype == np.uint8:
         return (array ^ 0x80).view(np.int8)
     if array.dtype == np.int8:
@@ -33,7 +33,7 @@ def from_signed(array: Bytes, dtype: np.dtype[Any]) -> NDArray[Any]:
 
 @dataclass(frozen=True)
 class Packing:
-    """An input layout whose words hold windows of neighbouring pixels, for layers with few channels.
+    """An input layout whose words contain windows of adjacent pixels, for layers with few channels.
 
     There are ``rows`` rows of ``columns`` words in each channel block. At (i, j) slot ``(r * taps + t) * channels + c``
     holds channel c of source pixel ``(i * row_step + row_origin + r, j * step + origin + t)`` for r in [0, row_taps) and t
@@ -112,12 +112,12 @@ class Layout:
         return self.words * self.size
 
     def slots(self) -> NDArray[np.int64]:
-        """int64[pixels * C]: the slot of each channel of each of the pixels in a column."""
+        """int64[pixels * C]: the slot of each channel of each pixel in a column."""
         return np.concatenate([np.arange(start + pixel * count, start + (pixel + 1) * count)
                                for pixel in range(self.pixels) for start, count in self.segments])
 
     def pack(self, tensor: Bytes) -> NDArray[np.uint8]:
-        """int8 [C, H, W] as the device's bytes, uint8[words * size]; gaps are zero."""
+        """Converts int8 [C, H, W] to the device's bytes, uint8[words * size]; gaps are zero."""
         if tensor.shape != (self.channels, self.height, self.width):
             raise EncodingError(f"tensor {tensor.shape}: the layout holds {(self.channels, self.height, self.width)}")
         spread = np.zeros((self.blocks * self.size, self.rows, self.columns), np.int8)
@@ -131,7 +131,7 @@ class Layout:
         return np.ascontiguousarray(blocked).view(np.uint8).ravel()
 
     def unpack(self, data: NDArray[np.uint8]) -> Bytes:
-        """The int8 [C, H, W] tensor in the device's bytes; not for packed layouts."""
+        """Converts the device's bytes to the int8 [C, H, W] tensor; not for packed layouts."""
         if self.packing:
             raise EncodingError("a packed layout is for inputs and is not read back")
         blocked = data.view(np.int8).reshape(self.blocks, self.height, self.columns, self.size).transpose(0, 3, 1, 2)
@@ -149,7 +149,7 @@ class Layout:
             for r in range(packing.row_taps) for t in range(packing.taps)])
 
     def check(self, size: int) -> None:
-        """Raises ``EncodingError`` unless this is a layout of a memory whose words are ``size`` bytes."""
+        """Raises ``EncodingError`` unless this is a layout with words of ``size`` bytes."""
         if self.size != size:
             raise EncodingError(f"a layout has words of {self.size} bytes, the configuration {size}")
         if min(self.height, self.width) < 1:
@@ -180,5 +180,5 @@ class Layout:
 
 
 def _beyond(origin: int, step: int, count: int, taps: int, extent: int) -> tuple[int, int]:
-    """How many pixels windows reach beyond an image before its first and after its last."""
+    """The number of pixels by which windows extend before an image's first pixel and after its last."""
     return max(0, -origin), max(0, (count - 1) * step + origin + taps - extent)

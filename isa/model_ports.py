@@ -1,4 +1,4 @@
-"""The way of values from a model's inputs to its outputs: through the host's head, the accelerator and the host's tail."""
+"""The flow of values from a model's inputs to its outputs: host's head, accelerator, host's tail."""
 
 from collections.abc import Iterable, Sequence
 
@@ -13,14 +13,14 @@ def ports_of_inputs(inputs: Sequence[Input]) -> list[ModelPort]:
 
 
 def ports_of_outputs(outputs: Sequence[Output]) -> list[ModelPort]:
-    """The outputs of a model without a tail on the host; raises ``EncodingError`` where a step cannot be applied."""
+    """The outputs of a model without a tail on the host; raises ``EncodingError`` if a step cannot be applied."""
     results = [(port.name, *port.result()) for port in outputs]
     return [ModelPort(name, shape, dtype.name) for name, shape, dtype in results]
 
 
 def check_model_ports(given: Sequence[ModelPort], wanted: Sequence[ModelPort], inputs: Sequence[Input],
                       outputs: Sequence[Output], work: HostWork) -> None:
-    """Raises ``EncodingError`` where a value is read that nothing before makes, or a part may not be run.
+    """Raises ``EncodingError`` if a value is read before it is produced, or a part is not permitted.
 
     ``given`` and ``wanted``: the model's inputs and outputs; ``inputs`` and ``outputs``: the accelerator's.
     """
@@ -45,10 +45,10 @@ def check_model_ports(given: Sequence[ModelPort], wanted: Sequence[ModelPort], i
 
 
 def _through(part: HostPart | None, which: str, names: set[str]) -> set[str]:
-    """The names of the values that a part makes from those named ``names``."""
+    """The names of a part's outputs, given the names ``names`` of the available values."""
     if part is None:
         return set()
-    # Few programs have a part, and onnx takes time to import.
+    # few programs have a part, and onnx is slow to import
     from arrayloom.isa.host_part_check import read_part, required_inputs
 
     model = read_part(part, which)
@@ -63,7 +63,7 @@ def _require(wanted: Iterable[str], names: set[str], reader: str) -> None:
 
 
 def _compare(ports: Sequence[ModelPort], values: dict[str, ModelPort], what: str) -> None:
-    """The same port must be described alike on both sides."""
+    """Checks that a port is described in the same way on both sides."""
     for port in ports:
         if port != values[port.name]:
             other = values[port.name]

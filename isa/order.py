@@ -1,11 +1,11 @@
-"""What is complete when an instruction reads and writes, by tokens alone.
+"""Computes what is complete when an instruction reads and writes, from tokens alone.
 
-Units take their instructions in order and complete them in order, and each begins the next before earlier ones are complete.
-So it is enough to know of every unit the latest instruction that is complete, a vector clock. The taker of a token
-(``arrayloom.isa.tokens``) knows that the giver is complete, and all that was complete when the giver read and wrote.
-
-A Drain reads and writes nothing before its bank of sums is full, so it knows what the instruction that filled it knew.
-Instructions after it do not before it is complete, for the POST unit reads their operands ahead.
+Units start and complete their instructions in order, but start the next one before earlier ones are complete. It is
+therefore sufficient to track the latest complete instruction of every unit: a vector clock. When an instruction takes a
+token (``arrayloom.isa.tokens``), the instruction that gave it is complete, and so is everything that was complete when
+that one read and wrote. A Drain reads and writes nothing before its accumulator bank is full, so it also inherits the
+clock of the instruction that filled the bank. Instructions after it inherit this only once it is complete, since the
+POST unit prefetches their operands.
 """
 
 from collections.abc import Sequence
@@ -20,17 +20,21 @@ from arrayloom.isa.tokens import NO_GIVER, token_givers
 
 NEVER = -1
 
-Clock = NDArray[np.int64]      # [units]: the latest instruction of each that is complete
+Clock = NDArray[np.int64]      # [units]: the latest complete instruction of each
 
 
 @dataclass(frozen=True)
 class Unmet:
-    """A wait that has no end.
+    """An endless wait.
 
-    Attributes:
-        index: of the instruction that waits.
-        producer: the unit that it waits for.
-        giver: the instruction that it waits for, which waits for it in turn; None where no instruction gives the token.
+    Attributes
+    ----------
+    index
+        Of the instruction that waits.
+    producer
+        The unit that it waits for.
+    giver
+        The instruction that it waits for, which in turn waits for it; None if no instruction gives the token.
     """
 
     index: int
@@ -40,12 +44,15 @@ class Unmet:
 
 @dataclass(frozen=True)
 class Order:
-    """The order that tokens make of a program.
+    """The order of a program's instructions that tokens ensure.
 
-    Attributes:
-        clocks: int64[instructions, units], the latest instruction of each unit that is complete when an instruction reads
-            and writes; ``NEVER`` for none, and for instructions without a unit.
-        unmet: waits without an end, in the order of the program.
+    Attributes
+    ----------
+    clocks
+        int64[instructions, units], the latest complete instruction of each unit when an instruction reads
+        and writes; ``NEVER`` for none, and for instructions without a unit.
+    unmet
+        Endless waits, in the order of the program.
     """
 
     clocks: NDArray[np.int64]
@@ -53,14 +60,14 @@ class Order:
 
 
 def order_of(instructions: Sequence[Instruction]) -> Order:
-    """What is complete when each instruction reads and writes."""
+    """The order of a program: what is complete when each instruction reads and writes."""
     ordering = _Ordering(instructions)
     ordering.run()
     return Order(ordering.clocks, sorted(ordering.unmet, key=lambda one: (one.index, one.producer)))
 
 
 class _Ordering:
-    """Goes through the queues of all units at once: a giver may stand behind its taker in the program."""
+    """Processes the queues of all units at once: a token's producer may come after its consumer in the program."""
 
     def __init__(self, instructions: Sequence[Instruction]) -> None:
         self._instructions = instructions
@@ -80,7 +87,7 @@ class _Ordering:
         places = dict.fromkeys(Unit, 0)
         while heads := {unit: queue[places[unit]] for unit, queue in self._queues.items() if places[unit] < len(queue)}:
             ready = [unit for unit, index in heads.items() if not self._open(index)]
-            if not ready:       # these wait for one another; the first goes on, so that all else is looked at
+            if not ready:       # these wait for each other; the first continues, so that everything else is checked
                 first = min(heads, key=lambda unit: heads[unit])
                 self.unmet += [Unmet(heads[first], producer, giver) for producer, giver in self._open(heads[first])]
                 ready = [first]
@@ -94,18 +101,18 @@ class _Ordering:
                 places[unit] = place
 
     def _needed(self, index: int) -> list[tuple[Unit, int]]:
-        """The instructions that are complete when it begins, by their unit; ``NO_GIVER`` for a token that nobody gives."""
+        """The instructions that are complete when it begins, by unit; ``NO_GIVER`` for a token that no instruction gives."""
         return [(producer, int(self._givers[producer][index])) for producer in units_in(self._instructions[index].wait)]
 
     def _open(self, index: int) -> list[tuple[Unit, int]]:
-        """Those of them that are not yet gone through, and what fills its bank likewise."""
+        """Those of them that are not processed yet, likewise the instruction that fills its bank."""
         needed = self._needed(index)
         if index in self._fillers:
             needed.append(self._filler(index))
         return [(producer, giver) for producer, giver in needed if giver != NO_GIVER and giver not in self._at_end]
 
     def _go(self, unit: Unit, index: int) -> None:
-        """Notes what is complete when an instruction begins, when it reads and writes, and when it is complete."""
+        """Records what is complete when an instruction begins, when it reads and writes, and when it is complete."""
         begun = self._begun[unit]
         for producer, giver in self._needed(index):
             if giver != NO_GIVER:
@@ -135,7 +142,8 @@ class _Ordering:
 
 
 def _fillers(instructions: Sequence[Instruction]) -> dict[int, int]:
-    """What fills the bank of each Drain; banks of each kind of sums are drained in the order in which they are filled."""
+    """The instruction that fills the bank of each Drain; banks of each kind are drained in the order in which they are
+    filled."""
     filling: dict[bool, list[int]] = {False: [], True: []}
     drains: dict[bool, list[int]] = {False: [], True: []}
     for index, one in enumerate(instructions):

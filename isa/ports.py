@@ -1,4 +1,4 @@
-"""The tensors that the host puts into memory before a run and takes out of it after: a program's inputs and outputs."""
+"""A program's inputs and outputs: the tensors that the host writes to memory before a run and reads after it."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -22,7 +22,7 @@ class Slot:
     dtype: BytesType
 
     def check(self, size: int, shape: Shape) -> None:
-        """Raises ``EncodingError`` unless words of ``size`` bytes hold, in its layout, the elements of ``shape``."""
+        """Raises ``EncodingError`` unless its layout, with words of ``size`` bytes, has the elements of ``shape``."""
         self.layout.check(size)
         elements = self.layout.channels * self.layout.height * self.layout.width
         if len(shape) >= MOST_DIMENSIONS or min(shape, default=1) < 1 or math.prod(shape) != elements:
@@ -31,7 +31,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class Input:
-    """A model input. With ``quantize`` the host makes the slot's integers, otherwise the model takes integers itself.
+    """A model input. With ``quantize`` the host computes the slot's integers; otherwise the model's input is integer.
 
     ``shape`` is the model's, without the batch. ``moves``: the transposes and reshapes that the host applies first, in
     order, so that channels come before rows.
@@ -49,7 +49,7 @@ class Input:
 
     @classmethod
     def from_json(cls, value: Any, where: str) -> Self:
-        """The input in a program's header; raises ``EncodingError`` that names what does not fit."""
+        """Reads an input of a program's header; raises ``EncodingError``, which names the wrong field."""
         given = dict(mapping(value, where))
         written = given.pop("quantize")
         step = None if written is None else step_from_json(written)
@@ -60,11 +60,11 @@ class Input:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """What the model takes: float32, or the integers of the slot."""
+        """The dtype of the model's input: float32, or that of the slot."""
         return np.dtype(np.float32) if self.quantize else np.dtype(self.slot.dtype)
 
     def check(self, size: int) -> None:
-        """Raises ``EncodingError`` unless words of ``size`` bytes hold the input as the model gives it."""
+        """Raises ``EncodingError`` unless the slot, with words of ``size`` bytes, fits the model's input."""
         self.slot.check(size, self.shape)
         shape = self.shape
         for step in self.moves:
@@ -77,7 +77,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Output:
-    """A model output, or the features. ``tail``: the steps in order that the host applies to the slot's integers."""
+    """A model output, or the features. ``tail``: the steps that the host applies to the slot's integers, in order."""
 
     name: str
     shape: Shape
@@ -85,14 +85,14 @@ class Output:
     tail: tuple[HostStep, ...]
 
     def check(self, size: int) -> None:
-        """Raises ``EncodingError`` unless the output lies in words of ``size`` bytes and each step can be applied."""
+        """Raises ``EncodingError`` unless the output has words of ``size`` bytes and each step can be applied."""
         self.slot.check(size, self.shape)
         if self.slot.layout.packing:
             raise EncodingError("it lies in a packed layout, which only inputs do")
         self.result()
 
     def result(self) -> tuple[Shape, np.dtype[Any]]:
-        """Shape, without the batch, and dtype after the steps; raises ``EncodingError`` where one cannot be applied."""
+        """Shape, without the batch, and dtype after the steps; raises ``EncodingError`` if one cannot be applied."""
         shape, dtype = self.shape, np.dtype(self.slot.dtype)
         for step in self.tail:
             shape, dtype = step.result(shape, dtype)

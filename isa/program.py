@@ -1,7 +1,7 @@
-"""A compiled program: instructions, memory image and what the host must know, with its file form.
+"""A compiled program: instructions, memory image and information for the host, and its file format.
 
-The file is ``MAGIC``, a 32-bit length, a JSON header of that length, the instructions, the constants, the ONNX models of the
-host's head and tail where there are such, and the SHA-256 of all before it.
+The file is ``MAGIC``, a 32-bit length, a JSON header of that length, the instructions, the constants, the ONNX models of
+the host's head and tail, if any, and the SHA-256 of everything before it.
 """
 
 import hashlib
@@ -30,23 +30,24 @@ from arrayloom.isa.records import BytesType, mapping, read, record
 from arrayloom.isa.registers import CYCLE_BITS, RESET_VALUES, Register
 
 MAGIC = b"LOOM\x00prog"
-FORMER_MAGIC = b"WEFT\x00prog"      # of format versions up to 3
+FORMER_MAGIC = b"WEFT\x00prog"      # first bytes of format versions up to 3
 FORMAT_VERSION = 6
 SUFFIX = ".loom"                    # of program files
 DIGEST_BYTES = 32
-NOTICE_NOTE = "notice: "            # how a note begins that repeats one of the notices
+NOTICE_NOTE = "notice: "            # prefix of a note that repeats a notice
 LENGTH = struct.Struct("<I")
-# Attributes that are in JSON as they are.
+# attributes stored in JSON unchanged
 PLAIN = ("model", "code_address", "constants_address", "memory_bytes", "write_base", "cycle_limit", "macs", "notes",
          "notices", "labels", "dtypes")
 
 
 class ProgramError(ArrayloomError):
-    """A program file that is damaged, of another version or for another configuration."""
+    """A program file is damaged, of another version or for another configuration."""
 
 
 class Stage(StrEnum):
-    """What a POST instruction has done when a byte is a tensor's: its own operation, the add, or the lookup table."""
+    """The stage of a POST instruction after which its bytes are a tensor's: its own operation, the add, or the lookup
+    table."""
 
     OWN = "own"
     SUM = "sum"
@@ -55,9 +56,10 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True)
 class Probe:
-    """Where bytes of a tensor can be seen: after ``stage`` of a POST instruction, or of a whole step while it is compiled.
+    """A place where bytes of a tensor can be observed: after ``stage`` of a POST instruction, or of a whole step during
+    compilation.
 
-    What is computed there are rows from ``y`` and columns from ``x``, of words, of block ``block`` of the tensor's layout.
+    The result there consists of rows from ``y`` and columns from ``x``, in words, of block ``block`` of the tensor's layout.
     """
 
     tensor: str
@@ -67,14 +69,14 @@ class Probe:
     x: int = 0
 
     def moved(self, block: int, y: int, x: int) -> Self:
-        """The probe of what lies so many blocks, rows and columns further on."""
+        """The probe shifted by a number of blocks, rows and columns."""
         return replace(self, block=self.block + block, y=self.y + y, x=self.x + x)
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One operator of the graph: its instructions, ``runs`` of [first, last) in order, and the multiply-accumulates it
-    stands for. Operators that one instruction executes together share it."""
+    """One operator of the graph: its instructions, ``runs`` of [first, last) in order, and its multiply-accumulates.
+    Operators executed by a common instruction share it."""
 
     name: str
     operator: str
@@ -97,17 +99,17 @@ class Layer:
 
 @dataclass
 class Program:
-    """A compiled network for one configuration, ``configuration``, which the file holds whole.
+    """A compiled network for one ``configuration``, which the file contains completely.
 
     ``instructions``: uint8[n * 64], placed at memory offset ``code_address``; ``constants``: uint8, placed at
     ``constants_address``; the memory that a run needs is ``memory_bytes`` long and starts at a multiple of 4096. It stores
-    nothing before offset ``write_base``. ``cycle_limit``: cycles that no run of it takes, or 0.
-    ``probes``: by the index of a POST instruction, what it shows of tensors; ``layouts`` and ``dtypes`` of all tensors by
-    name, for probes. ``notes``: sentences about what the compiler decided; ``notices``: what every output about the model
-    must repeat, such as that its weights are random; ``labels``: names of the classes that the model's file holds, perhaps
+    nothing before offset ``write_base``. ``cycle_limit``: upper bound of a run's cycles, or 0.
+    ``probes``: the observable parts of tensors by index of a POST instruction; ``layouts`` and ``dtypes`` of all tensors by
+    name, for probes. ``notes``: sentences about what the compiler decided; ``notices``: sentences to repeat in every
+    output about the model, such as that its weights are random; ``labels``: class names in the model's file, possibly
     none. ``model_inputs`` and ``model_outputs``: those of the user's model, in its order; the accelerator's ``inputs`` and
-    ``outputs`` are the same, and these may be left out, where the host computes no head or tail in float (``host``).
-    ``inserted_roundings``: values that the user's model has in float.
+    ``outputs`` are the same if the host computes no head or tail in float (``host``); these may then be omitted.
+    ``inserted_roundings``: float values of the user's model that are quantized here.
     """
 
     configuration: Config
@@ -136,7 +138,7 @@ class Program:
     cycle_limit: int = RESET_VALUES[Register.CYCLE_LIMIT]
 
     def __post_init__(self) -> None:
-        # Bytes of instructions and, by index, those of them that were decoded: emulator, planner and reports read them all.
+        # Cache of decoded instructions by index, with their bytes: emulator, planner and reports read all of them.
         self._decoded: tuple[bytes, dict[int, Instruction]] = b"", {}
         self.model_inputs = self.model_inputs or ports_of_inputs(self.inputs)
         self.model_outputs = self.model_outputs or ports_of_outputs(self.outputs)
@@ -153,7 +155,7 @@ class Program:
 
     @property
     def first_index(self) -> int:
-        """The place of its first instruction in memory, in instructions."""
+        """The index of its first instruction in memory."""
         return self.code_address // INSTRUCTION_BYTES
 
     def __len__(self) -> int:
@@ -170,11 +172,11 @@ class Program:
             yield known[index]
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without what was decoded, which is soon decoded again."""
+        """Pickles without the decoded instructions, which can be decoded again quickly."""
         return self.__dict__ | {"_decoded": (b"", {})}
 
     def require(self, config: Config) -> None:
-        """Raises ``ProgramError`` when the program was compiled for another configuration."""
+        """Raises ``ProgramError`` if the program was compiled for another configuration."""
         if config.digest != self.config_digest:
             raise ProgramError(f"the program was compiled for configuration {self.config} ({self.config_digest}), not "
                                f"for {config.name} ({config.digest}); compile it again with that --config")
@@ -187,24 +189,24 @@ class Program:
                          *(part.model for part in self.host.parts.values())])
         return body + hashlib.sha256(body).digest()
 
-    def save(self, path: Path) -> None:
-        """Writes the file, whole or not at all; raises ``ProgramError`` where it cannot be written."""
+    def save(self, path: str | Path) -> None:
+        """Writes the file atomically; raises ``ProgramError`` if it cannot be written."""
         try:
-            with write_atomically(path) as file:
+            with write_atomically(Path(path)) as file:
                 file.write(self.to_bytes())
         except OSError as error:
             raise ProgramError(f"{path}: cannot be written: {error.strerror}") from None
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: str | Path) -> Self:
         try:
-            return cls.from_bytes(path.read_bytes(), str(path))
+            return cls.from_bytes(Path(path).read_bytes(), str(path))
         except OSError as error:
             raise ProgramError(f"{path}: cannot be read: {error.strerror}") from None
 
     @classmethod
     def from_bytes(cls, data: bytes, name: str = "program") -> Self:
-        """The program in a file's bytes; raises ``ProgramError`` when they are damaged or of another version."""
+        """The program in a file's bytes; raises ``ProgramError`` if they are damaged or of another version."""
         if data.startswith(FORMER_MAGIC):
             raise ProgramError(f"{name}: a program of an earlier version of Arrayloom; compile the model again")
         if not data.startswith(MAGIC):
@@ -240,7 +242,8 @@ class Program:
         return program
 
     def check(self) -> None:
-        """Raises ``EncodingError`` where ports, layers and probes do not fit one another, the instructions or the memory."""
+        """Raises ``EncodingError`` if ports, layers and probes are inconsistent with each other, the instructions or the
+        memory."""
         if not 0 <= self.memory_bytes <= 1 << ADDRESS:
             raise EncodingError(f"memory_bytes = {self.memory_bytes}: must be from 0 to 2**{ADDRESS}")
         self._check_place("the instructions", self.code_address, self.instructions.size)
@@ -303,7 +306,7 @@ class Program:
 
 
 def is_program(path: Path) -> bool:
-    """Whether a file is a program, by its name or by its first bytes, of this format version or of an earlier one."""
+    """Whether a file is a program of this or an earlier format version, by its name or its first bytes."""
     if path.suffix == SUFFIX:
         return True
     try:
@@ -314,7 +317,7 @@ def is_program(path: Path) -> bool:
 
 
 def _header(body: bytes) -> tuple[dict[str, Any], int]:
-    """The JSON of the header, and where it ends."""
+    """The JSON of the header, and its end."""
     start = len(MAGIC) + LENGTH.size
     if len(body) < start:
         raise ProgramError("it ends within its header")
@@ -336,7 +339,8 @@ def _probes(rows: list[tuple[str, int, Stage, int, int, int]]) -> dict[int, tupl
 
 
 def _host(written: Any, models: dict[str, bytes]) -> HostWork:
-    """What the host computes: ``written`` in the header; its models by ``head`` and ``tail``, empty where there is none."""
+    """The host's work: ``written`` is its description in the header; its models by ``head`` and ``tail``, empty if there is
+    none."""
     where = "the program's header: host"
     nodes = {name: read(list[HostNode], mapping(written, where).get(name), f"{where}: {name}") for name in models}
     given = {name: value for name, value in mapping(written, where).items() if name not in models}
@@ -348,7 +352,7 @@ def _host(written: Any, models: dict[str, bytes]) -> HostWork:
 
 
 def _from_metadata(header: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of ``Program`` in a header, each of its type; raises ``EncodingError`` that names what is not."""
+    """The arguments of ``Program`` in a header; raises ``EncodingError``, which names an argument of the wrong type."""
     plain = get_type_hints(Program, include_extras=True)
 
     def value(kind: Any, name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Dataclasses and other typed values from JSON; what has not the type that an annotation asks for is refused by name."""
+"""Reads dataclasses and other typed values from JSON; a value that does not match its annotation is refused by name."""
 
 import dataclasses
 import functools
@@ -11,8 +11,8 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from arrayloom.isa.errors import EncodingError
 
-INTEGERS = range(-1 << 63, 1 << 63)     # what numpy and the registers can hold
-BytesType = Annotated[str, "uint8", "int8"]     # the dtypes that the device holds
+INTEGERS = range(-1 << 63, 1 << 63)     # range of numpy's integers and of the registers
+BytesType = Annotated[str, "uint8", "int8"]     # the dtypes of the device
 
 
 def read(kind: Any, value: Any, where: str) -> Any:
@@ -24,9 +24,9 @@ def read(kind: Any, value: Any, where: str) -> Any:
         ``int``, ``float``, ``str``, an annotated ``str`` with the texts that are allowed, a ``StrEnum``, a dataclass,
         a class whose ``from_json(value, where)`` reads it, or a list, tuple, dict or optional of these.
     value : object
-        What the JSON holds; an integer serves as ``float`` too.
+        The value from JSON; an integer is accepted as ``float`` too.
     where : str
-        What the value is, for the message.
+        Description of the value, for messages.
 
     Raises
     ------
@@ -54,9 +54,9 @@ def read(kind: Any, value: Any, where: str) -> Any:
 
 
 def record(kind: Any, given: Mapping[str, Any], where: str, **made: Any) -> Any:
-    """The dataclass ``kind`` with the fields ``given`` and those that are ``made`` already, all of its fields.
+    """The dataclass ``kind`` from the fields ``given`` in JSON and those already ``made``.
 
-    Raises ``EncodingError`` as ``read`` does.
+    Raises ``EncodingError`` like ``read``.
     """
     kinds = {name: part for name, part in _fields(kind).items() if name not in made}
     if unknown := sorted(given.keys() - kinds.keys()):
@@ -74,12 +74,12 @@ def _fields(kind: Any) -> dict[str, Any]:
 
 @functools.cache
 def _choices(kind: Any) -> tuple[str, ...]:
-    """The texts that a ``StrEnum`` or an annotated ``str`` allows."""
+    """The texts allowed by a ``StrEnum`` or an annotated ``str``."""
     return tuple(kind) if isinstance(kind, type) and issubclass(kind, StrEnum) else get_args(kind)[1:]
 
 
 def mapping(value: Any, where: str) -> Mapping[str, Any]:
-    """``value`` if it is an object of JSON; raises ``EncodingError`` for anything else."""
+    """Returns ``value`` if it is a JSON object; raises ``EncodingError`` otherwise."""
     if not isinstance(value, Mapping):
         raise EncodingError(f"{where} is {reprlib.repr(value)}, not an object")
     return value
@@ -101,7 +101,7 @@ def _sequence(origin: Any, parts: tuple[Any, ...], value: Any, where: str) -> An
 
 
 def _plain(kind: Any, value: Any) -> bool:
-    """Whether a value is an integer as wanted: nearly all of a program's header is, and needs no longer way."""
+    """Whether a value is an expected integer: a fast path, since nearly all values of a program's header are."""
     return kind is int and type(value) is int and value in INTEGERS
 
 
@@ -110,8 +110,8 @@ def _list_of(parts: tuple[Any, ...]) -> str:
 
 
 def _scalar(kind: Any, value: Any) -> tuple[str, bool]:
-    """What a value of ``kind`` is in words, and whether ``value`` is one. A text with half of a character is none: JSON can
-    hold it, but it can not be written."""
+    """Describes ``kind`` in words, and checks whether ``value`` is one. A text with a lone surrogate is not: JSON can
+    contain it, but it cannot be written."""
     whole = isinstance(value, int) and not isinstance(value, bool) and value in INTEGERS
     if kind is int:
         return "an integer of 64 bits", whole

@@ -1,4 +1,4 @@
-"""The registers one by one, for descriptions of them in other languages and for the ISA page."""
+"""The list of all registers, for descriptions in other languages and for the ISA page."""
 
 import inspect
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ from arrayloom.isa.registers import (
 
 BLOCKS = {Register.RETIRED: (Block, REGISTER_BYTES), Register.STATE: (Block, REGISTER_BYTES),
           Register.TOKENS: (Unit, 2 * REGISTER_BYTES)}
-"""Registers that there is one of for each block or unit, and the bytes between them."""
+"""Registers that exist once per block or unit, and their distance in bytes."""
 ALIASES = (Register.FETCHED, Register.FETCH_STATE, Register.COUNTERS)
 """Names of registers that are listed under others."""
 ERROR_BITS = 8
@@ -40,14 +40,22 @@ class BitField:
 class RegisterEntry:
     """One register of 32 bits.
 
-    Attributes:
-        name: in upper case.
-        address: of its first byte.
-        readable: whether it can be read.
-        writable: whether it can be written.
-        reset: its value after a reset; of a register that is only read, as far as that is known, else 0.
-        doc: what it holds, in one line.
-        fields: its bits, where they have names; else one of all bits.
+    Attributes
+    ----------
+    name
+        In upper case.
+    address
+        Address of its first byte.
+    readable
+        Whether it can be read.
+    writable
+        Whether it can be written.
+    reset
+        Its value after a reset; for a read-only register 0 if unknown.
+    doc
+        Its content, in one line.
+    fields
+        Its named bits, or one field with all bits.
     """
 
     name: str
@@ -70,7 +78,7 @@ def register_map(units: Sequence[Unit] = CORE_UNITS) -> list[RegisterEntry]:
 
 
 def commented(enum: type[IntEnum]) -> Iterator[tuple[IntEnum, str]]:
-    """Members with the comment that follows them in the source."""
+    """Enum members with their comments in the source."""
     for line in inspect.getsource(enum).splitlines():
         name, equals, rest = line.strip().partition(" = ")
         if equals and name in enum.__members__:

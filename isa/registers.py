@@ -1,4 +1,4 @@
-"""The control and status registers, as the AXI4-Lite slave and the host both see them; 32 bits each, little-endian."""
+"""The control and status registers, shared by the AXI4-Lite slave and the host; 32 bits each, little-endian."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ VERSION_VALUE = 2
 REGISTER_ADDRESS_BITS = 12      # bits in the byte address of a register
 REGISTER_BYTES = 4
 REGISTER_BITS = 8 * REGISTER_BYTES
-BLOCK_SLOTS = 8     # places for registers of blocks; those after the units' are for units to come
+BLOCK_SLOTS = 8     # slots for registers of blocks; those after the units' are reserved
 
 
 class Block(IntEnum):
-    """What registers describe one by one: the units that execute instructions, and FETCH, which has the last place."""
+    """The blocks with separate registers: the units that execute instructions, and FETCH, which has the last slot."""
 
     LOAD = Unit.LOAD
     ARRAY = Unit.ARRAY
@@ -31,52 +31,52 @@ def blocks_of(units: Iterable[Unit]) -> tuple[Block, ...]:
 
 
 class Register(IntEnum):
-    """Byte addresses. Reading the lower half of a counter of 64 bits keeps the upper one for the next read of that."""
+    """Byte addresses. Reading the lower half of a 64-bit counter latches the upper half for the next read."""
 
     IDENTITY = 0x00         # read: IDENTITY_VALUE
     VERSION = 0x04          # read: VERSION_VALUE
     CONFIG = 0x08           # read: first eight digits of the configuration's digest
     CONTROL = 0x0C          # write: Control bits
     STATUS = 0x10           # read: Status bits, error in bits 8 to 15
-    INTERRUPT_ENABLE = 0x14  # read, write: bit 0 raises irq when a run ends, for better or worse
+    INTERRUPT_ENABLE = 0x14  # read, write: bit 0 raises irq when a run ends, with or without an error
     INTERRUPT = 0x18        # read, write: bit 0 pending; writing 1 clears it
-    WATCHDOG = 0x1C         # read, write: cycles without progress of any unit that end a run; 0 never
+    WATCHDOG = 0x1C         # read, write: cycles without progress of any unit after which a run fails; 0: never
     PROGRAM = 0x20          # read, write: byte address of the first instruction; 64 bits with the next register
     PROGRAM_HIGH = 0x24
-    BASE = 0x28             # read, write: byte address that instructions' memory addresses are added to; 64 bits
+    BASE = 0x28             # read, write: byte address to which instructions' memory addresses are relative; 64 bits
     BASE_HIGH = 0x2C
-    LIMIT = 0x30            # read, write: end of what may be read from BASE on, instructions among it; 64 bits
+    LIMIT = 0x30            # read, write: end of the readable range, which begins at BASE and includes instructions; 64 bits
     LIMIT_HIGH = 0x34
     WRITE_BASE = 0x38       # read, write: first byte that may be written; 64 bits
     WRITE_BASE_HIGH = 0x3C
-    WRITE_LIMIT = 0x40      # read, write: end of what may be written; 64 bits
+    WRITE_LIMIT = 0x40      # read, write: end of the writable range; 64 bits
     WRITE_LIMIT_HIGH = 0x44
-    CYCLE_LIMIT = 0x48      # read, write: cycles that end a run; 0 never; 64 bits
+    CYCLE_LIMIT = 0x48      # read, write: cycles after which a run fails; 0: never; 64 bits
     CYCLE_LIMIT_HIGH = 0x4C
     CYCLES = 0x50           # read: cycles from start to the end of the run; 64 bits
     CYCLES_HIGH = 0x54
     ERROR_UNIT = 0x58       # read: Block at fault
-    ERROR_ADDRESS = 0x60    # read: byte address outside its limits that ended the run, else 0; 64 bits
+    ERROR_ADDRESS = 0x60    # read: byte address outside the limits that ended the run, else 0; 64 bits
     ERROR_ADDRESS_HIGH = 0x64
     BEATS_READ = 0x68       # read: words read from memory; 64 bits
     BEATS_READ_HIGH = 0x6C
     BEATS_WRITTEN = 0x70    # read: words written to memory; 64 bits
     BEATS_WRITTEN_HIGH = 0x74
-    RETIRED = 0x80          # read: instructions completed, one register a block; of FETCH, those fetched
+    RETIRED = 0x80          # read: completed instructions, one register per block; for FETCH, fetched ones
     FETCHED = 0x9C
-    STATE = 0xA0            # read: one register a block, see StateWord; of FETCH, only the cause is not zero
+    STATE = 0xA0            # read: one register per block, see StateWord; for FETCH, only the cause is not zero
     FETCH_STATE = 0xBC
-    TOKENS = 0xC0           # read: 64 bits a consumer: eight bits of tokens for each producer
+    TOKENS = 0xC0           # read: 64 bits per consumer: eight bits of tokens for each producer
     WEIGHTS_HELD = 0x100    # read: words in the weight FIFO
     PARAMETERS_HELD = 0x104  # read: entries in the parameter FIFO
     LOOKUP_TABLES_HELD = 0x108      # read: whole pages in the lookup table FIFO
     ACCUMULATOR_BANKS = 0x10C   # read: accumulator banks that are not empty in bits 0-7, full ones in 8-15; DEPTHWISE above
-    BURSTS = 0x110          # read: bursts under way on the bus: reads in bits 0-7, writes in 8-15
+    BURSTS = 0x110          # read: outstanding bursts on the bus: reads in bits 0-7, writes in 8-15
     COUNTERS = 0x400        # read: 64-bit counters, COUNTERS + 128 * block + 8 * cause
 
 
 RESET_VALUES = {Register.WATCHDOG: 1 << 20, Register.CYCLE_LIMIT: 1 << 36}
-"""What registers that can be written hold after a reset; all others 0, so that nothing may be read or written."""
+"""Reset values of writable registers; all others are 0, so that nothing may be read or written."""
 
 
 class Control(IntEnum):
@@ -92,7 +92,7 @@ class Status(IntEnum):
     BUSY = 0
     DONE = 1
     FAILED = 2
-    BUS_STUCK = 3   # memory left a burst without an answer: START is refused until core and interconnect are reset
+    BUS_STUCK = 3   # memory did not answer a burst: START is refused until core and interconnect are reset
     ERROR = 8   # lowest of eight bits
 
 
@@ -133,13 +133,13 @@ ERROR_TEXT = {
 
 
 class Cause(IntEnum):
-    """What a unit does in a cycle; each cycle of each unit counts for exactly one."""
+    """The activity of a unit in a cycle; each cycle of each unit counts for exactly one cause."""
 
     IDLE = 0            # no instruction; FETCH: End is dispatched
     COMPUTING = 1       # computing or transferring; FETCH: decoding and dispatching
     TOKEN = 2           # waiting for a token of another unit, or for the unit's own earlier instructions
-    WEIGHTS = 3         # ARRAY: the next tile is not there; POST: parameters or a lookup table are not there
-    ACTIVATIONS = 4     # the scratchpad gives no word (POST), or serves another unit (LOAD, POST, STORE)
+    WEIGHTS = 3         # ARRAY: the next tile is missing; POST: parameters or a lookup table are missing
+    ACTIVATIONS = 4     # the scratchpad delivers no word (POST), or serves another unit (LOAD, POST, STORE)
     MEMORY = 5          # FETCH, LOAD, STORE: the bus
     DRAINING = 6        # ARRAY: no empty accumulator bank
     SPACE = 7           # LOAD: the FIFO to fill has no room; FETCH: the queue of the next instruction is full
@@ -148,7 +148,7 @@ class Cause(IntEnum):
 
 
 CAUSE_BITS = 4
-CYCLE_BITS = 48     # of counters of cycles, and of CYCLE_LIMIT
+CYCLE_BITS = 48     # bits of cycle counters and of CYCLE_LIMIT
 TOKEN_BITS = 8
 
 
@@ -176,8 +176,8 @@ class StatusWord:
 
 @dataclass(frozen=True)
 class StateWord:
-    """STATE of a unit: instructions waiting in its queue in bits 0-7, begun and not complete in 8-15, its cause in
-    16-19, and in 24-29 the units whose token the next instruction lacks (its own: earlier ones must complete first).
+    """STATE of a unit: instructions waiting in its queue in bits 0-7, started but not complete in 8-15, its cause
+    in 16-19, and in 24-29 the units whose token the next instruction lacks (its own: earlier ones must complete first).
     """
 
     waiting: int

@@ -1,4 +1,4 @@
-"""What LOAD supplies the other units with through FIFOs: what each instruction puts in, needs at the head and takes out."""
+"""The data that LOAD supplies through FIFOs: the amounts that each instruction puts in, needs at the head and takes out."""
 
 from dataclasses import replace
 from enum import Enum
@@ -19,7 +19,7 @@ from arrayloom.isa.instructions import (
 
 
 class Supply(Enum):
-    """A FIFO that LOAD fills, by the instruction that does; amounts are words, entries and pages."""
+    """The FIFOs that LOAD fills, by instruction; amounts are words, entries and pages."""
 
     WEIGHTS = LoadWeights
     PARAMETERS = LoadParameters
@@ -27,7 +27,7 @@ class Supply(Enum):
 
 
 def supplied(instruction: Instruction) -> tuple[Supply, int] | None:
-    """The FIFO that the instruction fills, and with how much; None where it fills none."""
+    """The FIFO that the instruction fills, and the amount; None if it fills none."""
     match instruction:
         case LoadWeights(words=words):
             return Supply.WEIGHTS, words
@@ -39,7 +39,7 @@ def supplied(instruction: Instruction) -> tuple[Supply, int] | None:
 
 
 def used(instruction: Instruction, supply: Supply, config: Config) -> int:
-    """How much of what is at the FIFO's head the instruction needs."""
+    """The amount at the FIFO's head that the instruction needs."""
     match supply, instruction:
         case Supply.WEIGHTS, Convolve(tiles=tiles):
             return tiles * config.size
@@ -53,7 +53,7 @@ def used(instruction: Instruction, supply: Supply, config: Config) -> int:
 
 
 def taken(instruction: Instruction, supply: Supply, config: Config) -> int:
-    """How much of that is gone when the instruction is complete."""
+    """The amount of that which the instruction removes."""
     if supply is Supply.PARAMETERS and isinstance(instruction, PostInstruction) and not instruction.release_parameters:
         return 0
     if supply is Supply.LOOKUP_TABLES and isinstance(instruction, PostInstruction) and not instruction.release_lookup_table:
@@ -62,9 +62,9 @@ def taken(instruction: Instruction, supply: Supply, config: Config) -> int:
 
 
 def part(load: Instruction, first: int, count: int, config: Config) -> Instruction:
-    """The instruction that puts ``count`` of what ``load`` puts into its FIFO, from number ``first`` on.
+    """An instruction that puts ``count`` of the entries of ``load`` into its FIFO, starting with number ``first``.
 
-    Raises ``ValueError`` for an instruction that puts nothing into a FIFO, and for what it does not put there.
+    Raises ``ValueError`` if the instruction does not fill a FIFO or does not have these entries.
     """
     found = supplied(load)
     if found is None or not 0 <= first < first + count <= found[1]:

@@ -1,8 +1,8 @@
-"""Which instruction's token a waiting instruction takes.
+"""Determines whose token a waiting instruction takes.
 
-Tokens have no names: for each ordered pair of units there is a counter, and both units work in program order. So the k-th
-instruction that waits for a producer takes the token of the producer's k-th instruction that signals its unit. One that
-waits for its own unit waits for the end of that unit's instruction before it.
+Tokens are anonymous: there is a counter for each ordered pair of units, and both units work in program order. Therefore the
+k-th instruction that waits for a producer takes the token of the producer's k-th instruction that signals its unit. An
+instruction that waits for its own unit waits for the end of the unit's previous instruction.
 """
 
 from collections.abc import Sequence
@@ -18,11 +18,12 @@ Pair = tuple[Unit, Unit]    # producer, consumer
 
 
 def token_givers(instructions: Sequence[Instruction]) -> dict[Unit, NDArray[np.int64]]:
-    """The instruction whose token, or end, each instruction waits for, by the unit that gives it.
+    """The instruction whose token or end each instruction waits for, by the producing unit.
 
-    Returns:
-        For each producer int64[n], indices into ``instructions``; ``NO_GIVER`` for an instruction that does not wait for
-        the producer, and where no instruction gives what it waits for.
+    Returns
+    -------
+        For each producer int64[n], indices into ``instructions``; ``NO_GIVER`` for an instruction that does not wait
+        for the producer, or if no instruction gives the token.
     """
     given = _given(instructions)
     taken = dict.fromkeys(given, 0)

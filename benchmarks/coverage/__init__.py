@@ -1,4 +1,4 @@
-"""What the tests execute of the hardware: lines, branches and toggles of the RTL, and what programs make it do."""
+"""Coverage of the hardware by tests: lines, branches and toggles of the RTL, and functional goals of programs."""
 
 import sys
 from pathlib import Path

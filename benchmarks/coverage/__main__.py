@@ -1,7 +1,7 @@
-"""What tests execute of the hardware of ``tiny``: lines, branches, toggles of control signals, and goals of programs.
+"""Test coverage of the hardware of ``tiny``: lines, branches, toggles of control signals, and functional goals.
 
-Runs the tests that stand for the suite on a build that counts. Exit code 1 where a test fails, where a unit has less than
-95 % of lines or branches or 90 % of toggles hit or explained (holes.txt), and where an explanation explains nothing.
+Runs the tests that represent the suite on an instrumented build. Exit code 1 if a test fails, if a unit has less than
+95 % of lines or branches or 90 % of toggles hit or explained (holes.txt), or if an explanation matches nothing.
 """
 
 import argparse
@@ -40,8 +40,8 @@ START = "import sys; sys.path.append(sys.argv[1]); import pytest; sys.exit(pytes
 def main() -> int:
     parser = parser_of("benchmarks.coverage", __doc__)
     parser.add_argument("--session", action="append", choices=SESSIONS, help="may be given several times (default: all)")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the counts there, in a folder for each session; a "
-                        "session whose counts are there is not run again")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the counts there, in a folder per session; a "
+                        "session with existing counts is not run again")
     return run(parser, _action)
 
 
@@ -62,7 +62,7 @@ def _action(options: argparse.Namespace) -> int:
 
 
 def _run(name: str, folder: Path) -> int:
-    """The exit code of pytest; what it prints goes to standard error."""
+    """Runs pytest with its output on standard error; returns its exit code."""
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-P", "-c", START, str(ROOT), "-p", "benchmarks.coverage.plugin", "--coverage-to",
                str(folder.resolve()), "-p", "no:cacheprovider", *SESSIONS[name]]
@@ -77,7 +77,7 @@ def _report(folders: list[Path]) -> Report:
                 reached[group].update(names)
         points = merge(read_points(folder / COUNTS) for folder in folders)
     except FileNotFoundError as error:
-        raise InputError(f"{error.filename}: the tests have left no counts; what pytest says is above") from None
+        raise InputError(f"{error.filename}: the tests have left no counts; see pytest's output above") from None
     return make_report(points, read_holes(HOLES.read_text()), reached, goals(CONFIG))
 
 

@@ -1,6 +1,7 @@
-"""What must have happened in runs for the hardware to have been tried: the table of it, by group.
+"""Functional coverage: the events that must have happened in runs, by group.
 
-A group's goals are names; ``goals`` lists all of them, the functions below say which a program or the end of a run reaches.
+A group's goals are names; ``goals`` lists all of them, and the functions below return those that a program or the end of a
+run reaches.
 """
 
 from collections.abc import Iterable, Iterator
@@ -25,7 +26,7 @@ CAUSES = {
     Block.POST: {Cause.IDLE, Cause.COMPUTING, Cause.TOKEN, Cause.WEIGHTS, Cause.ACTIVATIONS, Cause.SUMS, Cause.OVERHEAD},
     Block.STORE: {Cause.IDLE, Cause.COMPUTING, Cause.TOKEN, Cause.ACTIVATIONS, Cause.MEMORY, Cause.OVERHEAD},
 }
-"""What each block may count cycles for."""
+"""The causes for which each block counts cycles."""
 READERS = {0: "fetch", 1: "load"}       # by ARID
 PLACES = {(0, 0): "within a page", (1, 0): "from the start of a page", (0, 1): "to the end of a page"}
 
@@ -48,7 +49,7 @@ def _field_goals() -> Iterator[str]:
 
 
 def field_values(instruction: type[Instruction], word: int) -> Iterator[str]:
-    """The goals of group ``fields`` that the fields of the word reach."""
+    """The goals of group ``fields`` reached by the fields of an instruction word."""
     for spec in instruction.specs():
         if spec.name not in MASKS:
             yield from (f"{instruction.mnemonic()}.{spec.name} {value}" for value in _classes(spec, word))
@@ -78,7 +79,7 @@ def _stage_goals() -> Iterator[str]:
 
 
 def stages(one: Instruction) -> Iterator[str]:
-    """The goals of group ``stages`` that a POST instruction reaches."""
+    """The goals of group ``stages`` reached by a POST instruction."""
     if not isinstance(one, Drain | Elementwise | Pool):
         return
     after = AFTER[one.lookup_table * (1 + one.release_lookup_table)]
@@ -98,7 +99,7 @@ def _end_goals() -> Iterator[str]:
 
 
 def ends(status: StatusWord) -> Iterator[str]:
-    """The goals of group ``ends`` that a status reaches."""
+    """The goals of group ``ends`` reached by a status."""
     named = {"done": status.done, "busy": status.busy, "bus stuck": status.bus_stuck,
              f"error {status.error.name}": status.error is not Error.NONE}
     yield from (name for name, reached in named.items() if reached)
@@ -106,7 +107,7 @@ def ends(status: StatusWord) -> Iterator[str]:
 
 def _burst_goals(config: Config) -> Iterator[str]:
     for who in (*READERS.values(), "store"):
-        # FETCH reads whole instructions, from where the program begins to the next multiple of its longest burst.
+        # FETCH reads whole instructions, from the start of the program to the next multiple of its longest burst
         chunk = INSTRUCTION_BYTES // config.size
         lengths = range(chunk, FETCH_BURST_BYTES // config.size + 1, chunk) if who == "fetch" else range(1, BURST_WORDS + 1)
         yield from (f"{who}: {words} words" for words in lengths)
@@ -115,7 +116,7 @@ def _burst_goals(config: Config) -> Iterator[str]:
 
 
 def bursts(read: Any, written: Any) -> Iterator[str]:
-    """The goals of group ``bursts`` that ``RtlSimulator.burst_kinds`` of reads and writes show."""
+    """The goals of group ``bursts`` reached according to ``RtlSimulator.burst_kinds`` of reads and writes."""
     for who, kinds in (*((name, read[number]) for number, name in READERS.items()), ("store", written[0])):
         for index, lengths in enumerate(kinds):
             if lengths.any():
@@ -135,7 +136,7 @@ def _token_goals() -> Iterator[str]:
 
 
 def given(one: Instruction) -> Iterator[str]:
-    """The goals of group ``tokens`` that an instruction reaches by itself."""
+    """The goals of group ``tokens`` reached by a single instruction."""
     if one.UNIT is not None:
         yield from (f"{one.UNIT.name} gives to {consumer.name}" for consumer in units_in(one.signal))
         if one.wait >> one.UNIT & 1:
@@ -143,7 +144,7 @@ def given(one: Instruction) -> Iterator[str]:
 
 
 def taken(program: Iterable[Instruction], token_cycles: dict[Unit, int]) -> Iterator[str]:
-    """Those that a run reaches which was done: of units that waited for one other unit only, not for themselves."""
+    """The goals reached by a completed run: from units that waited only for one other unit, not for themselves."""
     waits: dict[Unit, set[Unit]] = {unit: set() for unit in Unit}
     for one in program:
         if one.UNIT is not None:
@@ -159,7 +160,7 @@ def _pair_goals() -> Iterator[str]:
 
 
 def pairs(config: Config) -> Iterator[str]:
-    """The goals of group ``configurations`` that making ``config`` reaches."""
+    """The goals of group ``configurations`` reached by building ``config``."""
     if config.size == SMALLEST:
         ends_of = {name: end_of(config, name) for name in limits(SMALLEST)}
         for (first, a), (second, b) in combinations(ends_of.items(), 2):
@@ -168,7 +169,7 @@ def pairs(config: Config) -> Iterator[str]:
 
 
 def decode(word: int) -> Instruction | None:
-    """The instruction, or None for one that has none or a field that is not legal."""
+    """The decoded instruction; None for an unknown opcode or an illegal field."""
     cls = BY_OPCODE.get(word & 63)
     if cls is None:
         return None

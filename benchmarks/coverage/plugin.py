@@ -1,4 +1,4 @@
-"""A plugin of pytest: tests of one configuration run on the build that counts, and what they do is recorded.
+"""A pytest plugin: runs tests of one configuration on the instrumented build and records the coverage.
 
 ``pytest -p benchmarks.coverage.plugin --coverage-to FOLDER`` leaves Verilator's file of counts and the goals reached.
 """
@@ -24,13 +24,13 @@ COUNTS, GOALS = "coverage.dat", "goals.json"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--coverage-to", type=Path, metavar="FOLDER", help="where counts and goals go")
-    parser.addoption("--coverage-config", default="tiny", metavar="NAME", help="configuration of the tests that count")
+    parser.addoption("--coverage-to", type=Path, metavar="FOLDER", help="folder for counts and goals")
+    parser.addoption("--coverage-config", default="tiny", metavar="NAME", help="configuration whose tests are recorded")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Before tests are imported, which take ``build`` from its module by name."""
+    """Runs before tests are imported, since they import ``build`` by name."""
     folder = config.getoption("--coverage-to")
     if folder is None:
         raise pytest.UsageError("--coverage-to FOLDER: is missing")

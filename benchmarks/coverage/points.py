@@ -1,4 +1,4 @@
-"""Verilator's points of coverage: where each is in the hardware, whether it counts, and what explains one not hit."""
+"""Verilator's coverage points: the place of each in the hardware, whether it counts, and explanations of those not hit."""
 
 import re
 from bisect import bisect_right
@@ -9,9 +9,9 @@ from pathlib import Path
 
 KINDS = {"line": "lines", "branch": "branches", "toggle": "toggles"}
 UNITS = {"": "top", "slave": "control", "windows": "control", "memory": "scratchpad", "weights": "weight_fifo"}
-"""By the name of an instance in the top, where its unit is called otherwise."""
+"""Units by the name of their instance in the top, if the names differ."""
 PAYLOAD = ("*payload*", "*__data", "*_data", "*data$*", "*__address", "*wdata*", "*rdata*")
-"""Signals of one bit that are data all the same."""
+"""One-bit signals that are data, not control."""
 
 _POINT = re.compile(rb"^C '([^']*)' (\d+)$", re.MULTILINE)
 _REGISTER = re.compile(r"^\s*(\S+)(?: \[[^\]]*\])? *<= (\\?\$\d+) *;$")
@@ -22,7 +22,7 @@ _ARTIFACT = re.compile(r"if \(\\\$auto\$verilog_backend\S+ \) begin end")
 
 @dataclass(frozen=True)
 class Point:
-    """``kind`` is line, branch or toggle; ``name`` says instance, signal and what of it."""
+    """``kind`` is line, branch or toggle; ``name`` identifies instance, signal and detail."""
 
     unit: str
     kind: str
@@ -32,7 +32,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Hole:
-    """Points that need not be hit, by a pattern of their names, and why."""
+    """Points that need not be hit, selected by a name pattern, and the reason."""
 
     kind: str
     pattern: str
@@ -43,8 +43,8 @@ class Hole:
 
 
 def read_points(counts: Path) -> list[Point]:
-    """The points of Verilator's file: all lines and branches, and the toggles of control signals, which have one bit or hold
-    the state of a state machine."""
+    """The points of Verilator's file: all lines and branches, and the toggles of control signals, that is, one-bit
+    signals and state registers."""
     sources: dict[str, Source] = {}
     points = []
     for text, count in _POINT.findall(counts.read_bytes()):
@@ -63,18 +63,18 @@ def read_points(counts: Path) -> list[Point]:
 
 
 def merge(runs: Iterable[list[Point]]) -> list[Point]:
-    """The points of runs of one build, hit where one of them has hit. Raises ``ValueError`` for runs of different builds."""
+    """Merges the points of runs of one build: hit if any run hit it. Raises ``ValueError`` for runs of different builds."""
     return [replace(points[0], hit=any(point.hit for point in points)) for points in zip(*runs, strict=True)]
 
 
 def unit_of(instance: str) -> str:
-    """The unit that an instance, a path from the top, is part of."""
+    """The unit that contains an instance, given as a path from the top."""
     first = instance.split(".")[0]
     return "issue" if first.endswith("_issue") else UNITS.get(first, first)
 
 
 def _toggle(text: str) -> str | None:
-    """A readable name, or None for what is no control signal: a bit of a vector, a value without a name, data."""
+    """A readable name, or None if it is not a control signal: a bit of a vector, an unnamed value, data."""
     name, _, change = text.rpartition(":")
     name = re.sub(r"__0(?:([0-9a-f]{2}))|___05F", lambda found: chr(int(found[1], 16)) if found[1] else "__", name)
     vector = re.fullmatch(r"(.*)\[\d+\]", name)
@@ -84,7 +84,7 @@ def _toggle(text: str) -> str | None:
 
 
 class Source:
-    """The Verilog that is counted, with what each place of it decides."""
+    """The instrumented Verilog, with the decision made at each place."""
 
     def __init__(self, text: str) -> None:
         self._lines = text.splitlines()
@@ -94,7 +94,7 @@ class Source:
                      zip(self._modules, [*self._modules[1:], len(self._lines)], strict=True)]
 
     def name(self, line: int, kind: str) -> str | None:
-        """What the point of that kind at a line, counted from 1, is about; None for what the writer of the Verilog added."""
+        """The subject of the point of that kind at a line, counted from 1; None for code added by the Verilog writer."""
         text = self._lines[line - 1].strip()
         if _ARTIFACT.search(text):
             return None
@@ -103,7 +103,7 @@ class Source:
         return f"{target}: {kind} {re.sub(r'[$][0-9]+', '$', text)}"
 
     def _feeds(self, first: int, last: int) -> Iterator[tuple[str, str]]:
-        """The register or signal that each value without a name goes to."""
+        """The register or signal to which each unnamed value leads."""
         for line in self._lines[first:last]:
             if found := _REGISTER.match(line) or _WIRED.match(line):
                 yield found[2].strip(), found[1].strip()
@@ -122,7 +122,7 @@ class Source:
 
 
 def read_holes(text: str) -> list[Hole]:
-    """``KIND PATTERN`` a line, under comments that say why. Raises ``ValueError`` for a line of another form."""
+    """Parses lines ``KIND PATTERN``, preceded by comments with the reason. Raises ``ValueError`` for any other line."""
     holes, reason, used = [], "", False
     for number, line in enumerate(text.splitlines(), 1):
         if line.startswith("#"):
@@ -130,7 +130,7 @@ def read_holes(text: str) -> list[Hole]:
         elif line:
             kind, _, pattern = line.partition(" ")
             if kind not in KINDS or not pattern or not reason:
-                raise ValueError(f"holes.txt:{number}: {line!r}: write {', '.join(KINDS)} and a pattern, under a comment "
+                raise ValueError(f"holes.txt:{number}: {line!r}: write {', '.join(KINDS)} and a pattern, after a comment "
                                  "that says why")
             holes.append(Hole(kind, pattern.strip(), reason))
             used = True
@@ -140,6 +140,6 @@ def read_holes(text: str) -> list[Hole]:
 
 
 def explained(points: Iterable[Point], holes: Iterable[Hole]) -> dict[Hole, list[Point]]:
-    """The points that were not hit and that each hole covers."""
+    """The points not hit that each hole covers."""
     missed = [point for point in points if not point.hit]
     return {hole: [point for point in missed if hole.covers(point)] for hole in holes}

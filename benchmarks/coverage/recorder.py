@@ -1,4 +1,4 @@
-"""What the runs of a test session reach, added up over its simulators."""
+"""Coverage of the runs of a test session, added up over its simulators."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -16,17 +16,21 @@ from arrayloom.sim.rtl.errors import SimulationError
 from arrayloom.sim.rtl.simulator import BURST_KINDS, RtlSimulator
 from benchmarks.coverage.functional import bursts, decode, ends, field_values, given, stages, taken
 
-LONGEST_PROGRAM = 4096      # instructions: what has no end within is not read further
+LONGEST_PROGRAM = 4096      # most instructions decoded of a program without an end
 MOST = np.iinfo(np.uint32).max
 
 
 class Recorder:
-    """Of runs on the accelerator of ``config``.
+    """Coverage of runs on the accelerator of ``config``.
 
-    Attributes:
-        build: that counts, once one was made.
-        reached: goals, by group (functional.py).
-        read_register: reads a register of a simulator without being recorded.
+    Attributes
+    ----------
+    build
+        The instrumented build, once it has been made.
+    reached
+        Reached goals, by group (functional.py).
+    read_register
+        Reads a register of a simulator without recording it.
     """
 
     def __init__(self, config: Config) -> None:
@@ -43,19 +47,19 @@ class Recorder:
         return simulator.build.variant.coverage and getattr(simulator, "_handle", None) is not None
 
     def write(self, simulator: RtlSimulator, address: int, value: int) -> None:
-        """Before a register is written."""
+        """Called before a register is written."""
         self._registers[id(simulator), address] = value
         if address == Register.CONTROL and value >> Control.START & 1:
             self._end(simulator)
             self._begin(simulator)
 
     def read(self, address: int, value: int) -> None:
-        """After a register was read."""
+        """Called after a register was read."""
         if address == Register.STATUS:
             self.reached["ends"].update(ends(StatusWord.decode(value)))
 
     def close(self, simulator: RtlSimulator) -> None:
-        """Before a simulator goes away."""
+        """Called before a simulator is closed."""
         self._end(simulator)
         counts = simulator.coverage()
         self._counts = counts.astype(np.uint64) if self._counts is None else self._counts + counts
@@ -63,7 +67,7 @@ class Recorder:
         self._registers = defaultdict(int, {key: value for key, value in self._registers.items() if key[0] != id(simulator)})
 
     def write_counts(self, path: Path) -> None:
-        """Writes all counts as if one simulator had made them. Raises ``SimulationError`` when nothing was counted."""
+        """Writes all counts as if one simulator had made them. Raises ``SimulationError`` if nothing was counted."""
         if self.build is None or self._counts is None:
             raise SimulationError(f"no test has run on the accelerator {self.config.name}: nothing was counted")
         self.reached["bursts"].update(bursts(*self._bursts))
@@ -92,7 +96,7 @@ class Recorder:
         self._programs[id(simulator)] = program
 
     def _end(self, simulator: RtlSimulator) -> None:
-        """Reads what the last run has counted, if there was one and the simulator still answers."""
+        """Reads the counts of the last run, if there was one and the simulator still responds."""
         program = self._programs.pop(id(simulator), None)
         if program is None:
             return
@@ -101,7 +105,7 @@ class Recorder:
             cycles = {(block, cause): self.read_register(simulator, counter_address(block, cause))
                       for block in Block for cause in Cause}
         except SimulationError:
-            return      # a broken rule of the bus, which the test is about
+            return      # a violation of the bus protocol, which the test provokes
         self.reached["ends"].update(ends(status))
         self.reached["causes"].update(f"{block.name} {cause.name}" for (block, cause), count in cycles.items() if count)
         if status.done:

@@ -1,4 +1,4 @@
-"""The figures of coverage: by unit and kind of point, by group of goals, and what explains the rest."""
+"""The figures of coverage: by unit and kind of point, by group of goals, and the explanations of the rest."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -8,18 +8,23 @@ from typing import Any
 from benchmarks.coverage.points import KINDS, Hole, Point, explained
 
 WANTED = {"line": 0.95, "branch": 0.95, "toggle": 0.90}
-"""Shares of points that must be hit or explained, of every unit."""
+"""Fractions of points that must be hit or explained in every unit."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """Of one set of runs.
+    """The coverage of one set of runs.
 
-    Attributes:
-        units: by unit and kind, points that were hit and all.
-        holes: what each hole covers.
-        left: points that were neither hit nor explained.
-        functional: by group, goals that were reached and all.
+    Attributes
+    ----------
+    units
+        By unit and kind, the numbers of hit points and of all points.
+    holes
+        The points that each hole covers.
+    left
+        Points that were neither hit nor explained.
+    functional
+        By group, the numbers of reached goals and of all goals.
     """
 
     units: dict[str, dict[str, tuple[int, int]]]
@@ -38,7 +43,7 @@ class Report:
         return {"units": units, "functional": functional, "holes": holes, "unexplained": left}
 
     def faults(self) -> list[str]:
-        """What is not as it must be, in words."""
+        """The violated requirements, as sentences."""
         left: dict[tuple[str, str], int] = defaultdict(int)
         for point in self.left:
             left[point.unit, point.kind] += 1
@@ -50,7 +55,7 @@ class Report:
 
 def make_report(points: Iterable[Point], holes: Iterable[Hole], reached: Mapping[str, Iterable[str]],
                 goals: Mapping[str, set[str]]) -> Report:
-    """The report of what was hit and reached."""
+    """The report of hit points and reached goals."""
     points = list(points)
     units: dict[str, dict[str, tuple[int, int]]] = defaultdict(lambda: dict.fromkeys(KINDS, (0, 0)))
     for point in points:
@@ -64,7 +69,7 @@ def make_report(points: Iterable[Point], holes: Iterable[Hole], reached: Mapping
 
 
 def lines(report: Report) -> list[str]:
-    """The report for people."""
+    """The report as text."""
     text = [f"{unit:<12} " + ", ".join(f"{KINDS[kind]} {hit:,} of {total:,}" for kind, (hit, total) in kinds.items())
             for unit, kinds in report.units.items()]
     for kind in KINDS:

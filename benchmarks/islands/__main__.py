@@ -1,8 +1,8 @@
-"""Trains the islands of the fast simulation: runs a network, sees which registers change when, and writes the table.
+"""Trains the islands of the fast simulation: runs a network, samples which registers change when, and writes the table.
 
-The simulator says in every cycle which registers are enabled and which change; a sample is taken every 499 cycles, and no
-cycle is skipped. The same run gives the same table. ``--check`` says instead whether the hardware's registers are still
-those of the table; exit code 1 when it is to be made again.
+The simulator reports in every cycle which registers are enabled and which change; a sample is taken every 499 cycles, and no
+cycle is skipped. The same run gives the same table. ``--check`` instead checks whether the hardware's registers are still
+those of the table; exit code 1 if the table must be made again.
 """
 
 import argparse
@@ -35,13 +35,13 @@ def main() -> int:
     parser = parser_of("benchmarks.islands", __doc__)
     add_config(parser, "16x16")
     parser.add_argument("--network", default="resnet18", metavar="NAME", help="what runs (default %(default)s)")
-    parser.add_argument("--cycles", type=int, metavar="N", help="so many cycles of it (default: all)")
+    parser.add_argument("--cycles", type=int, metavar="N", help="number of cycles to run (default: all)")
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder of networks and photographs")
     parser.add_argument("--output", type=Path, default=TABLE, metavar="FILE",
                         help="the table (default: that of the package)")
     parser.add_argument("--presets", nargs="+", choices=PRESETS, default=list(PRESETS),
-                        help="those for which the table says the digest of the registers (default: all)")
-    parser.add_argument("--check", action="store_true", help="trains nothing: do the registers still have these names?")
+                        help="configurations whose register digest is recorded in the table (default: all)")
+    parser.add_argument("--check", action="store_true", help="only check whether the registers still have the table's names")
     return run(parser, _action)
 
 
@@ -63,7 +63,7 @@ def _train(options: argparse.Namespace) -> int:
     samples = record(program, memory, len(states), options.cycles, _progress)
     print(file=sys.stderr)
     if not len(samples):
-        raise InputError(f"--cycles {options.cycles}: no sample was taken in so few; leave the option out, or give more")
+        raise InputError(f"--cycles {options.cycles}: too few for a sample; leave the option out, or give more")
     trained = train(netlist, states, by_key(states, samples))
     made_for = {preset: digest_keys(_netlist(preset)[1]) for preset in options.presets}
     options.output.write_text(table_text(trained, made_for))

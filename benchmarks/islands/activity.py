@@ -1,4 +1,4 @@
-"""What the registers of a design were seen to do while it ran a network."""
+"""The activity of a design's registers, sampled while it ran a network."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,20 +18,25 @@ Samples = NDArray[np.bool_]
 """[sample, state, 2]: whether each state was enabled, and whether it changed, at the edge after each sample."""
 
 INTERVAL = 499
-"""Cycles from one sample to the next: a prime, so that samples do not keep step with the loops of a network."""
+"""Cycles from one sample to the next: a prime, so that samples do not fall into step with the loops of a network."""
 ENOUGH = 4000
-"""Samples of which a partition is made; more change it little and take longer."""
+"""Number of samples used for a partition; more take longer and change little."""
 
 
 @dataclass(frozen=True)
 class Activity:
-    """What was seen of the registers of one key (``State.key``) together; element k is of ``keys[k]``.
+    """The activity of the registers of each key (``State.key``); element k belongs to ``keys[k]``.
 
-    Attributes:
-        keys: in order.
-        enabled: samples in which a register of the key was enabled, bit n for sample n.
-        changed: samples in which one changed.
-        samples: how many there are.
+    Attributes
+    ----------
+    keys
+        The keys, in order.
+    enabled
+        Samples in which a register of the key was enabled, bit n for sample n.
+    changed
+        Samples in which one of them changed, likewise.
+    samples
+        How many there are.
     """
 
     keys: list[str]
@@ -40,15 +45,15 @@ class Activity:
     samples: int
 
     def share(self, seen: int) -> float:
-        """Share of all samples that ``seen`` holds."""
+        """Fraction of all samples in ``seen``."""
         return seen.bit_count() / self.samples
 
 
 def record(program: Program, memory: Memory, states: int, cycles: int | None = None,
            progress: Callable[[int], None] | None = None) -> Samples:
-    """Runs ``program`` on ``memory`` to its end, or for so many cycles, and samples its ``states``.
+    """Runs ``program`` on ``memory`` to its end, or for the given number of cycles, and samples its ``states``.
 
-    ``progress`` is called with the cycles so far. Raises ``BuildError`` where the simulator cannot be built.
+    ``progress`` is called with the cycles so far. Raises ``BuildError`` if the simulator cannot be built.
     """
     driver = RtlDriver(build(accelerator(program.configuration), ACTIVITY), program, memory, Timing())
     simulator, taken = driver.simulator, []
@@ -65,7 +70,7 @@ def record(program: Program, memory: Memory, states: int, cycles: int | None = N
 def by_key(states: Sequence[State], samples: Samples) -> Activity:
     """The activity of each key, from at most about ``ENOUGH`` of the samples, evenly chosen.
 
-    Raises ``ValueError`` when there is no sample, or one of other states.
+    Raises ``ValueError`` if there is no sample, or its number of states is wrong.
     """
     if not len(samples) or samples.shape[1:] != (len(states), 2):
         raise ValueError(f"samples of shape {samples.shape}: must be [1 or more, {len(states)}, 2]")

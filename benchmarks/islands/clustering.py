@@ -1,7 +1,7 @@
-"""Puts groups of registers together to islands, greedily, by what an average cycle costs.
+"""Merges groups of registers into islands, greedily, to minimize the cost of an average cycle.
 
-An island that is awake computes all that depends on it. Two groups in one island wake one another, which costs; guards
-that then stand for the same islands become one, which saves.
+An active island computes everything that depends on it. Two groups in one island activate each other, which costs cycles;
+guards for the same set of islands are merged, which saves cycles.
 """
 
 import heapq
@@ -12,9 +12,9 @@ from itertools import combinations
 from arrayloom.sim.rtl.islands.fan_in import Islands
 
 GUARD = 0.5
-"""Of one guard in each cycle, in the units of the cost model."""
+"""Cost of one guard per cycle, in units of the cost model."""
 SIMILAR = 0.93
-"""Of what two groups of a unit do, the share that they must do together to be one from the start."""
+"""Fraction of their activity that two groups of a unit must share to be merged from the start."""
 
 
 def similar_groups(units: Sequence[str], seen: Sequence[int]) -> list[list[int]]:
@@ -34,7 +34,7 @@ def similar_groups(units: Sequence[str], seen: Sequence[int]) -> list[list[int]]
 
 
 class Clustering:
-    """Groups, each in an island of its own at first.
+    """Groups, each at first in a separate island.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class Clustering:
             self._index(mask)
 
     def cost(self) -> float:
-        """Of an average cycle, without guards."""
+        """Cost of an average cycle, without guards."""
         return sum(cost * self._awake[mask].bit_count() for mask, cost in self._work.items()) / self._samples
 
     @property

@@ -28,13 +28,20 @@ MOST_SETS = 300
 class Trained:
     """A division into islands, with what was seen of it.
 
-    Attributes:
-        islands: keys of the registers of each island, that which is awake most first.
-        shares: share of samples in which each island is awake, in that order.
-        by_enable: keys of registers that count as changing whenever they are enabled.
-        awake: sets of islands, by their place, that were awake together, and in how many samples; the most frequent first.
-        cost: of an average cycle, in units of the cost model.
-        guards: sets of islands on which something depends.
+    Attributes
+    ----------
+    islands
+        Keys of the registers of each island, that which is awake most first.
+    shares
+        Share of samples in which each island is awake, in that order.
+    by_enable
+        Keys of registers that count as changing whenever they are enabled.
+    awake
+        Sets of islands, by their place, that were awake together, and in how many samples; the most frequent first.
+    cost
+        Of an average cycle, in units of the cost model.
+    guards
+        Sets of islands on which something depends.
     """
 
     islands: dict[str, list[str]]
@@ -50,7 +57,7 @@ class Trained:
 
 
 def train(netlist: Netlist, states: Sequence[State], activity: Activity) -> Trained:
-    """The islands of ``states``, which are all of ``netlist`` and of which ``activity`` tells."""
+    """The islands of ``states``, which are all states of ``netlist``, from their ``activity``."""
     by_enable = registers_by_enable(states, activity)
     seen = [enabled if key in by_enable else changed
             for key, enabled, changed in zip(activity.keys, activity.enabled, activity.changed, strict=True)]

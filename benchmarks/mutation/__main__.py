@@ -1,10 +1,10 @@
-"""Plants faults in the netlist of `tiny`, and runs each through the bodies of the tests: which does none of them notice?
+"""Plants faults in the netlist of `tiny`, and runs each through the bodies of the tests to find those that no test detects.
 
-    python -m benchmarks.mutation                    1,200 faults, drawn by Yosys over all units
+    python -m benchmarks.mutation                    1,200 faults, drawn by Yosys from all units
     python -m benchmarks.mutation --unit post --count 300 --seed 2
-    python -m benchmarks.mutation --source           faults written by hand, each in the source and with the tests that fail
+    python -m benchmarks.mutation --source           handwritten faults in the source, each with the tests that must fail
 
-Exit code 1 where fewer than 95 % are noticed, or where one that is not has no explanation in survivors.json.
+Exit code 1 if fewer than 95 % are noticed, or if an unnoticed one has no explanation in survivors.json.
 """
 
 import argparse
@@ -39,11 +39,11 @@ def main() -> int:
     parser.add_argument("--unit", action="append", choices=UNITS, help="only in this unit; may be given again")
     parser.add_argument("--seed", type=int, default=SEED, metavar="S", help="draws others (default %(default)s)")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), metavar="N",
-                        help="processes (default one a processor: %(default)s)")
+                        help="processes (default one per processor: %(default)s)")
     parser.add_argument("--resume", type=Path, metavar="FILE",
-                        help="keep verdicts in FILE, and begin with those in it of the same hardware and tests")
-    parser.add_argument("--source", action="store_true", help="the faults of sources.json instead")
-    parser.add_argument("--only", metavar="TEXT", help="with --source: those whose name holds TEXT")
+                        help="store verdicts in FILE, and reuse those of the same hardware and tests")
+    parser.add_argument("--source", action="store_true", help="use the faults of sources.json instead")
+    parser.add_argument("--only", metavar="TEXT", help="with --source: only those whose name contains TEXT")
     return run(parser, _action)
 
 
@@ -60,7 +60,7 @@ def _action(options: argparse.Namespace) -> int:
         if kept:
             report(f"{len(kept)} verdicts are known")
         _hunt(outcome, model, FIRST, workers, options, kept, report)
-        report(f"{len(outcome.noticed)} of {len(model.mutants)} noticed; prove of the others that they change anything")
+        report(f"{len(outcome.noticed)} of {len(model.mutants)} noticed; check whether the others change anything")
         _prove(outcome, model, kept)
         _hunt(outcome, model, OTHERS, workers, options, kept, report)
     figures = outcome.figures(time.monotonic() - begin)
@@ -73,7 +73,7 @@ def _action(options: argparse.Namespace) -> int:
 
 def _hunt(outcome: Outcome, model: Planted, stage: str, workers: LocalWorkers, options: argparse.Namespace, kept: Kept,
           report: Stopwatch) -> None:
-    """Runs what is left through the stimuli of a stage."""
+    """Runs the remaining faults through the stimuli of a stage."""
     left = outcome.left()
     known = kept.of(stage, (one.number for one in left))
     outcome.noticed |= {number: Noticed(*one.found) for number, one in known.items() if one.found}
@@ -87,7 +87,7 @@ def _hunt(outcome: Outcome, model: Planted, stage: str, workers: LocalWorkers, o
 
 
 def _prove(outcome: Outcome, model: Planted, kept: Kept) -> None:
-    """Asks the solver which of what is left change nothing."""
+    """Asks the solver which of the remaining faults change nothing."""
     left = outcome.left()
     known = kept.of(SOLVER, (one.number for one in left))
     asked = [one for one in left if one.number not in known]

@@ -1,4 +1,4 @@
-"""Where state ends the logic: what registers and ports of memories make of two copies of what they read."""
+"""The boundary between logic and state: whether registers and memory ports distinguish two copies of their inputs."""
 
 from collections.abc import Callable, Iterator, Set
 
@@ -11,10 +11,10 @@ IS_STATE = REGISTERS | {READ, WRITE}
 
 
 class Obligations:
-    """Differences between what is left of ``query``'s bits in state, with and without a fault.
+    """Differences in state between copies of ``query``'s bits with and without a fault.
 
-    ``other`` gives for a bit its copy with the fault, ``may_differ`` those that have one, ``source`` what drives a bit,
-    ``live`` bits and columns of memories that are read.
+    ``other``: the faulty copy of a bit; ``may_differ``: bits with such a copy; ``source``: the driver of a bit;
+    ``live``: bits and memory columns that are read.
     """
 
     def __init__(self, query: Query, other: Callable[[Bit], Bit], may_differ: Set[Bit], source: Callable[[Bit], Bit],
@@ -23,7 +23,7 @@ class Obligations:
         self._live, self._live_columns = live
 
     def of(self, cell: Cell) -> Iterator[Bit]:
-        """Bits that are 1 where the cell's state, or what it reads, differs."""
+        """Bits that are 1 if the cell's next state or inputs differ."""
         if cell.kind in REGISTERS:
             places = [place for place, bit in enumerate(cell.ports["Q"]) if self._source(bit) in self._live]
             if places:
@@ -44,7 +44,7 @@ class Obligations:
             yield self._chosen(places, self._gated(cell, "DATA", False), self._gated(cell, "DATA", True))
 
     def _chosen(self, places: list[int], without: list[Bit], faulty: list[Bit]) -> Bit:
-        """Whether one of the bits at those places differs."""
+        """Whether any of the bits at those places differs."""
         return self._query.differ([without[place] for place in places], [faulty[place] for place in places])
 
     def _bits(self, cell: Cell, port: str, faulty: bool) -> list[Bit]:
@@ -57,7 +57,7 @@ class Obligations:
                 yield self._query.differ(self._bits(cell, port, False), self._bits(cell, port, True))
 
     def _next(self, cell: Cell, faulty: bool) -> list[Bit]:
-        """What the register holds after the edge."""
+        """The register's value after the edge."""
         value, held = self._bits(cell, "D", faulty), self._bits(cell, "Q", False)
         if cell.kind in ("$dffe", "$sdffce", "$sdffe"):
             enable = self._level(cell, "EN", faulty)
@@ -84,7 +84,7 @@ class Obligations:
         return [bit if bit == "1" else "0" for bit in text.split("'")[1][::-1]]
 
     def _gated(self, cell: Cell, port: str, faulty: bool) -> list[Bit]:
-        """Bits of the port that count: data bit by bit where it is written, an address where anything is done."""
+        """The relevant bits of the port: data bits that are written, and the address if the port is enabled."""
         enables, value = self._bits(cell, "EN", faulty), self._bits(cell, port, faulty)
         if port == "DATA":
             return self._cell("$and", A=enables, B=value)

@@ -1,13 +1,13 @@
-"""Which mutants are none: proofs that a fault changes nothing, whatever state and inputs are.
+"""Finds equivalent mutants: proves that a fault changes nothing for any state and inputs.
 
-The netlist with its faults is taken as logic between its state. A fault cannot be seen when, from any state and with any
-inputs, every register gets the value that it gets without the fault, every port of a memory reads and writes the same words,
-and every output is the same; state that nothing reads may differ. Only the logic behind the fault is there twice; what both
-copies read is the same, and is left open first, which makes the claim stronger. Where that is not proved, the logic before
-it is added, without its multipliers. A fault of a bit that the source leaves open, as any value will do, is none either.
+The netlist is treated as combinational logic between its state. A fault is undetectable if, from any state and
+with any inputs, every register gets the same value as without the fault, every memory port reads and writes the same
+words, and every output is the same; unread state may differ. Only the logic after the fault is duplicated. The
+inputs of both copies are the same and at first unconstrained, which makes the claim stronger; if that is not proved,
+the logic before them is added, without multipliers. A fault in a don't-care bit of the source is equivalent too.
 
-Of the states that are never reached only those are left out in which an instruction has bits that its class does not have
-(reserved.py); a fault that changes something only in others is not found out here.
+Unreachable states are not excluded, except those in which an instruction has reserved bits set (reserved.py); a fault
+that has an effect only in such other states is not recognized as equivalent.
 """
 
 from collections import defaultdict
@@ -24,13 +24,13 @@ from benchmarks.mutation.plant import SELECTED, Mutant
 from benchmarks.mutation.reserved import reserved_bits
 
 SUCCESS = "SAT proof finished - no model found: SUCCESS!"
-DEPTHS = (0, 4, 40)     # cells before the fault's own that are added
+DEPTHS = (0, 4, 40)     # most cells added before the fault
 SECONDS = 4            # of one question
-OPEN = {"$mul"}         # too hard for the solver
+OPEN = {"$mul"}         # seconds after which the solver gives up
 
 
 class Prover:
-    """Asks about mutants that are planted in ``netlist``."""
+    """Proves the equivalence of mutants planted in ``netlist``."""
 
     def __init__(self, netlist: Netlist) -> None:
         self._aliases = {target: source for targets, sources in netlist.connections
@@ -48,7 +48,7 @@ class Prover:
         self._live = live_bits(netlist, self._source)
 
     def equivalent(self, mutants: Sequence[Mutant]) -> set[int]:
-        """Numbers of the mutants that are proved to change nothing."""
+        """Numbers of the mutants proved to be equivalent."""
         found: set[int] = set()
         for depth in DEPTHS:
             found |= self._proved([one.number for one in mutants if one.number not in found], depth)
@@ -80,9 +80,9 @@ class Prover:
             return {number for number in numbers if SUCCESS in (folder / f"{number}.log").read_text()}
 
     def _question(self, number: int, depth: int) -> str:
-        """A module whose output ``ok`` is 1 where nothing differs with the fault."""
+        """A module whose output ``ok`` is 1 if nothing differs with the fault."""
         select = self._selects.get(number)
-        if select is None or number in self._anything:      # Yosys removed what nothing reads, or any value will do
+        if select is None or number in self._anything:      # Yosys removed unread or don't-care bits
             return Query(self._source).text("1")
         behind, sinks, seen = self._behind(select)
         query = Query(lambda bit: self._constants.get(self._source(bit), self._source(bit)))
@@ -104,7 +104,7 @@ class Prover:
         return query.text(query.invert(query.any(differences)))
 
     def _behind(self, select: Bit) -> tuple[list[Cell], list[Cell], set[Bit]]:
-        """Logic that the fault reaches, state that reads it, and the bits that may differ."""
+        """The logic reached by the fault, the state that reads it, and the bits that may differ."""
         logic: dict[int, Cell] = {}
         sinks: dict[int, Cell] = {}
         seen, waiting = {select}, [select]
@@ -120,7 +120,7 @@ class Prover:
         return list(logic.values()), list(sinks.values()), seen
 
     def _before(self, behind: Iterable[Cell], seen: set[Bit], depth: int) -> Iterator[Cell]:
-        """Logic that is the same with and without the fault, up to so many cells before it."""
+        """Logic unaffected by the fault, up to the given number of cells before it."""
         known: set[int] = set()
         layer = list(behind)
         for _ in range(depth):
@@ -133,5 +133,5 @@ class Prover:
 
 
 def _renamed(cell: Cell, other: Callable[[Bit], Bit]) -> Cell:
-    """The copy of a cell behind the fault."""
+    """The copy of a cell after the fault."""
     return Cell(cell.kind, cell.name, cell.parameters, {port: [*map(other, bits)] for port, bits in cell.ports.items()})

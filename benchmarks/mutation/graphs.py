@@ -18,7 +18,7 @@ TINY = PRESETS["tiny"]
 
 
 def run_graph(build: Build, seed: int) -> None:
-    """The graph of that seed (tests/end_to_end/random_graphs); raises where a byte differs or the run fails."""
+    """Runs the graph of that seed (tests/end_to_end/random_graphs); raises if a byte differs or the run fails."""
     program, before, expected, capture = _prepared(seed)
     memory = before.copy()
     driver = RtlDriver(build, program, memory, Timing())
@@ -31,7 +31,7 @@ def run_graph(build: Build, seed: int) -> None:
 
 @cache
 def _prepared(seed: int) -> tuple[Program, Memory, Memory, Capture]:
-    """A program, memory before it, and what the emulator makes of it."""
+    """A program, the memory before it, and the emulator's results."""
     from random_graphs import generate, random_inputs
 
     model = generate(seed)

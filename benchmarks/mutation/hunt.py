@@ -1,4 +1,4 @@
-"""Mutants through the stimuli, over several processes, each until the first that notices it."""
+"""Runs mutants through the stimuli in several processes, each until the first stimulus that detects it."""
 
 import contextlib
 import io
@@ -14,31 +14,31 @@ from benchmarks.mutation.acting import acting
 from benchmarks.mutation.plant import Mutant
 from benchmarks.mutation.stimuli import stimuli
 
-LIMIT_SECONDS = 10.0        # of the processor's time, for one stimulus: many times what the longest takes
-TEXT = 200                  # characters of what was noticed
+LIMIT_SECONDS = 10.0        # CPU seconds for one stimulus: many times the longest
+TEXT = 200                  # most characters of a failure's text
 
 
 @dataclass(frozen=True)
 class Noticed:
-    """``stimulus``: the first that failed; ``text``: how."""
+    """``stimulus``: the first that failed; ``text``: its failure."""
 
     stimulus: str
     text: str
 
 
 class _Hangs(BaseException):
-    """Raised into a stimulus, which catches no such thing."""
+    """Raised in a stimulus that takes too long; not an ``Exception``, so that tests do not catch it."""
 
 
 class StimulusError(ArrayloomError):
-    """A stimulus that fails although no fault acts."""
+    """A stimulus fails although no fault is selected."""
 
 
 def hunt(build: Build, mutants: Sequence[Mutant], early: bool, workers: Workers,
          progress: Progress | None = None) -> Iterator[tuple[Mutant, Noticed | None]]:
-    """Runs each mutant through the early stimuli, or through the others, in which it acts; as they end.
+    """Runs each mutant through the early (or the other) stimuli in which it has an effect; yields verdicts as they come.
 
-    Raises ``StimulusError`` where one fails without any fault.
+    Raises ``StimulusError`` if one fails without any fault.
     """
     if not mutants:
         return
@@ -53,7 +53,7 @@ def hunt(build: Build, mutants: Sequence[Mutant], early: bool, workers: Workers,
 
 
 def noticed(build: Build, names: Sequence[str], _progress: Callable[[float], None] | None = None) -> Noticed | None:
-    """The first of the stimuli of these names that notices something in the build, if any does."""
+    """The first of these stimuli that fails on the build, if any."""
     for stimulus in stimuli():
         if stimulus.name in names and (text := _failure(stimulus.run, build)) is not None:
             return Noticed(stimulus.name, text)
@@ -61,18 +61,19 @@ def noticed(build: Build, names: Sequence[str], _progress: Callable[[float], Non
 
 
 def _acting(build: Build, names: Sequence[str], workers: Workers) -> list[set[int]]:
-    """For each stimulus the faults that act in it."""
+    """For each stimulus, the faults with an effect in it."""
     found: list[set[int]] = [set() for _ in names]
     for done in run_tasks([Task(name, _acts, (build, name)) for name in names], workers):
         if isinstance(done.value, str):
-            raise StimulusError(f"without any fault, the stimulus {names[done.index]!r} fails: {done.value}; mend the test, "
+            raise StimulusError(f"without any fault, the stimulus {names[done.index]!r} fails: {done.value}; correct the "
+                                "test, "
                                 "or what it tests, first")
         found[done.index] = done.value
     return found
 
 
 def _acts(build: Build, name: str, _progress: Callable[[float], None] | None = None) -> set[int] | str:
-    """The faults that act in a stimulus, or how it fails."""
+    """The faults with an effect in a stimulus, or its failure."""
     (stimulus,) = (one for one in stimuli() if one.name == name)
     found: set[int] = set()
     text = _failure(lambda build: found.update(acting(build, stimulus.run)), build)
@@ -80,7 +81,7 @@ def _acts(build: Build, name: str, _progress: Callable[[float], None] | None = N
 
 
 def _failure(run: Callable[[Build], None], build: Build) -> str | None:
-    """What a test would fail with: any exception, or that it does not end."""
+    """The failure of a test: any exception, or a timeout."""
     def stop(_number: int, _frame: FrameType | None) -> None:
         raise _Hangs
 
@@ -91,7 +92,7 @@ def _failure(run: Callable[[Build], None], build: Build) -> str | None:
             run(build)
     except _Hangs:
         return "does not end"
-    except Exception as error:     # whatever a test would fail with
+    except Exception as error:     # any exception counts as a failed test
         return f"{type(error).__name__}: {error}"[:TEXT]
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)

@@ -1,4 +1,4 @@
-"""Verdicts in a file, so that a run that was stopped goes on where it was: one JSON object a line, as they are found."""
+"""Stores verdicts in a file, one JSON object per line, so that an interrupted run can be resumed."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -14,12 +14,12 @@ from arrayloom.sim.rtl.design import digest_files
 from benchmarks.mutation.stimuli import SUPPORT, TESTS
 
 OWN = Path(__file__).parent
-DECIDING = ("equivalence", "cut", "liveness", "stimuli", "graphs", "hunt")     # modules on which verdicts depend
+DECIDING = ("equivalence", "cut", "liveness", "stimuli", "graphs", "hunt")     # modules that affect verdicts
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a stage says of a mutant: what it found (a stimulus and how it failed), or that there is nothing."""
+    """A stage's verdict on a mutant: the stimulus that failed and how, or that nothing was found."""
 
     stage: str
     mutant: int
@@ -27,7 +27,7 @@ class Verdict:
 
 
 def key_of(build: Build) -> str:
-    """Hexadecimal digits that change with the hardware, its faults, and whatever decides about them."""
+    """A hash of the hardware, its faults, and the code that judges them."""
     files = [OWN / f"{name}.py" for name in DECIDING]
     for folder in SUPPORT:
         files += [path for path in sorted((TESTS / folder).rglob("*")) if path.suffix in (".py", ".json")]
@@ -35,7 +35,7 @@ def key_of(build: Build) -> str:
 
 
 class Kept(AbstractContextManager["Kept"]):
-    """The verdicts of ``path`` that were found under ``key``; without a path none, and none is kept."""
+    """The verdicts in ``path`` stored under ``key``; without a path, nothing is loaded or stored."""
 
     def __init__(self, path: Path | None, key: str) -> None:
         self._path, self._key = path, key
@@ -53,7 +53,7 @@ class Kept(AbstractContextManager["Kept"]):
         return len(self._known)
 
     def of(self, stage: str, mutants: Iterable[int]) -> dict[int, Verdict]:
-        """What is known of them at that stage."""
+        """The known verdicts of that stage."""
         return {mutant: self._known[stage, mutant] for mutant in mutants if (stage, mutant) in self._known}
 
     def add(self, verdict: Verdict) -> None:
@@ -81,4 +81,4 @@ class Kept(AbstractContextManager["Kept"]):
                 return dict(one)
         except (ValueError, TypeError):
             pass
-        raise InputError(f"--resume {self._path}: line {number} is no verdict of this command: name another file")
+        raise InputError(f"--resume {self._path}: line {number} is not a verdict of this command: name another file")

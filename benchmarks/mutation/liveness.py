@@ -1,4 +1,4 @@
-"""State that nothing reads: bits from which no way leads to an output, however many cycles it takes."""
+"""Finds dead state: bits that can never influence an output, in any number of cycles."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -7,13 +7,13 @@ from arrayloom.sim.rtl.islands.state import READ, REGISTERS, WRITE
 from arrayloom.sim.rtl.netlist import Bit, Cell, Netlist
 
 BITWISE = {"$and", "$or", "$xor", "$xnor", "$not", "$mux"}
-"""Cells whose ports A and B decide only the result bit of their own place."""
+"""Bitwise cells: each bit of ports A and B affects only the same bit of the result."""
 
 Column = tuple[str, int]    # a memory, and a bit of its words
 
 
 def live_bits(netlist: Netlist, source: Callable[[Bit], Bit]) -> tuple[set[Bit], set[Column]]:
-    """Bits, and columns of memories, that can decide an output; ``source`` gives for a bit what drives it."""
+    """Bits and memory columns that can influence an output; ``source`` maps a bit to its driver."""
     return _Liveness(netlist, source).found()
 
 
@@ -48,7 +48,7 @@ class _Liveness:
 
     @staticmethod
     def _reads(cell: Cell, place: int) -> Iterator[Bit]:
-        """What decides the bit at that place of the cell's output."""
+        """The bits that influence that bit of the cell's output."""
         own = ("D",) if cell.kind in REGISTERS else ("A", "B") if cell.kind in BITWISE else ()
         for port, bits in cell.ports.items():
             if cell.drives(port) or port == "CLK":

@@ -1,4 +1,4 @@
-"""The simulator of the accelerator with planted faults, made once for each netlist and set of mutants."""
+"""The simulator of the accelerator with planted faults, built once for each netlist and set of mutants."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from arrayloom.sim.rtl.toolchain import find_toolchain
 from arrayloom.sim.rtl.verilog import flattened, to_verilog
 from arrayloom.sim.rtl.widen import widen
 from benchmarks.mutation.acting import add_acting
+from benchmarks.mutation.late import add_late
 from benchmarks.mutation.plant import Mutant, draw_mutants, plant
 
 
@@ -23,10 +24,14 @@ from benchmarks.mutation.plant import Mutant, draw_mutants, plant
 class Planted:
     """A build with faults.
 
-    Attributes:
-        build: in which none acts; with ``mutant`` one does.
-        mutants: what is planted.
-        netlist: with all faults, as Yosys writes it.
+    Attributes
+    ----------
+    build
+        The build; no fault is active unless ``mutant`` selects one.
+    mutants
+        The planted faults.
+    netlist
+        The netlist with all faults, in Yosys's JSON.
     """
 
     build: Build
@@ -37,7 +42,7 @@ class Planted:
 def planted(config: Config, count: int, seed: int, units: tuple[str, ...], report: Report) -> Planted:
     """The accelerator of that configuration with ``count`` faults in those units.
 
-    Raises ``ToolError`` when a tool is missing and ``BuildError`` when one fails.
+    Raises ``ToolError`` if a tool is missing and ``BuildError`` if one fails.
     """
     design, store, toolchain = accelerator(config), Cache(default_cache()), find_toolchain()
     report(f"elaborate {design.name}, draw {count} faults and plant them")
@@ -56,8 +61,10 @@ def planted(config: Config, count: int, seed: int, units: tuple[str, ...], repor
 
 
 def _simulated(folder: Path, text: str, faults: int) -> str:
-    """Verilog of a netlist that says which faults act, and whose registers act on both edges; ``folder`` is overwritten."""
+    """Verilog of a netlist that reports which faults have an effect, with registers on both edges; ``folder`` is
+    overwritten."""
     netlist = Netlist(text)
     add_acting(netlist, faults)
+    add_late(netlist)
     widen(netlist)
     return to_verilog(netlist, folder)

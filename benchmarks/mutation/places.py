@@ -1,4 +1,4 @@
-"""Where a cell of the flat netlist lies: its unit, and the nearest signal with a name that it drives."""
+"""Locates cells of the flat netlist: their unit, and the nearest named signal that they drive."""
 
 import re
 from collections import defaultdict, deque
@@ -30,7 +30,8 @@ class Places:
                 self._targets[source].append(target)
 
     def signal(self, cell: Cell, port: str, bit: int) -> str:
-        """The nearest named signal that the port's bit drives, with its bit; numbers that any edit changes are left out."""
+        """The nearest named signal driven by the port's bit, with the bit; generated numbers, which any edit changes, are
+        left out."""
         if "\\MEMID" in cell.parameters:
             return _plain(cell.parameters["\\MEMID"].strip('"').replace("\\\\", "\\"))
         driven = [cell.ports[port][bit]] if cell.drives(port) else [each for name in cell.ports if cell.drives(name)
@@ -38,7 +39,7 @@ class Places:
         return next(self._named(driven), "")
 
     def unit(self, cell: Cell) -> str:
-        """The unit that described the cell; ``top`` where it is between units."""
+        """The unit that contains the cell; ``top`` if it is between units."""
         paths = [cell.name, cell.attributes.get("\\unit", "").strip('"')]
         paths += [bit[0] for name in cell.ports if cell.drives(name) for bit in cell.ports[name] if isinstance(bit, tuple)]
         for path in paths:
@@ -48,7 +49,7 @@ class Places:
         return _UNIT_OF_INSTANCE.get(signal.split(".")[0], "top")
 
     def _named(self, bits: list[Bit]) -> Iterator[str]:
-        """Named signals that the bits reach, the nearest first, not beyond registers."""
+        """Named signals reached by the bits, the nearest first, not through registers."""
         seen, waiting = set(bits), deque(bits)
         while waiting:
             bit = waiting.popleft()

@@ -1,6 +1,6 @@
-"""Faults planted in the flat netlist with Yosys's ``mutate``, all in one netlist, of which a register chooses one.
+"""Plants faults in the flat netlist with Yosys's ``mutate``, all in one netlist, in which a register selects one.
 
-Yosys draws many more candidates than are wanted, evenly over wires and cells; of those each unit gets its share.
+Yosys draws many more candidates than needed, evenly over wires and cells; each unit gets its share of them.
 """
 
 import random
@@ -15,13 +15,14 @@ from arrayloom.sim.rtl.verilog import NETLIST
 from arrayloom.sim.rtl.yosys import run_yosys
 from benchmarks.mutation.places import UNITS, Places
 
-SELECT = "mutant_select"        # the input; the harness sets it
-SELECTED = "mutant"             # the register behind it, so that the logic does not wait for an input
+SELECT = "mutant_select"        # the input that selects a fault, set by the harness
+SELECTED = "mutant"             # the register after it, which takes the input off the logic's path
 SELECT_BITS = 16
+LATE_BIT = SELECT_BITS - 1      # of the input: a flag, whether counters begin late (late.py)
 SHARES = {"control": 16, "fetch": 9, "issue": 10, "load": 9, "array": 11, "post": 24, "store": 8, "scratchpad": 4, "bus": 7,
           "weight_fifo": 1.5, "top": 0.5}
-"""Of a hundred mutants; about the root of what is in a unit."""
-CANDIDATES = 25         # drawn for each mutant that is wanted of all units, so that small units get their share
+"""Shares of the units in percent, about the square root of their size."""
+CANDIDATES = 25         # candidates per wanted mutant, so that small units get their share
 NOT_MUTATED = {"$meminit", "$meminit_v2"}
 _OPTION = re.compile(r"-(\w+) (\S+)")
 
@@ -30,11 +31,16 @@ _OPTION = re.compile(r"-(\w+) (\S+)")
 class Mutant:
     """A planted fault.
 
-    Attributes:
-        number: that selects it, from 1.
-        unit: in which it lies.
-        name: signal that the cell drives, kind of the cell and its port, and what is done to it; edits elsewhere leave it.
-        command: options of Yosys's ``mutate``, without those of the selection.
+    Attributes
+    ----------
+    number
+        The number that selects it, from 1.
+    unit
+        The unit that contains it.
+    name
+        Signal driven by the cell, kind of the cell, its port, and the change; edits elsewhere do not affect it.
+    command
+        Options of Yosys's ``mutate``, without those that select it.
     """
 
     number: int
@@ -44,7 +50,7 @@ class Mutant:
 
 
 def draw_mutants(folder: Path, count: int, seed: int, units: Sequence[str] = UNITS) -> list[Mutant]:
-    """``count`` mutants of the netlist in ``folder``, over those units by their shares; fewer where there are no more."""
+    """Draws ``count`` mutants of the netlist in ``folder`` from those units by their shares; fewer if there are no more."""
     share = sum(SHARES[unit] for unit in units)
     run_yosys(folder, f"mutate -list {round(CANDIDATES * count * 100 / share)} -seed {seed} -o candidates.txt")
     lines = sorted(set((folder / "candidates.txt").read_text().splitlines()))
@@ -75,7 +81,7 @@ def _name(places: Places, cell: Cell, options: dict[str, str]) -> str:
 
 
 def plant(folder: Path, mutants: Iterable[Mutant]) -> str:
-    """The netlist in ``folder`` with all mutants, as Yosys writes it."""
+    """The netlist in ``folder`` with all mutants, in Yosys's JSON."""
     path = folder / NETLIST
     path.write_text(_with_register(path.read_text()))
     run_yosys(folder, *(f"mutate -ctrl {SELECTED} {SELECT_BITS} {one.number} {one.command}" for one in mutants),
@@ -84,10 +90,11 @@ def plant(folder: Path, mutants: Iterable[Mutant]) -> str:
 
 
 def _with_register(text: str) -> str:
-    """The netlist with the input that chooses a mutant, and the register behind it."""
+    """The netlist with the input that chooses a mutant, and the register behind it, which leaves out the flag."""
     wires = f"  wire width {SELECT_BITS} input 9999 \\{SELECT}\n  wire width {SELECT_BITS} \\{SELECTED}\n"
+    number = f"{{ 1'0 \\{SELECT} [{LATE_BIT - 1}:0] }}"
     register = (f"  cell $dff $mutant$register\n    parameter \\CLK_POLARITY 1\n    parameter \\WIDTH {SELECT_BITS}\n"
-                f"    connect \\CLK \\clk\n    connect \\D \\{SELECT}\n    connect \\Q \\{SELECTED}\n  end\n")
+                f"    connect \\CLK \\clk\n    connect \\D {number}\n    connect \\Q \\{SELECTED}\n  end\n")
     module, _, rest = text.partition("module \\top\n")
     body, _, after = rest.rpartition("end\n")
     return f"{module}module \\top\n{wires}{body}{register}end\n{after}"

@@ -1,6 +1,6 @@
-"""Bits that are 0 in every instruction that reaches a unit, as FETCH refuses all others.
+"""Bits that are 0 in every instruction that reaches a unit, since FETCH rejects all others.
 
-That FETCH does is proved in tests/hdl/proofs/test_decoder.py, and each such bit is tried by the session ``reserved_bits``.
+tests/hdl/proofs/test_decoder.py proves this for FETCH, and the session ``reserved_bits`` tries each such bit.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,11 +13,12 @@ from arrayloom.sim.rtl.netlist import Bit, Cell, Netlist
 HELD = {unit: f"\\{unit.name.lower()}_issue.unit__instruction__payload" for unit in Unit}
 QUEUED = {unit: f"\\{unit.name.lower()}_issue.queue.storage" for unit in Unit}
 DECODED = {Unit.ARRAY: "\\array.decoder.fields"}
-"""Registers and memories of whole instructions."""
+"""Registers and memories that contain whole instructions."""
 
 
 def reserved_bits(netlist: Netlist, drivers: Mapping[Bit, Cell], selects: set[Bit]) -> Iterator[Bit]:
-    """Those bits as registers and memories give them, before any fault; ``selects`` choose faults."""
+    """Those bits at the outputs of registers and memories, before any fault; ``selects`` are the select signals of
+    faults."""
     for unit in Unit:
         places = [place for place in range(FIELD_BITS) if not _used(unit) >> place & 1]
         for name in (HELD[unit], *([DECODED[unit]] if unit in DECODED else [])):
@@ -29,7 +30,7 @@ def reserved_bits(netlist: Netlist, drivers: Mapping[Bit, Cell], selects: set[Bi
 
 
 def _used(unit: Unit) -> int:
-    """A mask of the bits that the unit's instructions have."""
+    """A mask of the bits used by the unit's instructions."""
     mask = 0
     for cls in INSTRUCTIONS:
         if cls.UNIT is unit:

@@ -1,4 +1,4 @@
-"""What came of the mutants, in all and by unit."""
+"""The results for the mutants, in total and by unit."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,14 +15,14 @@ KINDS = ("mutants", "caught", "equivalent", "survived")
 
 @dataclass
 class Outcome:
-    """Mutants by their numbers: noticed ones with what noticed them, and those that are proved to change nothing."""
+    """Mutants by number: detected ones with the stimulus, and those proved to be equivalent."""
 
     mutants: Sequence[Mutant]
     noticed: dict[int, Noticed] = field(default_factory=dict)
     equivalent: set[int] = field(default_factory=set)
 
     def left(self) -> list[Mutant]:
-        """Mutants that are neither noticed nor equivalent."""
+        """Mutants that are neither detected nor equivalent."""
         return [one for one in self.mutants if one.number not in self.noticed and one.number not in self.equivalent]
 
     def figures(self, seconds: float) -> dict[str, Any]:
@@ -46,7 +46,7 @@ class Outcome:
 
 
 def score(counts: Mapping[str, int]) -> float:
-    """The share that is noticed of the mutants that change anything."""
+    """The fraction of the non-equivalent mutants that are detected."""
     real = counts["mutants"] - counts["equivalent"]
     return counts["caught"] / real if real else 1.0
 
@@ -57,7 +57,7 @@ def _text(mutant: Mutant) -> str | None:
 
 
 def failures(figures: Mapping[str, Any]) -> Iterator[str]:
-    """Why the result is not good enough, one line each."""
+    """Reasons why the result is not sufficient, one line each."""
     if figures["score"] < WANTED:
         yield f"{100 * figures['score']:.1f} % of the faults are noticed: {100 * WANTED:.0f} % must be"
     for one in figures["survivors"]:
@@ -67,7 +67,7 @@ def failures(figures: Mapping[str, Any]) -> Iterator[str]:
 
 
 def lines(figures: Mapping[str, Any]) -> Iterator[str]:
-    """The result for people, as a table in Markdown."""
+    """The result as a Markdown table."""
     yield "| unit | mutants | caught | equivalent | survived | score |"
     yield "|---|---|---|---|---|---|"
     for unit, counts in [*figures["by_unit"].items(), ("all", figures)]:

@@ -1,7 +1,7 @@
-"""Faults by hand in the source: each is written into a copy of the checkout, and its tests must fail there.
+"""Handwritten faults in the source: each is applied to a copy of the checkout, in which its tests must fail.
 
-``sources.json`` names the file, the exact text, what replaces it, and the tests. A text that the file does not hold once is
-an error, so that the table follows the source.
+``sources.json`` names the file, the exact text, what replaces it, and the tests. A text that the file does not contain
+exactly once is an error, so the table stays up to date with the source.
 """
 
 import argparse
@@ -27,18 +27,18 @@ from benchmarks.output import deliver
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = Path(__file__).with_name("sources.json")
 FOLDERS = ("arrayloom", "isa", "hdl", "sim", "compiler", "host", "tests", "typings", "benchmarks", "docs")
-PASSED, FAILED = 0, 1      # exit codes of pytest; any other is no verdict
+PASSED, FAILED = 0, 1      # exit codes of pytest; any other is inconclusive
 LIMIT_SECONDS = 900      # of one fault
-TEXT = 2000             # characters of what pytest printed
+TEXT = 2000             # characters of pytest's output
 
 
 class SourceFaultError(ArrayloomError):
-    """A fault that cannot be written, or tests that do not run."""
+    """A fault cannot be applied, or its tests do not run."""
 
 
 @dataclass(frozen=True)
 class SourceFault:
-    """``old`` in ``file`` becomes ``new``; one of ``tests``, as pytest takes them, must fail then."""
+    """Replaces ``old`` in ``file`` by ``new``; one of ``tests`` (pytest's notation) must then fail."""
 
     name: str
     file: str
@@ -47,22 +47,22 @@ class SourceFault:
     tests: Sequence[str]
 
     def write(self, checkout: Path) -> None:
-        """Changes a checkout. Raises ``SourceFaultError`` where the text is not there once."""
+        """Changes a checkout. Raises ``SourceFaultError`` unless it contains the text exactly once."""
         path = checkout / self.file
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         if (count := text.count(self.old)) != 1:
-            raise SourceFaultError(f"{self.name}: {self.file} holds {self.old!r} {count} times, and must once: correct the "
+            raise SourceFaultError(f"{self.name}: {self.file} holds {self.old!r} {count} times instead of once: correct the "
                                    f"entry in {TABLE.name}")
         path.write_text(text.replace(self.old, self.new), encoding="utf-8")
 
 
 def table() -> list[SourceFault]:
-    """All faults by hand."""
+    """All handwritten faults."""
     return [SourceFault(**one) for one in json.loads(TABLE.read_text(encoding="utf-8"))]
 
 
 def action(options: argparse.Namespace) -> int:
-    """What ``--source`` does; the exit code."""
+    """Runs ``--source``; returns the exit code."""
     begin, report = time.monotonic(), Stopwatch()
     faults = [one for one in table() if options.only is None or options.only in one.name]
     if not faults:
@@ -98,7 +98,7 @@ def _verdicts(faults: Sequence[SourceFault], workers: int) -> Iterator[tuple[Sou
     for done in run_tasks(tasks, LocalWorkers(workers)):
         if done.value not in (PASSED, FAILED):
             raise SourceFaultError(f"{faults[done.index].name}: pytest {' '.join(faults[done.index].tests)} ends with code "
-                                   f"{done.value}, which says nothing: correct the entry in {TABLE.name}")
+                                   f"{done.value}, which is inconclusive: correct the entry in {TABLE.name}")
         yield faults[done.index], done.value
 
 
@@ -107,9 +107,9 @@ def _judge(fault: SourceFault, _progress: object) -> int:
 
 
 def _run(fault: SourceFault | None, tests: Sequence[str]) -> tuple[int, str]:
-    """The exit code of pytest in a copy of the checkout with that fault, and the end of what it printed.
+    """The exit code of pytest in a copy of the checkout with that fault, and the end of its output.
 
-    Tests that do not end have failed.
+    Tests that time out have failed.
     """
     with TemporaryDirectory() as folder:
         checkout = _copy(Path(folder))

@@ -1,6 +1,6 @@
-"""What a mutant runs through: the bodies of the tests of the whole accelerator, cheap and effective ones first.
+"""The stimuli for mutants: bodies of the tests of the whole accelerator, cheap and effective ones first.
 
-Each is called with a build and raises when what it sees is not as it must be, as the test does.
+Each is called with a build and raises if a check fails, like the test.
 """
 
 import sys
@@ -11,22 +11,23 @@ from pathlib import Path
 from typing import Any
 
 from arrayloom.isa.config import PRESETS
-from arrayloom.isa.instructions import INSTRUCTIONS, End
+from arrayloom.isa.instructions import End
 from arrayloom.sim.rtl.build import Build
 from benchmarks.mutation.graphs import run_graph
+from benchmarks.mutation.late import check_late
 
 TESTS = Path(__file__).resolve().parents[2] / "tests"
 SUPPORT = ("support", "end_to_end", "sim/cocotb/benches")     # folders of modules that tests share
 TINY = PRESETS["tiny"]
 EARLY = ("program 20, default", "program 21, stalling", "arithmetic 0", "identity, default", "held, default")
-"""Sessions that notice most, cheapest first."""
+"""Sessions that detect most faults, cheapest first."""
 WORDS, BLOCK = 200, 20
 DISTURBANCES, BREACHES, GRAPHS = 24, 48, 20
 
 
 @dataclass(frozen=True)
 class Stimulus:
-    """``run`` raises for a build that is not as it must be; ``early``: before it is asked which faults change nothing."""
+    """``run`` raises for a faulty build; ``early``: runs before the search for equivalent faults."""
 
     name: str
     run: Callable[[Build], None]
@@ -44,7 +45,8 @@ def use_test_support() -> None:
 def stimuli() -> tuple[Stimulus, ...]:
     """All stimuli, in the order in which they run."""
     use_test_support()
-    return (*_sessions(True), *_sessions(False), *_extremes(), *_words(), *_graphs(), *_disturbances(), *_breaches())
+    late = Stimulus("late counters", check_late, early=False)
+    return (*_sessions(True), late, *_sessions(False), *_extremes(), *_words(), *_graphs(), *_disturbances(), *_breaches())
 
 
 def _sessions(early: bool) -> Iterator[Stimulus]:
@@ -58,7 +60,7 @@ def _sessions(early: bool) -> Iterator[Stimulus]:
 def _extremes() -> Iterator[Stimulus]:
     from field_extremes import cases, check_ends
 
-    for cls in INSTRUCTIONS:
+    for cls in TINY.instructions:
         if cls is not End:
             yield Stimulus(f"field extremes of {cls.mnemonic()}",
                            lambda build, cls=cls: check_ends(build, cls, cases(cls)), early=False)
@@ -109,4 +111,4 @@ def _breaches() -> Iterator[Stimulus]:
 
 
 def _discard(_: object) -> None:
-    """Stimuli raise or return nothing."""
+    """Wraps a function as a stimulus, which raises or returns None."""

@@ -1,4 +1,4 @@
-"""Why faults may stay: ``survivors.json`` holds an explanation for each that no test notices."""
+"""Accepted faults: ``survivors.json`` explains each fault that no test detects."""
 
 import json
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ FILE = Path(__file__).with_name("survivors.json")
 
 @dataclass(frozen=True)
 class Explanation:
-    """``names``: of mutants of ``unit``, with ``*`` for anything and ``?`` for any one character."""
+    """``names``: names of mutants of ``unit``, in which ``*`` matches any text and ``?`` any one character."""
 
     unit: str
     names: Sequence[str]

@@ -1,1 +1,1 @@
-"""Small networks on random weights as other tools write them: one script for each tool, run in that tool's environment."""
+"""Small networks with random weights, written by other tools: one script per tool, run in that tool's environment."""

@@ -1,6 +1,6 @@
 """Quantize float networks by AMD Quark: python -m benchmarks.producers.amd_quark FLOAT_DIR OUT_DIR.
 
-FLOAT_DIR is what `benchmarks.producers.float_networks` wrote.
+FLOAT_DIR is the output of `benchmarks.producers.float_networks`.
 """
 
 from contextlib import chdir
@@ -20,7 +20,7 @@ def write(source: Path, folder: Path, reader: Reader) -> None:
     for mode in MODES:
         reader.rewind()
         target = (folder / f"quark_{source.stem}_{mode}.onnx").resolve()
-        with TemporaryDirectory() as scratch, chdir(scratch):  # Quark leaves a table where it runs
+        with TemporaryDirectory() as scratch, chdir(scratch):  # Quark leaves a file in the current folder
             ModelQuantizer(QConfig.get_default_config(mode)).quantize_model(str(source), str(target), reader)
 
 

@@ -1,4 +1,4 @@
-"""Layers that the small networks share, in PyTorch."""
+"""Layers shared by the small networks, in PyTorch."""
 
 from collections.abc import Callable
 
@@ -98,7 +98,7 @@ class Classifier(nn.Sequential):
 
 
 class MeanClassifier(nn.Module):
-    """The same with `mean`, as timm and many others write the pooling."""
+    """The same with `mean`, the form of pooling in timm and many others."""
 
     def __init__(self, features: nn.Module, channels: int) -> None:
         super().__init__()

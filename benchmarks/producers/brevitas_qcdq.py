@@ -73,7 +73,7 @@ MODES: dict[str, Callable[[], nn.Module]] = {
     "shifted_weights": lambda: Layers(SIGNED, quant.ShiftedUint8WeightPerTensorFloat, UNSIGNED, False, True, None),
 }
 
-#: By PyTorch's default exporter, for which Brevitas wants float biases.
+#: By PyTorch's default exporter, for which Brevitas needs float biases.
 DEFAULT_MODES: dict[str, Callable[[], nn.Module]] = {
     "s8_float_bias": lambda: Layers(SIGNED, WEIGHTS, SIGNED, False, False, None),
     "s8u8_float_bias": lambda: Layers(SIGNED, WEIGHTS, UNSIGNED, True, True, None),

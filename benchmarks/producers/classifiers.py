@@ -1,4 +1,4 @@
-"""Small classifiers in PyTorch, each of the structure that its name says. Inputs are pictures, [N, 3, 64, 64]."""
+"""Small classifiers in PyTorch, each with the structure of its namesake. Inputs are pictures, [N, 3, 64, 64]."""
 
 from collections.abc import Callable
 
@@ -376,7 +376,7 @@ def layer_scale() -> nn.Module:
 
 
 def normalized(norm: Callable[[int], nn.Module]) -> nn.Module:
-    """Convolutions with another normalization than that of batches."""
+    """Convolutions with a normalization other than batch normalization."""
     layers: list[nn.Module] = []
     for inputs, outputs in ((3, 8), (8, 16), (16, 32)):
         layers += [nn.Conv2d(inputs, outputs, 3, 2, 1), norm(outputs), nn.ReLU()]

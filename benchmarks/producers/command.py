@@ -1,4 +1,4 @@
-"""The command line that the scripts share."""
+"""The command line shared by the scripts."""
 
 import logging
 import warnings
@@ -10,7 +10,7 @@ from benchmarks.producers.networks import NETWORKS
 
 
 def run(description: str | None, write: Callable[[str, Path], None]) -> None:
-    """Write all networks, or those that --only names, without the producer's warnings."""
+    """Write all networks, or those named by --only, without the producer's warnings."""
     folder, names = chosen(description, NETWORKS)
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")

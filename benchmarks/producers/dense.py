@@ -1,4 +1,4 @@
-"""Small networks in PyTorch that give maps, boxes, pictures or vectors."""
+"""Small networks in PyTorch whose outputs are maps, boxes, pictures or vectors."""
 
 import torch
 from torch import Tensor, nn

@@ -1,7 +1,7 @@
 """Write every small network as float ONNX by PyTorch's exporters: python -m benchmarks.producers.float_networks OUT_DIR.
 
-Each is exported by the default exporter (`NAME.onnx`) and by TorchScript's (`NAME_ts.onnx`), with inputs for the calibration
-beside it (`NAME.npz`, 16 of each input).
+Each is exported by the default exporter (`NAME.onnx`) and by TorchScript's (`NAME_ts.onnx`), with calibration inputs next
+to it (`NAME.npz`, 16 per input).
 """
 
 import logging
@@ -45,7 +45,7 @@ def write(name: str, folder: Path) -> None:
 
 
 def main() -> None:
-    """Write all, or those that --only names."""
+    """Write all networks, or those named by --only."""
     folder, names = chosen(__doc__, NETWORKS)
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")

@@ -32,7 +32,7 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "cbam": dense.Senet,
 }
 
-#: Shape of one input, without the batch, of the networks that take no picture of 64x64.
+#: Input shape, without the batch, of the networks whose input is not a 64x64 picture.
 SHAPES: dict[str, tuple[int, ...]] = {"dscnn": (1, 49, 10), "conv1d": (4, 128), "mlp": (64,)}
 
 
@@ -68,7 +68,7 @@ def one_by_one(name: str) -> list[tuple[Tensor, ...]]:
 
 
 def build(name: str) -> nn.Module:
-    """The network with seeded weights and with the statistics of its own activations in the normalizations."""
+    """The network with seeded weights, and normalizations with the statistics of its own activations."""
     torch.manual_seed(zlib.crc32(name.encode()))
     network = NETWORKS[name]()
     if isinstance(network, nn.Sequential):

@@ -1,6 +1,6 @@
 """Quantize float networks by onnx-neural-compressor: python -m benchmarks.producers.neural_compressor FLOAT_DIR OUT_DIR.
 
-FLOAT_DIR is what `benchmarks.producers.float_networks` wrote.
+FLOAT_DIR is the output of `benchmarks.producers.float_networks`.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Quantize float networks by NVIDIA ModelOpt: python -m benchmarks.producers.nvidia_modelopt FLOAT_DIR OUT_DIR.
 
-FLOAT_DIR is what `benchmarks.producers.float_networks` wrote.
+FLOAT_DIR is the output of `benchmarks.producers.float_networks`.
 """
 
 from pathlib import Path

@@ -11,7 +11,7 @@ import onnx
 
 
 class Reader:
-    """Gives the inputs of a network in turn, batch 1, as ONNX Runtime calls for them."""
+    """Returns the inputs of a network one by one, batch 1, when ONNX Runtime requests them."""
 
     def __init__(self, model: onnx.ModelProto, data: dict[str, np.ndarray]) -> None:
         held = {tensor.name for tensor in model.graph.initializer}
@@ -32,13 +32,13 @@ class Reader:
 
 
 def inputs_of(source: Path) -> dict[str, np.ndarray]:
-    """The inputs that lie beside a float network."""
+    """The inputs stored next to a float network."""
     with np.load(source.with_name(source.stem.removesuffix("_ts") + ".npz")) as arrays:
         return dict(arrays)
 
 
 def run(description: str | None, write: Callable[[Path, Path, Reader], None]) -> None:
-    """Quantize every network of a folder, or those that --only names; what the producer refuses is told and left out."""
+    """Quantize every network of a folder, or those named by --only; refused networks are reported and skipped."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("floats", type=Path)
     parser.add_argument("folder", type=Path)
@@ -52,7 +52,7 @@ def run(description: str | None, write: Callable[[Path, Path, Reader], None]) ->
             continue
         try:
             write(source, given.folder, Reader(onnx.load(source), inputs_of(source)))
-        except Exception as error:  # whatever the producer cannot do is not ours to run
+        except Exception as error:  # any failure of the producer only skips the network
             print(f"{source.stem}: {type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}", flush=True)
         else:
             print(source.stem, flush=True)

@@ -1,7 +1,7 @@
 """Quantize by ONNX Runtime, in many modes: python -m benchmarks.producers.onnxruntime_static FLOAT_DIR OUT_DIR.
 
-FLOAT_DIR is what `benchmarks.producers.float_networks` wrote. What --modes names is quantized in every mode, all
-others in the two of `EACH`, and each as docs/producers.md recommends.
+FLOAT_DIR is the output of `benchmarks.producers.float_networks`. Networks named by --modes are quantized in every mode,
+all others in the two of `EACH`, and each as docs/producers.md recommends.
 """
 
 import argparse
@@ -64,7 +64,7 @@ class Mode:
 
 
 def recommended(source: Path, target: Path, reader: Reader) -> None:
-    """As docs/producers.md has it."""
+    """The arguments recommended in docs/producers.md."""
     with TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         prepared = Path(folder) / "prepared.onnx"
         quant_pre_process(source, prepared, skip_symbolic_shape=True)
@@ -79,7 +79,7 @@ def recommended(source: Path, target: Path, reader: Reader) -> None:
         )
 
 
-#: What every network is quantized to.
+#: The modes in which every network is quantized.
 EACH: dict[str, Mode] = {
     "qdq_u8s8_pc": Mode(per_channel=True),
     "qop_u8s8": Mode("qop"),
@@ -151,7 +151,7 @@ def main() -> None:
             reader.rewind()
             try:
                 mode.quantize(source, given.folder / f"ort_{source.stem}_{name}.onnx", reader)
-            except Exception as error:  # whatever the quantizer cannot do is not ours to run
+            except Exception as error:  # any failure of the quantizer only skips the mode
                 print(f"{source.stem} {name}: the quantizer refuses: {str(error).splitlines()[0][:150]}", flush=True)
         print(source.stem, flush=True)
 

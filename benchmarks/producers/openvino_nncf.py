@@ -1,6 +1,6 @@
 """Quantize float networks by NNCF's ONNX backend: python -m benchmarks.producers.openvino_nncf FLOAT_DIR OUT_DIR.
 
-FLOAT_DIR is what `benchmarks.producers.float_networks` wrote.
+FLOAT_DIR is the output of `benchmarks.producers.float_networks`.
 """
 
 from pathlib import Path
@@ -10,7 +10,7 @@ import onnx
 
 from benchmarks.producers.of_floats import Reader, run
 
-#: Mixed has int8 activations where values are of both signs, and uint8 elsewhere.
+#: Mixed uses int8 activations if values have both signs, and uint8 otherwise.
 PRESETS = {"performance": nncf.QuantizationPreset.PERFORMANCE, "mixed": nncf.QuantizationPreset.MIXED}
 
 

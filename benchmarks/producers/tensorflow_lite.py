@@ -1,6 +1,6 @@
 """Quantize Keras networks by TensorFlow Lite, turned into ONNX: python -m benchmarks.producers.tensorflow_lite OUT_DIR.
 
-Each is written with float inputs and outputs and with int8 ones; and in float, straight from Keras.
+Each is written with float and with int8 inputs and outputs, and also in float directly from Keras.
 """
 
 import subprocess
@@ -173,7 +173,7 @@ def write(name: str, folder: Path) -> None:
 
 
 def main() -> None:
-    """Write all, or those that --only names."""
+    """Write all networks, or those named by --only."""
     folder, names = chosen(__doc__, NETWORKS)
     write_each(names, folder, write)
 

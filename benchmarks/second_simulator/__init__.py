@@ -1,1 +1,2 @@
-"""The exported core on Icarus Verilog, every register and memory unknown at power-up, beside Verilator on the same bench."""
+"""Compares the exported core on Icarus Verilog, with unknown registers and memories at power-up, with Verilator on the same
+bench."""

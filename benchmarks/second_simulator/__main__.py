@@ -1,7 +1,7 @@
-"""Programs on Icarus Verilog without any power-up value, beside Verilator: the same bytes and counters, nothing unknown.
+"""Runs programs on Icarus Verilog without power-up values and on Verilator: same bytes and counters, nothing unknown.
 
-Exit code 1 where a program differs from the emulator or between the simulators, an output was unknown where it says
-something, or a rule of the bus was broken.
+Exit code 1 if a program differs from the emulator or between the simulators, if a valid output was unknown,
+or if the bus protocol was violated.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""One program on the bench, in any simulator: what goes in, and what comes out."""
+"""One program on the bench in any simulator: inputs and results."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -28,12 +28,12 @@ WRITE, READ, WAIT, END = 1, 2, 3, 4     # as in bench.v
 
 Inputs = dict[str, NDArray[np.generic]]
 Simulate = Callable[[Path, list[str]], str]
-"""Runs a simulation in a folder with these plusargs, and returns what it prints."""
+"""Runs a simulation in a folder with these plusargs, and returns its output."""
 
 
 @dataclass(frozen=True)
 class Traffic:
-    """How the memory answers: cycles to a first word or an answer, chance in 256 of a stall, and their seed."""
+    """Timing of the memory: cycles to the first word or response, chance of a stall in 256, and the seed of the stalls."""
 
     latency: int = 20
     stall: int = 0
@@ -52,15 +52,22 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run left.
+    """The results of a run.
 
-    Attributes:
-        registers: by address, in hexadecimal as the simulator prints them; x where a bit is unknown.
-        memory: words in hexadecimal, likewise.
-        unknown: outputs that were unknown where they say something, and cycles with them.
-        breaches: cycles in which a rule of the bus was broken.
-        messages: what else the bench has printed.
-        trace_words: words that POST has written.
+    Attributes
+    ----------
+    registers
+        Registers by address, in the simulator's hexadecimal notation; x if a bit is unknown.
+    memory
+        Words in the same notation.
+    unknown
+        Outputs that were unknown while valid, and the number of cycles.
+    breaches
+        Cycles in which the bus protocol was violated.
+    messages
+        Other output of the bench.
+    trace_words
+        Words written by POST.
     """
 
     registers: dict[int, str]
@@ -71,7 +78,7 @@ class Outcome:
     trace_words: int
 
     def value(self, address: int) -> int:
-        """A register. Raises ``SimulationError`` when it is unknown."""
+        """The value of a register. Raises ``SimulationError`` if it is unknown."""
         text = self.registers[address]
         if set(text) & set("xz"):
             raise SimulationError(f"register 0x{address:03x} reads {text}: unknown bits")
@@ -88,7 +95,7 @@ class Outcome:
 
 
 def parameters(config: Config) -> dict[str, str]:
-    """Of the module of the bench."""
+    """Parameters of the bench's module."""
     return {"WORD_BYTES": str(config.size), "MEMORY_WORDS": str(MEMORY_BYTES // config.size), "BASE": f"40'h{BASE:010x}",
             "HOST_STEPS": str(HOST_STEPS)}
 
@@ -96,7 +103,7 @@ def parameters(config: Config) -> dict[str, str]:
 def run_case(case: Case, simulate: Simulate, folder: Path, limit: int = LONGEST) -> Outcome:
     """Runs the case in ``folder``; the host waits ``limit`` cycles for its end.
 
-    Raises ``SimulationError`` when the bench does not come to its end.
+    Raises ``SimulationError`` if the bench does not finish.
     """
     config = case.program.configuration
     image = start_memory(case)
@@ -110,7 +117,7 @@ def run_case(case: Case, simulate: Simulate, folder: Path, limit: int = LONGEST)
 
 
 def start_memory(case: Case) -> NDArray[np.uint8]:
-    """The whole memory before the run; beyond the program's it holds anything."""
+    """The whole memory before the run; its content after the program's part is arbitrary."""
     if case.program.memory_bytes > MEMORY_BYTES:
         raise SimulationError(f"{case.name} takes {case.program.memory_bytes} bytes of memory: the bench has {MEMORY_BYTES}")
     image = np.random.default_rng(case.traffic.seed).integers(0, 256, MEMORY_BYTES, np.uint8)
@@ -121,14 +128,14 @@ def start_memory(case: Case) -> NDArray[np.uint8]:
 
 
 def expected_memory(case: Case) -> NDArray[np.uint8]:
-    """The whole memory after the run, by the emulator."""
+    """The whole memory after the run, from the emulator."""
     image = start_memory(case)
     Emulator(case.program, case.program.configuration).execute(image, False)
     return image
 
 
 def differing_bytes(outcome: Outcome, expected: NDArray[np.uint8], size: int) -> int:
-    """Bytes of memory that are not as they must be; unknown ones are not."""
+    """The number of wrong bytes of memory; unknown bytes are wrong."""
     wanted = _hexadecimal(expected, size).split()
     found = [word.lower().rjust(2 * size, "0") for word in outcome.memory]
     if len(found) != len(wanted):
@@ -138,7 +145,7 @@ def differing_bytes(outcome: Outcome, expected: NDArray[np.uint8], size: int) ->
 
 
 def _hexadecimal(memory: NDArray[np.uint8], size: int) -> str:
-    """A word a line, the byte at the highest address first."""
+    """One word per line, the byte at the highest address first."""
     return "\n".join(bytes(word[::-1]).hex() for word in memory.reshape(-1, size)) + "\n"
 
 

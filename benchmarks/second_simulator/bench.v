@@ -1,14 +1,14 @@
-// The core between a memory behind AXI4 and a host that works through a list of register accesses.
+// The core between an AXI4 memory and a host that executes a list of register accesses.
 //
-// One text for every simulator: inputs of the core change by nonblocking assignments at the clock's edge, and stalls come from
-// a generator of its own, so that two simulators run the same cycles.
+// The same text serves every simulator: the core's inputs change by nonblocking assignments at the clock edge, and stalls
+// come from the bench's own generator, so two simulators run the same cycles.
 //
 // +memory=FILE   the memory's words before the run, for $readmemh
-// +after=FILE    where its words go after it, as $writememh writes them
-// +host=FILE     what the host does: words of 48 bits, 4 for what, 12 for the address, 32 for the value
-// +stall=N       chance in 256 that a ready or a new valid is held back in a cycle
-// +seed=N        of the stalls
-// +latency=N     cycles from a burst to its first word or its answer
+// +after=FILE    file for its words after the run, for $writememh
+// +host=FILE     the host's actions: words of 48 bits, 4 for the action, 12 for the address, 32 for the value
+// +stall=N       chance in 256 that a ready or a new valid is delayed in a cycle
+// +seed=N        seed of the stalls
+// +latency=N     cycles from a burst to its first word or response
 // +limit=N       cycles that the host waits for the interrupt
 `timescale 1ns / 1ps
 
@@ -20,7 +20,7 @@ module bench;
   localparam WORD_BITS = 8 * WORD_BYTES;
   localparam BURSTS = 16;
   localparam RESET_CYCLES = 8;
-  // What the host does.
+  // The host's actions.
   localparam [3:0] WRITE = 1, READ = 2, WAIT = 3, END = 4;
 
   reg clk = 0;
@@ -95,7 +95,7 @@ module bench;
     random = seed | 32'h1;
   end
 
-  // Stalls: a bit of this cycle for each channel
+  // Stalls: one random bit per channel and cycle
 
   integer cycle = 0;
   reg ar_stall = 0, aw_stall = 0, w_stall = 0, r_stall = 0, b_stall = 0;
@@ -119,7 +119,7 @@ module bench;
     random <= draw;
   end
 
-  // Reads: bursts are answered in order, each word when nothing holds it back
+  // Reads: bursts are answered in order, each word unless it is stalled
 
   reg [39:0] ar_address[0:BURSTS-1];
   reg [7:0] ar_length[0:BURSTS-1];
@@ -158,7 +158,7 @@ module bench;
     end
   end
 
-  // Writes: words are taken once their burst is known
+  // Writes: words are accepted once their burst is known
 
   reg [39:0] aw_address[0:BURSTS-1];
   reg [7:0] aw_length[0:BURSTS-1];
@@ -255,8 +255,8 @@ module bench;
     endcase
   end
 
-  // What is unknown on the outputs: of what says that a channel is valid at any time, of the rest when it is. Bytes of a write
-  // count where the strobe is set.
+  // Unknown outputs: valid signals at any time, the others only while valid. Bytes of a write count only
+  // if their strobe is set.
 
   integer unknown = 0, breaches = 0, words = 0;
   wire [WORD_BITS-1:0] strobed;
@@ -289,7 +289,7 @@ module bench;
     expect_known(trace__valid !== 1 || ^{trace__address, trace__data} !== 1'bx, "trace");
     if (trace__valid === 1) words <= words + 1;
   end
-  // What is offered stays until it is taken, and a write has as many words as its burst says
+  // Checks that an offer stays until it is accepted, and that a write has the length of its burst
 
   reg [58:0] ar_before = 0, aw_before = 0;
   reg [WORD_BITS+WORD_BYTES:0] w_before = 0;

@@ -1,4 +1,4 @@
-"""The programs that run on both simulators."""
+"""The programs to run on both simulators."""
 
 from collections.abc import Callable
 
@@ -28,7 +28,7 @@ def digits_case(config: Config, traffic: Traffic = QUIET) -> Case:
 
 
 def workload_case(config: Config) -> Case:
-    """The network that simulators are optimized for: every unit, and every kind of layer."""
+    """The training network of simulators: uses every unit and every kind of layer."""
     program = compile_model(workload_network(config), config)
     layout = program.inputs[0].slot.layout
     shape = layout.channels, layout.height, layout.width

@@ -26,7 +26,7 @@ HOUR = 3600
 
 
 def require_icarus() -> Path:
-    """The compiler ``iverilog``; raises ``ToolError`` when it or its run time is missing."""
+    """The compiler ``iverilog``; raises ``ToolError`` if it or its run time is missing."""
     for tool in ("iverilog", "vvp"):
         if shutil.which(tool) is None:
             raise ToolError(f"{tool} is not on PATH: the second simulator is Icarus Verilog. Install it, for example with "
@@ -35,7 +35,7 @@ def require_icarus() -> Path:
 
 
 def icarus(config: Config, folder: Path, report: Report) -> Simulate:
-    """Icarus Verilog with the exported core of ``config``, without its power-up values. Made in ``folder``."""
+    """Icarus Verilog with the exported core of ``config``, without its power-up values. Built in ``folder``."""
     require_icarus()
     report(f"compile {config.name} with Icarus Verilog")
     exported, stripped = export_verilog(config, folder)[0], folder / STRIPPED
@@ -44,7 +44,7 @@ def icarus(config: Config, folder: Path, report: Report) -> Simulate:
 
 
 def compile_icarus(config: Config, verilog: Path) -> Simulate:
-    """Icarus Verilog with that file as the core. Made in its folder."""
+    """Icarus Verilog with that file as the core. Built in its folder."""
     simulation = verilog.with_name("bench.vvp").resolve()
     run_tool([require_icarus(), "-g2005", "-s", TOP, "-o", simulation, *(f"-P{TOP}.{name}={value}" for name, value in
              parameters(config).items()), BENCH, verilog.resolve()], "Icarus Verilog", verilog.parent)
@@ -52,7 +52,7 @@ def compile_icarus(config: Config, verilog: Path) -> Simulate:
 
 
 def verilator(config: Config, report: Report, cache: Path | None = None) -> Simulate:
-    """Verilator with the exported core of ``config``, from the cache or made now."""
+    """Verilator with the exported core of ``config``, from the cache or built now."""
     tools = find_toolchain()
 
     def make(folder: Path, report: Report) -> None:

@@ -1,4 +1,4 @@
-"""Verilog without its power-up values: what reset does not set stays unknown until it is written."""
+"""Removes power-up values from Verilog: registers without reset then stay unknown until they are written."""
 
 import re
 
@@ -11,7 +11,7 @@ _OTHER = re.compile(r"^\s*(?:initial\b|(?:output )?reg [^;]*=).*$", re.MULTILINE
 def strip_power_up(verilog: str) -> str:
     """The text without initial values.
 
-    Raises ``BuildError`` for one that is not a plain value of a register, as an initial block is, which may hold a ROM.
+    Raises ``BuildError`` for anything but a plain value of a register, such as an initial block, which may fill a ROM.
     """
     stripped = _REGISTER.sub(r"\1;", verilog)
     if found := _OTHER.search(stripped):

@@ -1,1 +1,1 @@
-"""What a service is attacked and loaded with, for its benchmarks and tests."""
+"""Attacks on and load for a service, for its benchmarks and tests."""

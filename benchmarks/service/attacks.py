@@ -1,4 +1,4 @@
-"""Requests that are made to cost a service much more than they cost their sender, and clients that send them."""
+"""Requests designed to cost a service much more than their sender, and clients that send them."""
 
 import contextlib
 import gzip
@@ -27,7 +27,7 @@ V1, V2 = tensorflow.PREDICT.at("digits"), open_inference.INFER.at("digits")
 
 
 class Target(Protocol):
-    """What an attack must know of a server."""
+    """Facts about a server that attacks need."""
 
     facts: dict[str, Any]
 
@@ -39,7 +39,7 @@ Attack = Callable[[Target], None]
 
 
 def post(path: str, body: bytes, **headers: str) -> Attack:
-    """A whole body at once."""
+    """Sends a whole body at once."""
     def send(server: Target) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", server.facts["http_port"], timeout=60)
         with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
@@ -50,7 +50,7 @@ def post(path: str, body: bytes, **headers: str) -> Attack:
 
 
 def call(path: str, message: bytes) -> Attack:
-    """A whole message at once."""
+    """Sends a whole message at once."""
     def send(server: Target) -> None:
         with grpc.insecure_channel(f"127.0.0.1:{server.port}", [("grpc.max_send_message_length", -1)]) as channel, \
                 contextlib.suppress(grpc.RpcError):
@@ -60,7 +60,7 @@ def call(path: str, message: bytes) -> Attack:
 
 
 def open_stalled(server: Target, body: bytes, declared: int, **headers: str) -> socket.socket:
-    """A connection on which a body has begun that is declared to be longer."""
+    """A connection with the beginning of a body that is declared to be longer."""
     lines = [f"POST {V1} HTTP/1.1", "Host: localhost", f"Content-Length: {declared}",
              *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items())]
     connection = socket.create_connection(("127.0.0.1", server.facts["http_port"]), timeout=10)
@@ -69,7 +69,7 @@ def open_stalled(server: Target, body: bytes, declared: int, **headers: str) -> 
 
 
 def stalled(body: bytes, declared: int, **headers: str) -> Attack:
-    """A body of which the end never comes; the connection is held for a while."""
+    """A body that is never completed; the connection is held open for a while."""
     def send(server: Target) -> None:
         with contextlib.suppress(OSError), open_stalled(server, body, declared, **headers) as connection:
             connection.settimeout(3)
@@ -79,7 +79,7 @@ def stalled(body: bytes, declared: int, **headers: str) -> Attack:
 
 
 def attacks(size: int) -> dict[str, Attack]:
-    """One of each kind, of messages of ``size`` bytes."""
+    """One attack of each kind, with messages of ``size`` bytes."""
     lists, numbers = b"[" + b"[]," * (size // 3) + b"[]]", b"[" + b"1," * (size // 2 - 8) + b"1]"
     parts = b"\x0a\x00" * (size // 2)
     tensor = b"\x08\x01\x1a" + write_varint(size - 64) + bytes(size - 64)
@@ -104,7 +104,7 @@ def attacks(size: int) -> dict[str, Attack]:
 
 
 class Attackers:
-    """Clients in a process of their own that send attacks, one after the other, until the block ends."""
+    """Clients in a separate process that send attacks one by one until the block ends."""
 
     def __init__(self, server: Target, size: int, clients: int, *names: str) -> None:
         self._command = [sys.executable, "-m", "benchmarks.service.attacks", json.dumps(server.facts), str(size),
@@ -123,7 +123,7 @@ class Attackers:
 
 @dataclass
 class _Target:
-    """What the attacks know of the server."""
+    """The facts about the server for the attacks."""
 
     facts: dict[str, Any]
 
@@ -133,7 +133,7 @@ class _Target:
 
 
 def _main(facts: str, size: str, clients: str, *names: str) -> None:
-    """Attacks until standard input ends, then prints how often."""
+    """Attacks until standard input ends, then prints the number of attacks."""
     target, known, stop, sent = _Target(json.loads(facts)), attacks(int(size)), threading.Event(), []
     chosen = [known[name] for name in names or known]
 
@@ -155,7 +155,7 @@ def _main(facts: str, size: str, clients: str, *names: str) -> None:
 
 
 def health_times(server: Target, seconds: float, pause: float = 0.02) -> dict[str, list[float]]:
-    """How long probes of both ports took, one after the other, each on a connection that stays."""
+    """Durations of consecutive probes of both ports, each on a persistent connection."""
     found: dict[str, list[float]] = {"http": [], "grpc": []}
     connection = http.client.HTTPConnection("127.0.0.1", server.facts["http_port"], timeout=60)
     with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel, contextlib.closing(connection):

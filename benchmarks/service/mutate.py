@@ -1,4 +1,4 @@
-"""Requests that are almost right: bytes and JSON values of valid ones, changed at random from a seed."""
+"""Almost valid requests: bytes and JSON values of valid ones, changed at random from a seed."""
 
 import copy
 import json
@@ -12,7 +12,7 @@ VARINTS = (b"\x00", b"\x7f", b"\xff\x01", b"\xff" * 9 + b"\x01", b"\x80" * 9 + b
 
 
 def mutated(data: bytes, others: list[bytes], rng: random.Random) -> bytes:
-    """One to four changes of bytes: flipped, left out, doubled, put in, cut off, or taken from another message."""
+    """One to four changes of bytes: flipped, removed, duplicated, inserted, truncated, or taken from another message."""
     result = bytearray(data)
     for _ in range(rng.randint(1, 4)):
         result = bytearray(_changed(bytes(result), others, rng))
@@ -44,19 +44,19 @@ def _changed(data: bytes, others: list[bytes], rng: random.Random) -> bytes:
 
 
 def mutated_json(value: Any, rng: random.Random) -> bytes:
-    """One to three values replaced, left out, doubled or nested, then sometimes bytes changed, too."""
+    """One to three values replaced, removed, duplicated or nested; sometimes bytes are changed too."""
     result = copy.deepcopy(value)
     for _ in range(rng.randint(1, 3)):
         result = _replaced(result, rng)
     try:
         text = json.dumps(result).encode("utf-8", "surrogatepass")
-    except ValueError:      # an integer of more digits than Python writes
+    except ValueError:      # an integer with more digits than Python converts to text
         text = json.dumps(value).encode()
     return mutated(text, [text], rng) if rng.random() < 0.2 else text
 
 
 def _replaced(value: Any, rng: random.Random) -> Any:
-    """A change somewhere below, at each level with the same chance to stop."""
+    """Changes a random value inside; at each level, the descent stops with the same probability."""
     if isinstance(value, dict) and value and rng.random() < 0.8:
         name = rng.choice(sorted(value))
         changed = dict(value)

@@ -1,4 +1,4 @@
-"""Probes of a service's health while it is worked on: how long each took, on connections that stay."""
+"""Probes a service's health under load: the duration of each probe, on persistent connections."""
 
 import http.client
 import threading
@@ -13,12 +13,12 @@ from arrayloom.host.serving.protocols.health.protocol import CHECK, health
 from benchmarks.service.running import Service
 
 PAUSE, DEAF = 0.05, 1.0
-"""Seconds between two probes, and after which a service counts as deaf."""
+"""Seconds between two probes, and seconds after which a service counts as unresponsive."""
 
 
 class Probes(threading.Thread):
-    """A context manager; ``times`` in seconds by port, ``failures`` as text; ``overslept``: how much later than it wanted
-    the thread went on after a pause, which is what the machine has to do besides."""
+    """A context manager; ``times`` in seconds by port, ``failures`` as text; ``overslept``: delay
+    of the thread's wake-ups, a measure of the machine's other load."""
 
     def __init__(self, service: Service) -> None:
         super().__init__(daemon=True)

@@ -1,4 +1,4 @@
-"""A service under test: ``arrayloom serve`` in a process of its own, its log, and a limit of its memory."""
+"""A service under test: ``arrayloom serve`` in a separate process, its log, and its memory limit."""
 
 import contextlib
 import json
@@ -22,12 +22,12 @@ from arrayloom.sim.rtl.process import PYTHON
 
 START_SECONDS = 180
 CGROUPS = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
-"""Where groups with a limit of memory are made: by the first version of the interface, and by the second."""
+"""Parent folders of control groups with a memory limit: for version 1 and version 2."""
 
 
 @dataclass(frozen=True)
 class Service:
-    """``facts``: what the ready file said."""
+    """``facts``: content of the ready file."""
 
     process: subprocess.Popen[bytes]
     log: Path
@@ -59,7 +59,7 @@ class Service:
         return sorted(filter(is_replica, self.children()))
 
     def resident(self) -> int:
-        """Bytes of all its processes together."""
+        """Memory of all its processes in bytes."""
         return sum(map(resident_bytes, [self.process.pid, *self.children()]))
 
 
@@ -73,7 +73,7 @@ def is_replica(process: int) -> bool:
 
 @contextlib.contextmanager
 def digits_service(options: list[str], memory: int | None = None) -> Iterator[Service]:
-    """The digits network on free ports; ``memory``: bytes that all its processes may take, which wants root."""
+    """The digits network on free ports; ``memory``: limit in bytes for all its processes, which needs root."""
     with tempfile.TemporaryDirectory() as scratch, _limited(memory) as group:
         folder = Path(scratch)
         Bundle.create("digits", compile_model(digits.MODEL, config="16x16"), 1, digits.LABELS, "digits").save(folder / "one")
@@ -92,7 +92,7 @@ def digits_service(options: list[str], memory: int | None = None) -> Iterator[Se
 
 @contextlib.contextmanager
 def _limited(memory: int | None) -> Iterator[Path | None]:
-    """A group of processes that may take so much memory together."""
+    """A control group with a memory limit."""
     if memory is None:
         yield None
         return
@@ -103,7 +103,7 @@ def _limited(memory: int | None) -> Iterator[Path | None]:
         group.mkdir()
         (group / name).write_text(str(memory))
     except OSError as error:
-        raise InputError(f"--memory-limit {memory}: {group}: {error.strerror}; a limit wants root and the memory "
+        raise InputError(f"--memory-limit {memory}: {group}: {error.strerror}; a limit needs root and the memory "
                          "controller of cgroups") from None
     try:
         yield group
@@ -113,7 +113,7 @@ def _limited(memory: int | None) -> Iterator[Path | None]:
 
 
 def _joining(group: Path | None, command: list[str]) -> list[str]:
-    """The command, in the group from its first moment on."""
+    """The command, started inside the group."""
     if group is None:
         return command
     return ["/bin/sh", "-c", f'echo $$ > "{group}/cgroup.procs" && exec "$@"', "sh", *command]

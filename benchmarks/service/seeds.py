@@ -1,4 +1,4 @@
-"""Valid requests of every call that a service has, to be changed at random."""
+"""Valid requests for every call of a service, to be changed at random."""
 
 import base64
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from arrayloom.host.serving.protocols.tensorflow.messages import PREDICT, tfs
 
 MODEL = "digits"
 UNLOAD = "unload"
-"""What would leave a service without its model is not asked for; what reads such requests reads those that load, too."""
+"""Calls that would unload the service's model are left out; the same reader handles load requests."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def pictures(count: int) -> np.ndarray[Any, np.dtype[np.float32]]:
 
 
 def grpc_seeds() -> list[tuple[Method, bytes]]:
-    """Messages of all methods that answer once: those with tensors several times, in several forms."""
+    """Messages of all methods with one answer: those with tensors several times, in several forms."""
     found = []
     for method in (method for protocol in PROTOCOLS for method in protocol.methods if not method.stream):
         if method in (PREDICT, MODEL_INFER) or UNLOAD in method.name.lower():
@@ -64,7 +64,7 @@ def grpc_seeds() -> list[tuple[Method, bytes]]:
 
 
 def http_seeds() -> list[HttpSeed]:
-    """One of each route, those with tensors several times."""
+    """One request per route, several for routes with tensors."""
     routes = [(route.verb, route.at(MODEL, version)) for protocol in PROTOCOLS for route in protocol.routes
               for version in (None, 1) if route.name != UNLOAD]
     found = [HttpSeed(verb, path, {}) for verb, path in dict.fromkeys(routes)]

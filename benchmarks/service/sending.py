@@ -1,4 +1,4 @@
-"""Odd requests sent, and what came back: one sender for a thread and a port."""
+"""Sends odd requests and checks the answers: one sender per thread and port."""
 
 import http.client
 import random
@@ -15,7 +15,7 @@ from benchmarks.service.seeds import HttpSeed, grpc_seeds, http_seeds
 
 SECONDS = 60.0
 GOOD_5XX = (503, 504)
-"""What a server that is full or too slow for a deadline may answer."""
+"""Acceptable answers of a server that is full or misses a deadline."""
 
 BAD_CODES = ("INTERNAL", "UNKNOWN", "DATA_LOSS")
 HEADERS = ("Content-Encoding", "Content-Type", JSON_LENGTH, "Transfer-Encoding", "Host", "Origin", "Accept-Encoding",
@@ -26,7 +26,7 @@ VALUES = ("gzip", "deflate", "identity", "application/json", "text/plain", "0", 
 
 @dataclass(frozen=True)
 class Answer:
-    """``status``: HTTP's number or gRPC's name; ``fault``: what is wrong with the answer, empty where nothing is."""
+    """``status``: the HTTP number or gRPC name; ``fault``: what is wrong with the answer, or empty."""
 
     call: str
     status: str
@@ -35,7 +35,7 @@ class Answer:
 
 class Sender(Protocol):
     def send(self, rng: random.Random) -> Answer:
-        """One request that follows from the state of ``rng`` alone."""
+        """Sends one request, determined by the state of ``rng`` alone."""
         ...
 
     def close(self) -> None: ...
@@ -56,7 +56,7 @@ class GrpcSender:
             return Answer(method.name, "OK")
         except grpc.RpcError as error:
             code = error.code().name
-            late = code == "DEADLINE_EXCEEDED" and error.details() == "Deadline Exceeded"      # said by the client itself
+            late = code == "DEADLINE_EXCEEDED" and error.details() == "Deadline Exceeded"      # raised by the client itself
             bad = code in BAD_CODES or late
             return Answer(method.name, code, f"{code}: {error.details()}"[:300] if bad else "")
 
@@ -88,11 +88,11 @@ class HttpSender:
                 return Answer(call, str(response.status), f"{response.status}" if bad else "")
             except TimeoutError:
                 self.close()
-                own = "Content-Length" in headers       # the service waits for a body that never comes
+                own = "Content-Length" in headers       # the service waits for the rest of a body, which never comes
                 return Answer(call, "timeout", "" if own else f"no answer within {SECONDS} s")
             except (OSError, http.client.HTTPException) as error:
                 self.close()
-                if fresh:       # one that was open may have been closed with the answer before
+                if fresh:       # the connection may have been closed after the previous answer
                     own = "Content-Length" in headers or "Transfer-Encoding" in headers
                     return Answer(call, "no answer", "" if own else f"{type(error).__name__}: {error}"[:300])
         raise AssertionError("the second turn returns")
@@ -104,7 +104,7 @@ class HttpSender:
 
 
 def _line(seed: HttpSeed, rng: random.Random) -> tuple[str, str, dict[str, str]]:
-    """Verb, path and headers, mostly as they should be."""
+    """Verb, path and headers, mostly valid."""
     verb, path = seed.verb, seed.path
     headers: dict[str, Any] = {"Content-Type": "application/json"}
     if rng.random() < 0.1:

@@ -1,1 +1,1 @@
-"""The sign-off table of the hardware: every line is a command, and what it found."""
+"""The sign-off table of the hardware: every line is a command with its result."""

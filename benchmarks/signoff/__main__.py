@@ -1,7 +1,7 @@
-"""Runs all that is asked of the hardware before it is signed off, and writes the table of it by unit and stage.
+"""Runs all checks required to sign off the hardware, and writes the tables of checks and of units with their stages.
 
-Exit code 1 where a check does not hold. Two hours on two cores; ``--results DIR`` keeps what each command found, and those
-that have run are not run again.
+Exit code 1 if a check fails. Takes two hours on two cores; ``--results DIR`` stores the results, and checks with
+stored results are not run again.
 """
 
 import argparse
@@ -32,8 +32,8 @@ def main() -> int:
     parser.add_argument("--only", action="append", choices=names, metavar="CHECK",
                         help=f"may be given again; there are {', '.join(names)}")
     parser.add_argument("--results", type=Path, metavar="DIR",
-                        help="keep what each command found; those that have run are not run again")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="write the page, as docs/signoff.md is written")
+                        help="store the results; checks with stored results are not run again")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write the page, as for docs/signoff.md")
     return run(parser, _action)
 
 
@@ -59,9 +59,9 @@ def _action(options: argparse.Namespace) -> int:
 
 
 def _result(check: Check, folder: Path, report: Stopwatch) -> Result:
-    """What the command found, from the folder or by running it.
+    """The result of a check, from the folder or by running it.
 
-    Raises ``InputError`` when it leaves nothing that can be read; a check that does not hold leaves its results too.
+    Raises ``InputError`` if the command leaves no readable results; a failed check leaves results too.
     """
     kept = folder / f"{check.name}.json"
     if not kept.exists():

@@ -1,4 +1,4 @@
-"""What is asked of the hardware before it is signed off: commands, and how their results are read."""
+"""The checks required to sign off the hardware: commands, and how to read their results."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ Result = dict[str, Any]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a command found, in words, and whether it is what must be."""
+    """The result of a command in words, and whether the check holds."""
 
     found: str
     met: bool
@@ -22,15 +22,15 @@ class Check:
     Parameters
     ----------
     name : str
-        Of the file of its results too.
+        Name, also of the file with its results.
     must : str
-        What must hold, in words.
+        The requirement, in words.
     command : tuple of str
-        After the interpreter; ``--json FILE`` or, for pytest, ``--junitxml FILE`` is added to it.
+        Arguments of the interpreter; ``--json FILE`` or, for pytest, ``--junitxml FILE`` is added.
     read : callable
-        From the results to the verdict.
+        Converts the results to a verdict.
     minutes : int
-        That it takes on two cores, about.
+        Approximate duration on two cores.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Check:
 
     @property
     def text(self) -> str:
-        """The command as a user types it."""
+        """The command line for users."""
         return " ".join(self.command[1:] if self.is_tests else ("python", *self.command))
 
 
@@ -125,4 +125,4 @@ CHECKS = (
     Check("programs", "every program that the tests compile has its accesses in order",
           (*PYTEST, "tests/isa", "tests/compiler"), _tests, 4),
 )
-"""In the order in which they run: the cheap ones first."""
+"""The checks in order of execution, cheap ones first."""

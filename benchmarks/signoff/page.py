@@ -1,4 +1,4 @@
-"""The page of the sign-off table."""
+"""The page with the sign-off tables."""
 
 from collections.abc import Mapping, Sequence
 
@@ -27,7 +27,7 @@ that a test or a proof notices.
 
 
 def page(checks: Sequence[Check], verdicts: Mapping[str, Verdict], units: Mapping[str, Unit]) -> str:
-    """The table of the checks, those without a verdict too, and that of the units, as Markdown."""
+    """The tables of all checks (with or without a verdict) and of the units, as Markdown."""
     rows = [f"| {check.must} | {' | '.join(_verdict(verdicts.get(check.name)))} | `{check.text}` |" for check in checks]
     return HEAD + "\n".join(rows) + "\n" + STAGES + "\n".join(_row(name, unit) for name, unit in units.items()) + "\n"
 

@@ -1,4 +1,4 @@
-"""How far each unit is: stages of its verification, after OpenTitan's (V2: 90 % of all; V3: all, and all of it proved)."""
+"""Verification stages of each unit, after OpenTitan's (V2: 90 % of everything; V3: everything, and all proofs unbounded)."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -14,7 +14,7 @@ KINDS = ("lines", "branches", "toggles")
 
 @dataclass(frozen=True)
 class Unit:
-    """What was found of one unit; None where nothing looked.
+    """The results for one unit; None if not measured.
 
     ``proved`` and ``bounded`` count proofs; ``noticed`` is the share of planted faults that change something and were
     noticed; ``covered`` the share of lines, branches and toggles of control that were hit, ``explained`` that with those
@@ -29,7 +29,7 @@ class Unit:
 
     @property
     def stage(self) -> str:
-        """The last stage whose conditions all hold."""
+        """The highest stage whose conditions all hold."""
         if self.noticed is None or self.covered is None or min(self.noticed, *self.covered.values()) < _MOST:
             return V1
         whole = self.explained and self.noticed == 1 and self.proved and not self.bounded
@@ -40,7 +40,7 @@ class Unit:
 
 
 def units(results: Mapping[str, Result]) -> dict[str, Unit]:
-    """Every unit, from what the commands found."""
+    """All units, from the results of the commands."""
     return {unit: Unit(**_proofs(results.get("proofs"), unit), noticed=_noticed(results.get("mutation"), unit),
                        **_coverage(results.get("coverage"), unit)) for unit in UNITS}
 
@@ -54,7 +54,7 @@ def _proofs(result: Result | None, unit: str) -> dict[str, int | None]:
 
 
 def _noticed(result: Result | None, unit: str) -> float | None:
-    """The share of the faults that change something and are noticed."""
+    """The fraction of the non-equivalent faults that are noticed."""
     if result is None or unit not in result["by_unit"]:
         return None
     counts = result["by_unit"][unit]

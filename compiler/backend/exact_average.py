@@ -1,4 +1,4 @@
-"""Averages whose float32 sums never decide a rounding: sums of integers, which the POST unit adds a byte a cycle.
+"""Averages whose float32 sums never decide a rounding: sums of integers, which the POST unit adds at one byte per cycle.
 
 What the ordered float32 sum comes to depends on the bytes and on their order, not on their integer sum alone, but by a few
 units in the last place. Where no such difference moves any result across a rounding, the result is a function of the integer

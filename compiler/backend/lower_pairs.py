@@ -33,7 +33,7 @@ def lower_add(builder: Builder, op: Add) -> None:
 
 
 def lower_mul(builder: Builder, op: Mul) -> None:
-    """One step, with a lookup table behind it where most of the products are clamped; or any function of two."""
+    """One step, followed by a lookup table if most of the products are clamped; or any function of two."""
     unsigned = builder.shift(op.output) != 0
     constants = product_constants(op, unsigned)
     if constants is not None:

@@ -73,7 +73,7 @@ def place(network: Network, config: Config) -> Placement:
     """Places every tensor, spilling as few as possible.
 
     Raises ``CompileError`` naming the layer when even one row of its tensors does not fit, ``NoKernelRoomError`` for a
-    depthwise step whose kernel does not fit beside them.
+    depthwise step whose kernel does not fit next to them.
     """
     spilled: set[str] = set()
     inputs = {network.root(port.tensor) for port in network.inputs}

@@ -10,7 +10,7 @@ from arrayloom.isa.config import Config
 def split_pools(network: Network, config: Config) -> None:
     """Replaces maximum pools by two steps each where the POST unit reads fewer words then.
 
-    What a window holds besides the source's positions does not take part, in neither pass: so the largest byte of the
+    Positions of a window outside the source do not take part in either pass: so the largest byte of the
     largest bytes is that of the window.
     """
     steps: list[Step] = []

@@ -34,7 +34,7 @@ def cut(address: int, words: int, rows: int, pitch: int, longest: int, size: int
 
 @dataclass(frozen=True)
 class _Words:
-    """When the words of a burst are placed, one a cycle, and the FIFO if it is not the scratchpad."""
+    """When the words of a burst are placed, one per cycle, and the FIFO if it is not the scratchpad."""
 
     first: int
     last: int

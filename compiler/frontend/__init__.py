@@ -3,7 +3,7 @@
 1. `load` reads a model and puts it in order (`tidy/`); `schemes` refuses quantization that is not int8 and static, `batch`
    and `opening` make a fixed batch open, `extents` checks sizes before anything runs.
 2. `model` finds the facts about every value by running the model in ONNX Runtime.
-3. `partition` tells the host's head and tail from the accelerator's part, `extract` makes models of them; `permission`
+3. `partition` separates the host's head and tail from the accelerator's part, `extract` makes models of them; `permission`
    decides how much the host may have.
 4. `rewriting/`, ONNX to ONNX: passes that bring quantized networks into the forms which the lowering knows.
 5. `lowering/`, QDQ to integer operators of ONNX Runtime. That model's integers are what the accelerator is compared with.

@@ -68,7 +68,7 @@ def _steps(model: Model, report: Report, node: onnx.NodeProto) -> list[HostStep]
     if node.op_type in BY_HOST:
         return host_movement(model, node)
     raise RefusalError(
-        "it is computed in float behind the last quantized operator, for the output of the model",
+        "it is computed in float after the last quantized operator, for the output of the model",
         "quantize its result; only DequantizeLinear, Softmax, Transpose and reshapes are left to the host",
     )
 
@@ -86,7 +86,7 @@ def check_host_softmax(model: Model, node: onnx.NodeProto) -> None:
     if readers:
         raise RefusalError(
             f"its result is read by {described(readers[0])}: the host computes a softmax "
-            "behind the last operator only",
+            "after the last operator only",
             "move it to the end of the network",
         )
 

@@ -7,7 +7,7 @@ from arrayloom.compiler.frontend.model import Model
 
 
 def weight_quantizer(model: Model, node: onnx.NodeProto) -> onnx.NodeProto | None:
-    """The DequantizeLinear of a layer's constant weights, behind a Transpose or not; None where they are float."""
+    """The DequantizeLinear of a layer's constant weights, with or without a Transpose after it; None if they are float."""
     if node.op_type not in WEIGHTED or not model.is_constant(node.input[1]):
         return None
     producer = model.producers.get(node.input[1])

@@ -51,7 +51,7 @@ def read_model(source: str | Path | onnx.ModelProto, notes: list[str] | None = N
         trace_origins(given, model.graph)
     _check_initializers(model, label)
     if not model_inputs(model.graph):
-        raise ModelError(f"{label} has no input besides its initializers; export it with the image as an input")
+        raise ModelError(f"{label} has no input except its initializers; export it with the image as an input")
     return tidy(model, label, [] if notes is None else notes)
 
 
@@ -74,7 +74,7 @@ def _read(path: Path) -> onnx.ModelProto:
     except (FileNotFoundError, onnx.checker.ValidationError, ValueError) as error:
         first = str(error).strip().splitlines()[0]
         raise ModelError(
-            f"the external data of '{path}' cannot be read ({first}); keep the data files beside the model"
+            f"the external data of '{path}' cannot be read ({first}); keep the data files next to the model"
         ) from error
 
 

@@ -1,7 +1,7 @@
-"""Which nodes of a model the host computes: a head before the first integer and a tail behind the last.
+"""Which nodes of a model the host computes: a head before the first integer and a tail after the last.
 
 The head is closed upwards and the tail downwards, so that no part of the host lies between two parts of the accelerator.
-At first they hold what has no integer before it or none behind it. Nodes that the accelerator cannot compute join the
+At first they contain the nodes without an integer before or after them. Nodes that the accelerator cannot compute join the
 tail with everything that depends on them, as far as the user permits.
 """
 
@@ -52,7 +52,7 @@ class Partition:
         return [node for place, node in enumerate(self.model.nodes) if place not in host and _computes(self.model, node)]
 
     def listed(self, places: Iterable[int]) -> tuple[HostNode, ...]:
-        """The nodes at these places that the user is told of."""
+        """The nodes at these places that are reported to the user."""
         return tuple(HostNode(origin_name(node), origin_operator(node)) for node in self.nodes(places) if counts(node))
 
     @cached_property
@@ -81,7 +81,7 @@ def counts(node: onnx.NodeProto) -> bool:
 
 
 def partition(model: Model, last_layers: bool = False) -> Partition:
-    """Head and tail as the integers of a model leave them: nodes without an integer before them, or without one behind.
+    """Head and tail as the integers of a model leave them: nodes without an integer before them, or without one after them.
 
     Args:
         model: the model.

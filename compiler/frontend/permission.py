@@ -33,7 +33,7 @@ def not_permitted(parts: Partition, policy: HostPolicy) -> list[Unsupported]:
 
 
 def _reason(in_head: bool) -> str:
-    where = "before the first quantized operator" if in_head else "behind the last quantized operator"
+    where = "before the first quantized operator" if in_head else "after the last quantized operator"
     return f"it computes in float {where}, so that it would be the host's"
 
 

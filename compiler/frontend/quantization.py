@@ -13,7 +13,7 @@ from arrayloom.compiler.frontend.runtime import Array
 from arrayloom.compiler.frontend.schemes import QUANTIZE
 from arrayloom.isa.host_steps import dequantize, quantize
 
-CONSTANT_WEIGHTS = "make it a constant, or compute this product of two activations behind the accelerator's part"
+CONSTANT_WEIGHTS = "make it a constant, or compute this product of two activations after the accelerator's part"
 _STATIC = f"quantize statically: {QUANTIZE}"
 BYTES = (np.dtype(np.uint8), np.dtype(np.int8))
 

@@ -29,7 +29,7 @@ class Session:
     Args:
         model: the model.
         optimize: default graph optimizations, as the reference runs; without, every node runs as it stands.
-        exact: whether products must not saturate: int8 weights beside uint8 activations are raised to uint8, and ONNX
+        exact: whether products must not saturate: int8 weights of uint8 activations are raised to uint8, and ONNX
             Runtime is asked to do so too in what it fuses; models run without the latter where it fails with that.
 
     Raises:

@@ -45,7 +45,7 @@ def find_union(index: Indices, x: Tensor, shape: tuple[int, int, int]) -> list[G
 
 
 def _positions(wanted: Indices, x: Tensor) -> Indices:
-    """[C, H * W]: the pixel of the source of each element, -1 for none, where that tells channels apart.
+    """[C, H * W]: the pixel of the source of each element, -1 for none, if channels can be told apart by it.
 
     Where a channel of the result takes from several channels, all channels stay together.
     """

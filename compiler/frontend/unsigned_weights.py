@@ -1,4 +1,4 @@
-"""Products in ONNX Runtime that are exact on every CPU: int8 weights beside uint8 activations become uint8 ones.
+"""Products in ONNX Runtime that are exact on every CPU: int8 weights of uint8 activations become uint8 ones.
 
 A weight and its zero point are both raised by 128, which changes no product. On CPUs with AVX2 and without VNNI, ONNX
 Runtime adds pairs of uint8 by int8 products in 16 bits, which saturate; its kernels for uint8 by uint8 add in 32 bits. Its

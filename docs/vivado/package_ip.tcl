@@ -3,7 +3,7 @@
 #     arrayloom verilog --config edge -o rtl/
 #     vivado -mode batch -source docs/vivado/package_ip.tcl -tclargs rtl/arrayloom_edge.v ip/
 #
-# Not run where Arrayloom is developed: there is no Vivado there.
+# Not tested: Vivado is not available where Arrayloom is developed.
 
 lassign $argv verilog folder
 if {$verilog eq "" || $folder eq ""} { error "usage: -tclargs ARRAYLOOM.v FOLDER" }
@@ -17,7 +17,7 @@ set core [ipx::current_core]
 set_property name arrayloom $core
 set_property display_name "Arrayloom accelerator" $core
 
-# What Vivado has guessed from names is replaced by what the ports are.
+# Replace Vivado's guesses from names by the actual port definitions.
 foreach bus [ipx::get_bus_interfaces -of_objects $core] { ipx::remove_bus_interface [get_property name $bus] $core }
 
 proc add_bus {core name kind mode} {

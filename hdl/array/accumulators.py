@@ -1,4 +1,4 @@
-"""The accumulators: banks of block RAM for each column, one filling while the other drains."""
+"""The accumulators: two banks of block RAM per column, one filling while the other drains."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ class AccumulatorGroup(Component):
     config : Config
         ``column_stage`` columns are in a group, ``accumulator_depth`` sums of each in a bank.
     gaps : bool
-        Pixels of a step may come with gaps between them.
+        Whether the pixels of a step may have gaps between them.
 
     Members
     -------
@@ -46,7 +46,7 @@ class AccumulatorGroup(Component):
     address : In(range(accumulator_depth))
         The pixel to read.
     data : Out(ArrayLayout(SUM, column_stage))
-        What was read, ``MEMORY_LATENCY`` cycles after ``enable``.
+        The read sums, ``MEMORY_LATENCY`` cycles after ``enable``.
     """
 
     def __init__(self, config: Config, gaps: bool = False) -> None:
@@ -89,7 +89,7 @@ class AccumulatorGroup(Component):
                 write.addr.eq(indices[-1]),
                 write.data.eq(totals),
             ]
-            # The register at the end of a block RAM, which is slow to give a word without.
+            # the output register of a block RAM, which is slow without it
             arrives = flag_line(m, read.en, SUM_READ, f"arrives_{which}")[-1]
             words.append(data_register(m, read.data, arrives, f"word_{which}"))
         before = Signal(self._sums)

@@ -1,4 +1,4 @@
-"""Who owns the accumulator banks: the sequencer takes them in turn, the POST unit gets them and gives them back."""
+"""Ownership of the accumulator banks: the sequencer takes them in turn; the POST unit receives and releases them."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ class AccumulatorBanks(Component):
     written : In(1)
         A pulse: the oldest bank that was taken is complete.
     available : Out(1)
-        A complete bank is there.
+        A complete bank is available.
     drain : Out(1)
         The number of the bank to drain.
     last : Out(range(accumulator_depth))
@@ -60,8 +60,8 @@ class AccumulatorBanks(Component):
                          self.available.eq(self.written | (full[1] & self.release))]
         with m.If(self.release):
             m.d.sync += drain.eq(~drain)
-        # In order of banks and not by their number, and zero where there is none, so that states which differ only in
-        # which bank is the next one, or in what was before, are equal.
+        # in the order of banks, not by number, and zero if there is none: states that differ only in the
+        # number of the next bank, or in the past, compare equal
         next_last, ended = Signal.like(self.last), Signal(range(ACCUMULATOR_BANKS + 1))
         with m.If(self.ended & ~self.release):
             m.d.sync += ended.eq(ended + 1)

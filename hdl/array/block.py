@@ -9,8 +9,8 @@ from amaranth.lib.wiring import Component, In, Out
 from arrayloom.isa.config import Config
 
 BYTE = signed(8)
-SUM = signed(32)        # of any number of products; wraps, as the emulator's does
-PRODUCT = WEIGHT = signed(32)   # a processor's word, so that a simulator neither masks nor extends; synthesis narrows them
+SUM = signed(32)        # for any number of products; wraps like the emulator's
+PRODUCT = WEIGHT = signed(32)   # a processor's word, so a simulator needs no masks or extensions; synthesis narrows it
 
 
 class ProcessingBlock(Component):
@@ -30,7 +30,7 @@ class ProcessingBlock(Component):
     activations : In(ArrayLayout(BYTE, row_stage))
         One for each row.
     activations_out : Out(ArrayLayout(BYTE, row_stage))
-        Those of the last cycle with ``valid``, for the next column group.
+        The activations of the last cycle with ``valid``, for the next column group.
     multiply : In(1)
         ``valid``, ``ACTIVATION`` cycles later.
     add : In(1)
@@ -40,7 +40,7 @@ class ProcessingBlock(Component):
     sums : Out(ArrayLayout(SUM, column_stage))
         The sums of the last cycle with ``add``.
     load : In(row_stage)
-        Rows of the shadow plane that take ``weights``.
+        Rows of the shadow plane that load ``weights``.
     weights : In(ArrayLayout(WEIGHT, column_stage))
         One for each column.
     """
@@ -93,6 +93,7 @@ class ProcessingBlock(Component):
         return active
 
     def _plane(self, name: str, shape: ShapeLike) -> list[list[Signal]]:
-        """A register a multiplier. A simulator stores them by name, and so what a row does to them is vector code."""
+        """One register per multiplier. A simulator stores them in the order of names, so operations on a row become vector
+        code."""
         return [[Signal(shape, name=f"row_{row:03}_{name}_{column:03}", reset_less=True) for column in range(self._columns)]
                 for row in range(self._rows)]

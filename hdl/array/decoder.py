@@ -1,4 +1,4 @@
-"""From raw instructions to plans: legality and the products that address generation needs."""
+"""Decodes raw instructions to plans: checks legality and computes products for address generation."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ class Decoder(Component):
     """Three stages: hold the instruction, hold its products, then hold its plan, whose legality is known.
 
     An instruction is illegal when a count is zero, its region exceeds an accumulator bank, reserved bits are set,
-    ``first`` contradicts whether a bank is in use, or it goes on with a bank that was begun with another number of pixels.
+    ``first`` contradicts whether a bank is in use, or it continues a bank that was begun with another number of pixels.
 
     Parameters
     ----------
@@ -84,14 +84,14 @@ class Decoder(Component):
     def _plan(self, m: Module, fields: data.View, enable: Value) -> tuple[Signal, Signal]:
         """Fills the plan's register.
 
-        Returns, a cycle later, whether the fields it came from are in range, and whether it has as many pixels as the plan
-        that was taken last.
+        Returns, a cycle later, whether its fields are in range, and whether it has as many pixels as the
+        last accepted plan.
         """
         plan = Signal(plan_layout(), reset_less=True)
         source = Signal(signed(WORD_ADDRESS + 2), reset_less=True)
         origin = Signal(signed(len(fields.origin_y) + len(fields.row_pitch)), reset_less=True)
         pixels = Signal(len(fields.height) + len(fields.width), reset_less=True)
-        begun = Signal.like(pixels)     # of the bank in use, else zero, so that equal states are equal in it
+        begun = Signal.like(pixels)     # of the bank in use, else zero, so that equal states compare equal
         counted, fits, as_begun = (Signal(name=name, reset_less=True) for name in ("counted", "fits", "as_begun"))
         computed = {
             "row_step": fields.row_pitch * fields.stride_y,

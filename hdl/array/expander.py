@@ -1,4 +1,4 @@
-"""From plans to steps: the loops over channel blocks, tap rows, tap columns and repeats."""
+"""Expands plans to steps: the loops over channel blocks, tap rows, tap columns and repeats."""
 
 from typing import Any
 
@@ -15,9 +15,9 @@ LOOPS = ("repeats", "taps_x", "taps_y", "blocks")   # innermost first
 class Expander(Component):
     """Offers one step after the other; positions are running sums, so there is no multiplier.
 
-    What ends with a step is computed in the cycle before the step is offered, so that no path goes through a counter and
-    on to all that a step starts. A step is therefore offered three cycles after the one before is taken, and the first
-    one of an instruction sooner than one can be used.
+    The loop ends are computed in the cycle before a step is offered, so that no path leads through a counter to
+    everything that a step starts. A step is therefore offered three cycles after the previous one is taken, and the
+    first step of an instruction before it can be used.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ class Expander(Component):
             inner = inner & wraps[name]
 
     def _position(self, m: Module, plan: data.View, wraps: dict[str, Signal], counting: Value) -> dict[str, Value]:
-        """Source position of the step: that of the tap, and the starts of its tap row and of its block."""
+        """Source position of the step: of the tap, and of the start of its tap row and of its block."""
         step = self.step.payload
         y = Signal.like(step.y, reset_less=True)
         x = Signal.like(step.x, reset_less=True)

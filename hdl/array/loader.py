@@ -14,7 +14,7 @@ from arrayloom.isa.config import Config
 
 
 class WeightLoader(Component):
-    """Takes a tile from the weight FIFO, one row in each cycle, as soon as the shadow plane may be written.
+    """Takes a tile from the weight FIFO, one row in each cycle, as soon as the shadow plane is free.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class WeightLoader(Component):
     taken : In(1)
         A pulse: the step is taken.
     holds : Out(1)
-        A tile, whole or not, has left the FIFO that no step has taken.
+        A tile has left the FIFO, at least in part, but no step has taken it.
     write : Out(1)
         ``word`` is for the shadow plane.
     row : Out(range(size))

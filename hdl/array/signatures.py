@@ -1,4 +1,4 @@
-"""What flows between the parts of the ARRAY unit: plans, steps and pixels."""
+"""Data between the parts of the ARRAY unit: plans, steps and pixels."""
 
 from amaranth.hdl import unsigned
 from amaranth.lib import data
@@ -10,8 +10,8 @@ from arrayloom.isa.instructions import Convolve
 
 SHAPES = {name: field.shape for name, field in instruction_layout(Convolve)}
 _HIGH = {spec.name: spec.high for spec in Convolve.specs()}
-# Bits that hold the address of every pixel inside the source, within the scratchpad or beyond it. Only these are looked at:
-# those of pixels outside the source, and what leads there, may be taken modulo this width.
+# Bits that hold the address of every pixel inside the source, within the scratchpad or beyond it. Only these are used:
+# addresses of pixels outside the source, and intermediate results, may wrap at this width.
 SOURCE_ADDRESS = bits_for(_HIGH["source"] + _HIGH["blocks"] * _HIGH["plane_pitch"]
                           + _HIGH["source_height"] * _HIGH["row_pitch"] + _HIGH["source_width"])
 _STEP = max(SHAPES["row_pitch"].width + SHAPES[name].width for name in ("stride_y", "dilation_y"))
@@ -28,7 +28,7 @@ def plan_layout() -> data.StructLayout:
     """A legal instruction: fields as in ``Convolve`` and products of them.
 
     ``address`` is the word of pixel (0, 0) at tap (0, 0) of block 0, ``row_step`` the distance of output rows and
-    ``tap_step`` that of tap rows; addresses are modulo their width, as only those of pixels inside the source are used.
+    ``tap_step`` that of tap rows; addresses wrap at their width, since only those of pixels inside the source are used.
     """
     step = unsigned(_STEP)
     return data.StructLayout(REGION | _take("plane_pitch", "origin_y", "origin_x", "dilation_y", "dilation_x", "taps_y",
@@ -50,6 +50,6 @@ def step_layout(config: Config) -> data.StructLayout:
 PIXEL = data.StructLayout({
     "valid": 1,     # a pixel
     "start": 1,     # the first of its step: weights change
-    "fresh": 1,     # overwrites what the accumulators hold
+    "fresh": 1,     # overwrites the accumulators
     "done": 1,      # the last of a bank
 })

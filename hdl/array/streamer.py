@@ -1,4 +1,4 @@
-"""From steps to pixels: one activation word requested, or padded, in each cycle."""
+"""Expands steps to pixels: requests or pads one activation word per cycle."""
 
 from typing import Any
 
@@ -16,8 +16,8 @@ from arrayloom.isa.instructions import WORD_ADDRESS
 class Streamer(Component):
     """Walks the region of a step; takes the next step with the last pixel of this one.
 
-    A step is taken when it is there, ``tile_ready``, and, where it is ``fresh``, ``bank_free``. The outputs from ``read`` on
-    come ``REQUEST`` cycles after the cycle that generates the pixel.
+    A step is taken when it is valid, ``tile_ready`` is set and, for a ``fresh`` step, ``bank_free``. The outputs from
+    ``read`` on follow ``REQUEST`` cycles after the cycle that generates the pixel.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Streamer(Component):
     bank : Out(range(activation_banks))
         The bank of that word.
     beyond : Out(1)
-        With ``read``: the word lies beyond the scratchpad's end.
+        With ``read``: the word is beyond the scratchpad's end.
     outside : Out(1)
         The pixel lies outside the source: every channel is ``padding``.
     padding : Out(8)
@@ -75,7 +75,8 @@ class Streamer(Component):
         start = Signal(reset_less=True)
         rows, columns = (Signal.like(extent, name=name, reset_less=True)
                          for name, extent in (("rows", step.height), ("columns", step.width)))
-        # Whether this is the last column, and the last row: computed a pixel earlier, as all that follows depends on them.
+        # whether this is the last column and the last row: computed one pixel earlier, since everything after it depends on
+        # them
         row_end, last_row = (Signal(name=name, reset_less=True) for name in ("row_end", "last_row"))
         last = Signal()
         m.d.comb += [

@@ -15,8 +15,8 @@ from arrayloom.isa.config import Config
 class SystolicArray(Component):
     """``size`` x ``size`` multipliers; row r takes byte r of an activation word, column c byte c of a weight row.
 
-    Row stage k sees a word k cycles late, column group g another g cycles; so do the weights of group g. The sums of
-    group g are there ``Timing.sums + g`` cycles after the word.
+    Row stage k receives a word k cycles late, column group g another g cycles later, like the weights of group g. The
+    sums of group g follow ``Timing.sums + g`` cycles after the word.
 
     Parameters
     ----------
@@ -89,13 +89,13 @@ class SystolicArray(Component):
         """One row of blocks; returns their sums, a column each."""
         rows, columns = self.config.row_stage, self.config.column_stage
         valid, start = flags
-        # One register for each byte. In the simulator, registers of 32 bits would share a group of loads with the blocks'
-        # values, and g++ does not vectorize a group whose loads lie that far apart.
+        # One register per byte. In the simulator, 32-bit registers would share a group of loads with the blocks'
+        # values, and g++ does not vectorize a group of such distant loads.
         entering = [delay(m, self.word[row], valid[:stage], f"entering_{row:03}")
                     for row in range(stage * rows, (stage + 1) * rows)]
         sums = []
         for group, (enables, weights) in enumerate(loads):
-            # The order of the names is that of the numbers, by which a simulator lays out what it computes together.
+            # The names sort like the numbers; a simulator uses this order for its memory layout.
             m.submodules[f"block_{stage:02}_{group:02}"] = block = ProcessingBlock(self.config)
             late = stage + group
             m.d.comb += [

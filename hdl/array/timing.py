@@ -1,4 +1,4 @@
-"""How many cycles each step of the array takes, and what follows from their sums."""
+"""Latencies of the array's steps in cycles, and values derived from their sums."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,13 @@ from arrayloom.isa.config import Config
 
 TAKE = 1            # from the cycle that takes a step to the one that generates its first pixel
 REQUEST = 1         # from there to the request on the scratchpad's port
-WORD_REGISTER = 1   # between the scratchpad's banks and the array, which lie far apart
+WORD_REGISTER = 1   # between the scratchpad's banks and the array, which are far apart on a chip
 WEIGHT_REGISTERS = 2    # from the weight FIFO's word to the array
 ACTIVATION = 1      # from a row stage's input to the register that multiplies
 MULTIPLY = 1        # from there to the products
 ADD = 1             # from there to the partial sum
-SUM_READ = 1        # reading what is accumulated so far
-SUM_HELD = 1        # in the register at the end of the memory
+SUM_READ = 1        # reading the sums accumulated so far
+SUM_HELD = 1        # in the memory's output register
 ACCUMULATE = 1      # adding to it
 SUM_WRITE = 1       # writing it back
 
@@ -46,7 +46,7 @@ class Timing:
 
     @property
     def sums(self) -> int:
-        """From a word at the array to its sums in the first column group; each further group is a cycle later."""
+        """From a word at the array to its sums in the first column group; each further group is one cycle later."""
         return ACTIVATION + MULTIPLY + (self.row_stages - 1) + ADD
 
     @property
@@ -58,9 +58,9 @@ class Timing:
     def ready(self) -> int:
         """From the first row read of a tile to the earliest cycle that may take a step which multiplies with it.
 
-        The swap of row stage k happens TAKE + WORD + k after the step is taken, that stage's last row is in the shadow
-        plane LOAD + (k + 1) * row_stage after the tile is begun: the last stage decides. At least one cycle, in which
-        the sequencer sees it, and long enough that no step is shorter than ``UPDATE``.
+        The swap of row stage k happens TAKE + WORD + k cycles after the step is taken; that stage's last row is in the
+        shadow plane LOAD + (k + 1) * row_stage cycles after the tile is begun, so the last stage determines the value. It is
+        at least one cycle, in which the sequencer sees it, and long enough that no step is shorter than ``UPDATE``.
         """
         last_written = LOAD + self.config.size
         return max(1, last_written - (self.row_stages - 1) - TAKE - WORD, UPDATE - self.reload)

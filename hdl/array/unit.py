@@ -25,7 +25,8 @@ from arrayloom.isa.registers import Cause
 class ArrayUnit(Component):
     """Executes ``Convolve`` instructions; tiles and instructions follow each other without a pause while weights last.
 
-    An instruction retires when its last activation is being read; its bank goes to the POST unit without further ado.
+    An instruction retires when its last activation is being read; its bank then goes to the POST unit without another
+    instruction.
 
     Parameters
     ----------
@@ -46,7 +47,7 @@ class ArrayUnit(Component):
     full : Out(range(ACCUMULATOR_BANKS + 1))
         Banks that are complete.
     data_left : Out(1)
-        A bank is not empty, or a tile has left the FIFO that no step has taken.
+        A bank is not empty, or a tile has left the FIFO but no step has taken it.
     """
 
     def __init__(self, config: Config) -> None:
@@ -127,7 +128,7 @@ class ArrayUnit(Component):
             for column in range(columns):
                 m.d.comb += [group.sums[column].eq(sums[index * columns + column]),
                              self.accumulator.data[index * columns + column].eq(group.data[column])]
-        # The sums of the last group come last.
+        # the sums of the last group come last
         done = group.pixel.valid & group.pixel.done
         m.d.comb += [banks.written.eq(group.written), banks.ended.eq(done), banks.position.eq(group.position)]
 

@@ -54,7 +54,7 @@ class DepthwiseMultiplier(Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         slot = self.slot
-        # The first stage: words of the source are shifted, a weight waits beside them until its turn.
+        # The first stage: words of the source are shifted, a weight is held next to them until its turn.
         shifts = self.valid & ~slot.weight
         words: list[Signal] = []
         entering = self.word
@@ -89,7 +89,7 @@ class DepthwiseMultiplier(Component):
     @staticmethod
     def _product(m: Module, name: str, operand: Any, weight: Any, fires: Any, loads: Any, clears: Any,
                  multiplies: Any) -> Signal:
-        """One multiplier with its two registers and the one behind it."""
+        """One multiplier with its two operand registers and its result register."""
         factor, own = (Signal(BYTE, name=f"{kind}_{name}", reset_less=True) for kind in ("operand", "kernel"))
         product = Signal(PRODUCT, name=f"product_{name}", reset_less=True)
         with m.If(fires):

@@ -1,4 +1,4 @@
-"""The POST unit: what happens to sums and bytes between the array, the scratchpad and themselves."""
+"""The POST unit: the epilogue of sums, and operations on words of the scratchpad."""
 
 from arrayloom.hdl.post.unit import Post
 

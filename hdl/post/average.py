@@ -1,4 +1,4 @@
-"""Average: the ordered float32 sum of the bytes under each window, and its search among the thresholds."""
+"""Average: the ordered float32 sum of the bytes under each window, and its conversion by a threshold search."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ class AverageLane(Component):
     Parameters
     ----------
     groups : int
-        Channels of a word that the lane takes: a power of two.
+        Channels of a word per lane: a power of two.
 
     Members
     -------
@@ -91,7 +91,7 @@ class AverageLane(Component):
 
 
 class Average(Component):
-    """Sums tap after tap, group after group; then searches; sums the next window while the result is used.
+    """Sums tap by tap and group by group, then searches; sums the next window while the result is used.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ class Average(Component):
     Members
     -------
     word : In(stream.Signature(gathered_layout(config)))
-        Words under windows; those of other instructions are not taken.
+        Words under windows; those of other instructions are ignored.
     push : In(1)
         Keep ``record``, as in ``Backlog``.
     record : In(TERM)
@@ -108,13 +108,13 @@ class Average(Component):
     allow : In(1)
         The instruction's thresholds are at the head of the parameter FIFO and nothing else reads it.
     complete : Out(1)
-        As in ``Total``, and so are the next two.
+        As in ``Total``, like the next two.
     take : In(1)
     used : In(1)
     busy : Out(1)
         It sums or searches.
     read : Out(1)
-        As in ``Search``, and so are the next two.
+        As in ``Search``, like the next two.
     offsets : Out(ArrayLayout(Search.BITS, lanes))
     thresholds : In(ArrayLayout(signed(64), lanes))
     wanted : In(range(groups))
@@ -146,7 +146,7 @@ class Average(Component):
         last_slot = Signal()    # computed when counting
         moving = flag_line(m, step & (slot < self.config.groups), AverageLane.LATENCY - 1, "running")
         running = Cat(moving[1:])
-        # The constants of an instruction's first window are loaded in a cycle of their own.
+        # the constants of an instruction's first window are loaded in a separate cycle
         m.d.comb += [
             step.eq(here & ~summed & (loaded | ~word.first)),
             load.eq(here & ~summed & word.first & ~loaded & ~running.any()),

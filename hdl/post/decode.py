@@ -1,4 +1,4 @@
-"""Decode: an instruction taken apart into the records of the POST unit's parts."""
+"""Decode: splits an instruction into the records of the POST unit's parts."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ from arrayloom.isa.instructions import ADD_FRACTION, PRODUCT_OFFSETS, Drain, Dra
 
 _ORIGINS: dict[int, Origin] = {PoolKind.MAXIMUM: Origin.BYTES, PoolKind.SUM: Origin.SUM, PoolKind.AVERAGE: Origin.AVERAGE}
 
-CHECKS = 5  # bits of ``Decode.checks``, which are registers of their own: together they take too long for one cycle
+CHECKS = 5  # bits of ``Decode.checks``, registered separately: combined they would take too long for one cycle
 
 
 class Decode(Component):
@@ -39,7 +39,7 @@ class Decode(Component):
     Parameters
     ----------
     depthwise : bool
-        There are Drains of the DEPTHWISE unit's sums too.
+        Whether there are also Drains of the DEPTHWISE unit's sums.
 
     Members
     -------
@@ -49,7 +49,7 @@ class Decode(Component):
         The instruction is legal when all of these bits are set: no extent is zero; no lower clamp is above its upper one;
         with ``adds`` the clamp of the sum and the constants of a product are sound; it is a POST instruction without
         reserved bits whose pool kind exists and whose numbers of taps are not zero. That its words lie within the
-        scratchpad, and that a Drain has the pixels of its bank, is checked while it works.
+        scratchpad, and that a Drain has the pixels of its bank, is checked during execution.
     reads : Out(1)
         It reads windows.
     averages : Out(1)
@@ -124,7 +124,8 @@ class Decode(Component):
                 & Cat(pool.kind == kind for kind in PoolKind).any())
 
     def _common(self, m: Module, drain: data.View, bytes_only: Value) -> None:
-        """Fields that lie at the same place in all three, and those of a residual, which mean something with ``adds``."""
+        """Fields at the same place in all three instructions, and those of a residual, which are meaningful with
+        ``adds``."""
         for record in (self.work, self.window, self.region, self.residual.region):
             m.d.comb += [record.height.eq(drain.height), record.width.eq(drain.width)]
         for name in ("lookup_table", "release_lookup_table", "release_parameters"):

@@ -14,22 +14,22 @@ from arrayloom.hdl.post.records import Origin, byte_word
 from arrayloom.hdl.post.walk import place_layout, tap_layout
 from arrayloom.isa.config import Config
 
-ROUND_TRIP = MEMORY_LATENCY + 7     # cycles from a request to its word's slot being free again, when taken at once
+ROUND_TRIP = MEMORY_LATENCY + 7     # cycles from a request until its word's slot is free again, if taken at once
 LEAST = -128
 
 
 def gathered_layout(config: Config) -> data.StructLayout:
-    """A word for the lanes, or for the unit that sums: ``first`` tap of the instruction, ``last`` of its output."""
+    """A word for the lanes, or for the summing unit: ``first`` tap of the instruction, ``last`` of its output."""
     return data.StructLayout({"word": config.word_bits, "origin": Origin, "inside": 1, "first": 1, "last": 1})
 
 
 def _admit(source: stream.Interface, room: Value, enter: stream.Interface) -> list[Any]:
-    """From stream to stream while there is room."""
+    """Connects two streams while there is room."""
     return [enter.payload.eq(source.payload), enter.valid.eq(source.valid & room), source.ready.eq(enter.ready & room)]
 
 
 class Arbiter(Component):
-    """One read port for two readers; the first wins.
+    """One read port for two readers; the first has priority.
 
     Parameters
     ----------
@@ -60,13 +60,13 @@ class Arbiter(Component):
 
 
 class Residuals(Component):
-    """Reads residual words ahead. Room for a word is reserved before its request, which then waits for the memory alone.
+    """Prefetches residual words. Space for a word is reserved before its request, which then waits only for the memory.
 
     Parameters
     ----------
     config : Config
     depth : int
-        Words read ahead, at most: 1 or more.
+        Most prefetched words, at least 1.
 
     Members
     -------
@@ -77,7 +77,7 @@ class Residuals(Component):
     word : Out(stream.Signature(word_bits))
         The words, in order.
     pushed : Out(1)
-        One more word is there, or will be when its turn comes.
+        One more word is available, or will be in time.
     """
 
     def __init__(self, config: Config, depth: int) -> None:
@@ -107,7 +107,7 @@ class Residuals(Component):
 
 
 class Gather(Component):
-    """Reads the words under windows ahead; for BYTES only their maximum goes on, one word a window.
+    """Prefetches the words under windows; for BYTES only their maximum is passed on, one word per window.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ class Gather(Component):
     out : Out(stream.Signature(gathered_layout(config)))
         The words, in order.
     pushed : Out(1)
-        One more word is there, or will be when its turn comes; it is for the lanes.
+        One more word for the lanes is available, or will be in time.
     busy : Out(1)
         A tap's word arrives.
     """
@@ -162,7 +162,7 @@ class Gather(Component):
         return tap.last | (tap.origin != Origin.BYTES)
 
     def _request(self, m: Module, taps: stream.Interface) -> tuple[data.View, Value]:
-        """Reads their words; the tap whose word arrives now, and whether there is one."""
+        """Reads the taps' words; returns the tap whose word arrives now, and whether there is one."""
         tap = taps.payload
         m.d.comb += [
             self.port.valid.eq(taps.valid & tap.inside), self.port.address.eq(tap.address), self.port.bank.eq(tap.bank),
@@ -173,7 +173,7 @@ class Gather(Component):
         return delay(m, tap, valid[:-1], "tap"), valid[-1]
 
     def _maximum(self, m: Module, tap: data.View, valid: Value) -> Signal:
-        """The word and its flags, a cycle later; taps of a window of BYTES leave the maximum so far."""
+        """The word and its flags, one cycle later; taps of a BYTES window are replaced by the maximum so far."""
         word = Signal(self.layout, reset_less=True)
         fresh = Signal(init=1)
         bytes_before, bytes_now = (data.View(byte_word(self.config), value) for value in (word.word, self.word))

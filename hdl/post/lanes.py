@@ -1,4 +1,4 @@
-"""Lanes: from the values of a group of channels to its bytes, all lanes in step."""
+"""Lanes: convert the values of a group of channels to bytes, all lanes in lockstep."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from arrayloom.hdl.post.stages import BYTE, OPERAND, REQUANTIZED, SUMMED
 from arrayloom.hdl.post.tokens import at, chain_layout, channel_of
 from arrayloom.isa.config import Config
 
-# The stage at which each record is used; those of the adder are kept for instructions that add only.
+# The stage at which each record is used; those of the adder are stored only for instructions that add.
 _OWN = {"zero_point": OPERAND + Requantize.ZERO_POINT_AT, "clamp": REQUANTIZED}
 _ADDER = {
     "operands": BYTE + ResidualAdd.OPERANDS_AT, "factors": BYTE + ResidualAdd.FACTORS_AT,
@@ -33,14 +33,14 @@ class Lanes(Component):
     Parameters
     ----------
     config : Config
-        ``lanes`` channels are worked on in each cycle.
+        ``lanes`` channels are processed per cycle.
 
     Members
     -------
     chains : In(chain_layout(config, SUMMED + 1))
         The tokens at stages 0 to ``SUMMED``.
     push : In(1)
-        Keep the records of an instruction that enters the unit, in ``slot``.
+        Store the records of an entering instruction in ``slot``.
     adds : In(1)
         With ``push``: it adds a residual.
     slot : In(range(IN_FLIGHT))
@@ -56,7 +56,7 @@ class Lanes(Component):
     residual : In(byte_word(config))
         The next residual word, for the group at ``REQUANTIZED``.
     used_residual : Out(1)
-        It is not needed any more.
+        The residual word is no longer needed.
     bytes : Out(ArrayLayout(signed(8), lanes))
         With the token at ``SUMMED``.
     """
@@ -111,7 +111,7 @@ class Lanes(Component):
         return own
 
     def _bypass(self, m: Module, own: list[Value]) -> data.View:
-        """The bytes that nothing is added to pass the adder in a memory, where each moves once and not in every cycle."""
+        """Bytes without an addition bypass the adder in a memory, in which each moves once instead of in every cycle."""
         depth = 1 << ceil_log2(SUMMED - BYTE)
         m.submodules.bypass = storage = memory.Memory(
             shape=data.ArrayLayout(signed(8), self.config.lanes), depth=depth, init=[])
@@ -135,7 +135,7 @@ class Lanes(Component):
         sums = []
         for lane, byte in enumerate(own):
             m.submodules[f"add_{lane}"] = adder = ResidualAdd()
-            # Chosen in the cycle before, while the lane clamps its own byte.
+            # selected in the previous cycle, while the lane clamps its own byte
             other = channel_of(self.residual, token.group, lane, self.config)
             m.d.comb += [
                 adder.enables.eq(self.chains.add[0][BYTE:SUMMED]), adder.own.eq(byte),

@@ -1,4 +1,4 @@
-"""Operands: from a group's token to the values that enter the lanes, wherever they come from."""
+"""Operands: select the values of a group that enter the lanes, from any origin."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +16,7 @@ from arrayloom.isa.config import Config
 
 
 class Operands(Component):
-    """Reads accumulators a fixed time after a group is issued; other origins hold their word until then.
+    """Reads accumulators a fixed number of cycles after a group is issued; other origins hold their word until then.
 
     Parameters
     ----------
@@ -43,11 +43,11 @@ class Operands(Component):
     sums : In(ArrayLayout(signed(32), size))
         The next word of origin SUM.
     used_bytes : Out(1)
-        That word of origin BYTES is not needed any more.
+        That word of origin BYTES is no longer needed.
     used_sums : Out(1)
-        Likewise of origin SUM.
+        Likewise for origin SUM.
     used_average : Out(1)
-        Likewise of origin AVERAGE.
+        Likewise for origin AVERAGE.
     values : Out(ArrayLayout(signed(32), lanes))
         With the token at stage ``OPERAND``.
     """

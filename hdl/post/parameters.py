@@ -1,4 +1,4 @@
-"""The parameter FIFO: 64 bits a lane in each entry, read at random from its head on."""
+"""The parameter FIFO: 64 bits per lane in each entry, with random access relative to its head."""
 
 from typing import Any
 
@@ -14,21 +14,22 @@ from arrayloom.isa.instructions import SIGNIFICANT, THRESHOLDS
 def word_read(config: Config) -> data.StructLayout:
     """A read of the same entry in every lane.
 
-    ``group``: which entry, counted from the head; ``unit``: no entry, but the value that changes nothing; ``release``: drop
+    ``group``: the entry, counted from the head; ``unit``: read the neutral value instead of an entry; ``release``: drop
     the ``groups`` entries of a word (``thresholds``: those of an average) after this read.
     """
     return data.StructLayout({"group": range(config.groups), "unit": 1, "release": 1, "thresholds": 1})
 
 
 class ParameterHalf(Component):
-    """Biases or scales: 32 bits a lane, one memory a lane, a head of its own because they are read at different stages.
+    """Biases or scales: 32 bits per lane in one memory per lane, each with its own head, because they are read at different
+    stages.
 
     Parameters
     ----------
     config : Config
         ``parameter_entries`` is the depth.
     unit : int
-        The value that changes nothing, 32 bits.
+        The neutral value, 32 bits.
 
     Members
     -------
@@ -106,7 +107,7 @@ class Parameters(Component):
     sink : In(sink_signature(config))
         Filled by LOAD: the lanes' biases, then the lanes' scales.
     available : Out(range(parameter_entries + 1))
-        Entries that no instruction so far has used up.
+        Entries not yet used up by an instruction.
     word : Out(1)
         They suffice for a word.
     thresholds : Out(1)
@@ -127,7 +128,7 @@ class Parameters(Component):
     scales : Out(ArrayLayout(32, lanes))
         Or the upper 32 bits of thresholds.
     occupied : Out(1)
-        There are entries or parts of one.
+        There are complete or partial entries.
     """
 
     LATENCY = ParameterHalf.LATENCY
@@ -173,7 +174,7 @@ class Parameters(Component):
         config, read = self.config, self.scale_read
         used = Mux(self.take_thresholds, THRESHOLDS, config.groups)
         available = self.available
-        # Both sums, and what they suffice for, are there before it is known which is wanted.
+        # both sums, and what they suffice for, are computed before the selection is known
         more, less = available + complete, (available + complete - used)[:len(available)]
 
         def hold(count: Value) -> list[Any]:

@@ -1,4 +1,4 @@
-"""What each part of the POST unit must know of an instruction: records whose fields have the widths of the ISA's."""
+"""The parts of an instruction for each part of the POST unit: records with the ISA's field widths."""
 
 from enum import IntEnum
 
@@ -11,17 +11,17 @@ from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Instruction
 from arrayloom.isa.instructions import BYTE_VALUES, SIGNIFICANT, TAPS, Drain, Pool
 
-TERM_BITS = exact_log2(BYTE_VALUES) + SIGNIFICANT   # in the magnitude of one term of an average
-# The running sum of an average. A term is 2**TERM_BITS at most once it is rounded. n terms of just that add up to
-# n * 2**TERM_BITS without rounding, as n has no more than SIGNIFICANT bits; rounding keeps the order of values, so no sum
-# of n terms is larger.
+TERM_BITS = exact_log2(BYTE_VALUES) + SIGNIFICANT   # bits of the magnitude of one term of an average
+# The running sum of an average. A rounded term is at most 2**TERM_BITS. n such terms add up to n *
+# 2**TERM_BITS without rounding, since n has at most SIGNIFICANT bits; rounding is monotonic, so no sum of
+# n terms is larger.
 TOTAL = signed(2 * TAPS + TERM_BITS + 1)
 assert 2 * TAPS <= SIGNIFICANT, "sums of the largest terms must be exact"
 IN_FLIGHT = 4   # instructions inside the unit, from the prefetch of their operands to their last write
 
 
 class Origin(IntEnum):
-    """Where the values that enter the lanes come from."""
+    """The origin of the values that enter the lanes."""
 
     ACCUMULATOR = 0
     BYTES = 1       # words of the scratchpad, or maxima of them
@@ -46,7 +46,7 @@ _DRAIN = instruction_layout(Drain)
 
 REGION = data.StructLayout(
     {"start": _DRAIN["destination"].shape, "pitch": _DRAIN["destination_pitch"].shape} | _REGION)
-RESIDUAL = data.StructLayout({"region": REGION, "drains": 1})     # it may not be read before the Drain's bank is full
+RESIDUAL = data.StructLayout({"region": REGION, "drains": 1})     # must not be read before the Drain's bank is full
 WINDOW = data.StructLayout(
     {"origin": Origin} | _REGION
     | fields(Pool, "source", "row_pitch", "source_height", "source_width", "origin_y", "origin_x", "stride_y",

@@ -1,4 +1,5 @@
-"""Requantize: one lane from a 32-bit sum to a small integer, as ``arrayloom.isa.arithmetic.requantize`` defines it."""
+"""Requantize: one lane's conversion of a 32-bit sum to a small integer, as ``arrayloom.isa.arithmetic.requantize`` defines
+it."""
 
 from typing import Any
 
@@ -11,8 +12,8 @@ from arrayloom.hdl.post.tokens import choose
 from arrayloom.isa.arithmetic import FRACTION, MIN_SHIFT
 from arrayloom.isa.instructions import SIGNIFICANT, ZERO_POINT
 
-_KEPT = WHOLE + FRACTION            # bits below which a magnitude is not saturated
-_FINE = 4                           # bits of the shift that the second shifter takes
+_KEPT = WHOLE + FRACTION            # width of magnitudes that are not saturated
+_FINE = 4                           # bits of the shift handled by the second shifter
 _WINDOW = _KEPT + (1 << _FINE) - 1  # bits that can still reach the kept ones after the coarse shift
 _PRODUCT = 32 + SIGNIFICANT         # a sum, of SIGNIFICANT bits and zeros below, times a multiplier
 
@@ -69,7 +70,7 @@ class Requantize(Component):
         return delay(m, round_to_24_bits(held, mask), self.enables[3:4]), negative
 
     def _multiply(self, m: Module, rounded: Value) -> Signal:
-        """Times the multiplier: four products of 16 by 12 bits, then two stages of addition."""
+        """Multiplies: four products of 16 by 12 bits, then two stages of addition."""
         half, quarter = 16, SIGNIFICANT // 2
         parts = [[Signal(half + quarter, name=f"part_{i}{j}", reset_less=True) for j in range(2)] for i in range(2)]
         pairs = [Signal(half + SIGNIFICANT, name=f"pair_{i}", reset_less=True) for i in range(2)]
@@ -86,7 +87,7 @@ class Requantize(Component):
         return product
 
     def _shift(self, m: Module, product: Value, rounder: RoundWithTies) -> None:
-        """To 26 fraction bits: by multiples of 16, then by the rest."""
+        """Shifts to 26 fraction bits: by a multiple of 16, then by the rest."""
         coarse, fine = self.enables[self.SHIFT_AT], self.enables[self.SHIFT_AT + 1]
         right = delay(m, (self.scale[SIGNIFICANT:] - MIN_SHIFT)[:6], self.enables[self.SCALE_AT:self.SHIFT_AT])
         rest = delay(m, right[:_FINE], [coarse])

@@ -14,15 +14,15 @@ from arrayloom.isa.instructions import ADD_FRACTION, BYTE_VALUES, OFFSET, PRODUC
 
 _BYTE = BYTE_VALUES // 2
 _LARGEST = _BYTE + (1 << ZERO_POINT - 1)            # magnitude of a byte plus an offset
-_LARGEST_FACTOR = _BYTE - PRODUCT_OFFSETS[0]        # and in a product, where offsets are minus a zero point
+_LARGEST_FACTOR = _BYTE - PRODUCT_OFFSETS[0]        # likewise in a product, whose offsets are negated zero points
 _OPERAND = signed(ZERO_POINT + 1)
 _FACTOR = signed(bits_for(_LARGEST_FACTOR ** 2) + 1)    # an operand, or the product of two
 _PRODUCT = signed(OFFSET + 1)       # operand b's product plus the offset; a's is narrower
 _TOTAL = signed(OFFSET + 2)         # that rounded, plus a's
 assert _LARGEST < 1 << ZERO_POINT and _LARGEST < _LARGEST_FACTOR ** 2
-# A product's ratio is below one and it has no offset. Rounding keeps the order of values: none leaves the bits.
+# A product's ratio is below one and it has no offset; rounding is monotonic, so no value needs more bits.
 assert max((_LARGEST << RATIO) + (1 << OFFSET - 1), _LARGEST_FACTOR ** 2 << ADD_FRACTION) < 1 << OFFSET
-_SLICE = 15                         # bits of a ratio that one multiplier takes
+_SLICE = 15                         # bits of a ratio per multiplier
 
 
 class ResidualAdd(Component):
@@ -98,7 +98,7 @@ class ResidualAdd(Component):
         return m
 
     def _product(self, m: Module, value: Value, ratio: Value, first: int, addend: ValueLike) -> Signal:
-        """``value * ratio + addend`` in three stages: slices of the ratio, two sums, their sum."""
+        """``value * ratio + addend`` in three stages: products with slices of the ratio, two sums, their sum."""
         ends = [(start, min(start + _SLICE, RATIO)) for start in range(0, RATIO, _SLICE)]
         slices = [Signal(signed(value.shape().width + end - start), name=f"slice_{first}_{start}", reset_less=True)
                   for start, end in ends]

@@ -1,7 +1,7 @@
-"""The roundings of ``arrayloom.isa.arithmetic``, cut so that each part fits a register stage.
+"""The roundings of ``arrayloom.isa.arithmetic``, divided into register stages.
 
-Where a value is used twice it is a register: a simulator computes what only an enabled register reads when that register
-is enabled, but what is shared in every cycle.
+Values used twice are registered: a simulator evaluates logic with a single enabled register as its reader only when that
+is enabled, but shared logic in every cycle.
 """
 
 from functools import reduce
@@ -15,7 +15,7 @@ from arrayloom.hdl.pipeline import delay
 from arrayloom.isa.arithmetic import FRACTION, SATURATED
 from arrayloom.isa.instructions import SIGNIFICANT, ZERO_POINT
 
-WHOLE = SATURATED.bit_length()      # bits of a magnitude that is not saturated
+WHOLE = SATURATED.bit_length()      # width of magnitudes that are not saturated
 RESULT = signed(WHOLE + 2)
 assert 1 << WHOLE + 1 > SATURATED + (1 << ZERO_POINT - 1), "a magnitude and an offset must fit"
 
@@ -31,7 +31,7 @@ def clamp(value: Value, low: Value, high: Value) -> Value:
 
 
 def thermometer(value: Value) -> Value:
-    """Every bit at or below the highest one set; a tree, as a chain of as many steps as bits would limit the clock."""
+    """All bits at or below the highest set bit; a tree, since a chain with one step per bit would limit the clock."""
     reach = 1
     while reach < len(value):
         value |= value.shift_right(reach)
@@ -42,8 +42,8 @@ def thermometer(value: Value) -> Value:
 def excess(m: Module, value: Value, enables: Value) -> Value:
     """Ones at the low bits of signed ``value`` that rounding to 24 significant bits drops; two stages.
 
-    Each stage ors five or six neighbours. Negative values are looked at with their bits inverted, which differs from
-    their magnitude only where all the bits in question are zero.
+    Each stage ORs five or six adjacent bits. Negative values are inverted bitwise, which differs from
+    their magnitude only if all relevant bits are zero.
     """
     high = value[SIGNIFICANT:-1]
     reach = next(n for n in range(1, len(high) + 1) if n * n >= len(high))
@@ -58,7 +58,7 @@ def excess(m: Module, value: Value, enables: Value) -> Value:
 def round_to_24_bits(value: Value, mask: Value) -> Value:
     """``arrayloom.isa.arithmetic.round_to_24_bits``: ``mask`` has ones at the bits to drop.
 
-    Rounds up from a half on, and makes the result of a tie even: so the sum does not wait for the tie to be found.
+    Rounds halves up and then makes the result of a tie even, so the sum does not have to wait for the detection of a tie.
     """
     half, lowest_kept = mask ^ (mask >> 1), (mask << 1 | 1) ^ mask
     tie = mask[0] & ~((value ^ half) & mask).any()
@@ -104,7 +104,7 @@ class RoundWithTies(Component):
         m = Module()
         below_half = FRACTION - 1
         inside = delay(m, Cat(C(1, 1), thermometer(self.whole)), self.enables[:1])      # the window less one
-        reach = WHOLE + 2   # bits of the window; those of the fraction beyond it are looked at a stage earlier
+        reach = WHOLE + 2   # bits of the window; the fraction's other bits are checked one stage earlier
         beyond = self.fraction[reach:below_half]
         most = self.saturated | self.whole.all()    # no magnitude is larger
         kept, sticky, any_beyond, all_beyond, largest = (delay(m, value, self.enables[:1]) for value in (
@@ -116,7 +116,7 @@ class RoundWithTies(Component):
         tie = Mux(above, tie_above, all_beyond & (rest | inside).all())
         up = delay(m, Mux(tie, odd, above) & ~largest, self.enables[1:2])
         whole = delay(m, kept[FRACTION:] | largest.replicate(WHOLE), self.enables[1:2])
-        # -(whole + up) is the inverse of whole and 1 - up: either way there is one addition, and a carry into it.
+        # -(whole + up) equals ~whole + (1 - up): in both cases one addition with a carry-in
         inverted = (Cat(whole, C(0, 1)) ^ negative.replicate(WHOLE + 1)).as_signed()
         total = (Cat(C(1, 1), self.offset).as_signed() + Cat(up ^ negative, inverted).as_signed())[1:]
         m.d.comb += self.result.eq(delay(m, total[:RESULT.width].as_signed(), self.enables[self.OFFSET_AT:]))

@@ -1,4 +1,4 @@
-"""Search: finds the place of each total among 255 ascending thresholds, all lanes and groups side by side."""
+"""Search: finds the position of each total among 255 ascending thresholds, for all lanes and groups in parallel."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from arrayloom.isa.instructions import THRESHOLDS
 
 
 class Search(Component):
-    """``arrayloom.isa.arithmetic.average_result``: one bit of the place after the other, from the highest.
+    """``arrayloom.isa.arithmetic.average_result``: a binary search, one bit of the position at a time from the highest.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ class Search(Component):
     Members
     -------
     start : In(1)
-        A pulse; the totals stay as they are until ``done``.
+        A pulse; the totals must stay constant until ``done``.
     asked : Out(range(groups))
         The group whose totals are needed.
     totals : In(ArrayLayout(TOTAL, lanes))
@@ -43,7 +43,7 @@ class Search(Component):
         Its places, minus 128.
     """
 
-    ASK = 1         # cycles to find out which threshold to read
+    ASK = 1         # cycles to determine which threshold to read
     COMPARE = 1
     LOOP = ASK + ParameterHalf.LATENCY + COMPARE
     BITS = exact_log2(THRESHOLDS)
@@ -74,7 +74,7 @@ class Search(Component):
         return m
 
     def _ask(self, m: Module) -> tuple[Value, data.View]:
-        """For each bit, each group in turn: whether one is asked for now, and which."""
+        """Iterates over bits and groups: whether a group is requested now, and which."""
         groups = self.config.groups
         busy, slot, bit = Signal(name="busy"), Signal(range(self.slots)), Signal(self.BITS, reset_less=True, name="bit")
         final = slot == self.slots - 1

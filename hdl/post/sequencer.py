@@ -18,8 +18,8 @@ NEEDS = data.StructLayout({"parameters": 1, "lookup_table": 1, "residual": 1, "o
 class Sequencer(Component):
     """Once a word's first group has entered, its other groups follow in the next cycles.
 
-    One cycle lies between two instructions. What the next instruction needs only once (parameters, a lookup table, a full
-    bank) is looked for in that cycle and until it is there; it does not go away again.
+    One idle cycle separates instructions. From that cycle on, the sequencer waits for what the next instruction needs
+    once (parameters, a lookup table, a full bank) and latches it; it stays available.
 
     Parameters
     ----------
@@ -30,23 +30,23 @@ class Sequencer(Component):
     work : In(stream.Signature(WORK))
         Instructions.
     parameters : In(1)
-        Parameters for a word are there.
+        Parameters for a word are available.
     thresholds : In(1)
-        Those of an average are there.
+        The thresholds of an average are available.
     lookup_table : In(1)
-        A lookup table is there.
+        A lookup table is available.
     last : In(range(accumulator_depth))
         The number of the last pixel of the accumulator bank that a Drain works on.
     bank : In(1)
-        A full accumulator bank is there that is not being released.
+        A full accumulator bank is available and not being released.
     operand : In(len(Origin))
-        Bit o: a word of origin o is there; that of ACCUMULATOR is not looked at.
+        Bit o: a word of origin o is available; the bit of ACCUMULATOR is ignored.
     residual : In(1)
-        A residual word is there.
+        A residual word is available.
     space : In(1)
         There is room for one more word after the lanes.
     gathering : In(1)
-        Operands of a pool were being worked on one cycle ago.
+        Operands of a pool were being processed one cycle ago.
     group : Out(stream.Signature(token_layout(config), always_ready=True))
         The groups that enter the lanes.
     word : Out(1)
@@ -56,14 +56,14 @@ class Sequencer(Component):
     pixel : Out(range(accumulator_depth))
         Number of the word in its instruction.
     averaging : Out(1)
-        The instruction whose turn it is averages, and its thresholds are there.
+        The current instruction is an average, and its thresholds are available.
     launch : Out(1)
-        A pulse: the residual of the Drain whose turn it is may be read. A Drain reads nothing before its bank is full,
-        so that whatever the bank had to wait for is complete.
+        A pulse: the residual of the current Drain may be read. A Drain reads nothing before its bank is full,
+        so everything that the bank waited for is complete.
     mismatch : Out(1)
         A pulse after a word of a Drain that ends before or after its bank.
     cause : Out(CAUSE_BITS)
-        Why a group enters or not, or IDLE without an instruction.
+        Why a group enters or does not, or IDLE without an instruction.
     """
 
     def __init__(self, config: Config) -> None:
@@ -83,7 +83,7 @@ class Sequencer(Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         active, started, go, finish = Signal(name="active"), Signal(), Signal(), Signal()
-        now = Signal(WORK, reset_less=True)     # height and width count what is left, the present word not
+        now = Signal(WORK, reset_less=True)     # height and width count the remaining words, without the current one
         width = Signal.like(now.width, reset_less=True)
         pixel = Signal.like(self.pixel, reset_less=True)
         group, slot = Signal(range(self.config.groups)), Signal(range(IN_FLIGHT))
@@ -134,7 +134,7 @@ class Sequencer(Component):
         return m
 
     def _needs(self, m: Module) -> data.View:
-        """What the next instruction must wait for."""
+        """The conditions for which the next instruction must wait."""
         needs, work = Signal(NEEDS), self.work.payload
         m.d.comb += [
             needs.parameters.eq((work.origin == Origin.ACCUMULATOR) | (work.origin == Origin.SUM)),
@@ -144,7 +144,7 @@ class Sequencer(Component):
         return needs
 
     def _constants(self, needs: data.View) -> Value:
-        """Whether the parameters and the lookup table that the instruction needs are there."""
+        """Whether the parameters and the lookup table needed by the instruction are available."""
         averages = needs.origin[Origin.AVERAGE]
         return ((~needs.parameters | self.parameters) & (~averages | self.thresholds)
                 & (~needs.lookup_table | self.lookup_table))

@@ -1,4 +1,4 @@
-"""Records of the instructions in flight, kept until the part of the unit that needs them comes to them."""
+"""Records of the instructions in flight, stored until the part of the unit that needs them reaches the instruction."""
 
 from typing import Any
 
@@ -10,17 +10,17 @@ from arrayloom.hdl.post.records import IN_FLIGHT
 
 
 class Settings(Component):
-    """A record for each instruction in flight, for a stage that works on one instruction after the other.
+    """A record for each instruction in flight, for a stage that processes instructions in order.
 
     Parameters
     ----------
     layout : StructLayout
-        Of the record.
+        Layout of the record.
 
     Members
     -------
     push : In(1)
-        Keep ``record`` in ``slot``.
+        Store ``record`` in ``slot``.
     slot : In(range(IN_FLIGHT))
     record : In(layout)
     load : In(1)
@@ -48,12 +48,12 @@ class Settings(Component):
 
 
 class Backlog(Component):
-    """The instructions in flight that a part of the unit has not begun, oldest first; there is always room.
+    """Queue of the instructions in flight that a part of the unit has not started, oldest first; it never overflows.
 
     Parameters
     ----------
     layout : StructLayout
-        Of their records.
+        Layout of their records.
 
     Members
     -------

@@ -1,6 +1,6 @@
-"""Where a group of channels is how many cycles after it was issued; each number is the sum of the steps before it.
+"""The stage of a group of channels by cycles after its issue; each number is the sum of the preceding steps.
 
-The registers that hold a group's values after s steps hold them while its token is at stage s.
+The registers after s steps contain a group's values while its token is at stage s.
 """
 
 from arrayloom.hdl.interfaces import MEMORY_LATENCY
@@ -27,5 +27,5 @@ SCALE_READ = OPERAND + Requantize.SCALE_AT - ParameterHalf.LATENCY
 
 
 def words_between(first: int, last: int, groups: int) -> int:
-    """Most words that are wholly or partly between two stages."""
+    """Most words that are completely or partly between two stages."""
     return -(-(last - first) // groups) + 1

@@ -1,4 +1,4 @@
-"""The lookup table FIFO: pages that turn each byte into another, channel by channel."""
+"""The lookup table FIFO: pages that map each byte to another one, per channel."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from arrayloom.isa.instructions import LOOKUP_TABLE_WORDS
 
 
 class LookupTables(Component):
-    """One memory a lane, whose rows are a byte for each group of channels.
+    """One memory per lane; its rows have one byte for each group of channels.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class LookupTables(Component):
     sink : In(sink_signature(config))
         Filled by LOAD.
     available : Out(range(table_pages + 1))
-        Pages that no instruction so far has used up.
+        Pages not yet used up by an instruction.
     some : Out(1)
         There is such a page.
     take : In(1)
@@ -34,7 +34,7 @@ class LookupTables(Component):
     enables : In(LATENCY)
         Bit i: stage i has a group.
     use : In(1)
-        Look the bytes at stage 0 up; otherwise they come out as they are.
+        Look up the bytes at stage 0; otherwise they pass unchanged.
     group : In(range(groups))
         The group at stage 0.
     release : In(1)
@@ -44,7 +44,7 @@ class LookupTables(Component):
     result : Out(ArrayLayout(signed(8), lanes))
         ``LATENCY`` cycles later.
     occupied : Out(1)
-        There are pages or parts of one.
+        There are complete or partial pages.
     """
 
     LATENCY = 2

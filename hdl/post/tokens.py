@@ -1,4 +1,4 @@
-"""Tokens: what accompanies the values through the lanes, one token for each group of channels."""
+"""Tokens: control information that accompanies the values through the lanes, one token per group of channels."""
 
 from collections.abc import Iterable, Sequence
 from types import SimpleNamespace
@@ -14,11 +14,11 @@ from arrayloom.isa.config import Config
 
 
 def token_layout(config: Config) -> data.StructLayout:
-    """What a group is and what is done to it.
+    """Description of a group and its processing.
 
     ``first`` of its instruction; ``slot`` of the instruction's records; number ``group`` of its word, ``final`` of it;
-    ``closing``: of the instruction's last word; ``release_parameters`` and ``release_lookup_table``: the last group that
-    needs them, and they are to be dropped.
+    ``closing``: of the instruction's last word; ``release_parameters`` and ``release_lookup_table``: this is the last group
+    that needs them, and they are to be dropped.
     """
     return data.StructLayout({
         "first": 1, "slot": range(IN_FLIGHT), "final": 1, "closing": 1, "group": range(config.groups), "origin": Origin,
@@ -27,7 +27,7 @@ def token_layout(config: Config) -> data.StructLayout:
 
 
 def chain_layout(config: Config, stages: int) -> data.StructLayout:
-    """Tokens at all stages: for each bit of a token a shift register; all zero where there is none (``valid``)."""
+    """Tokens at all stages: one shift register per bit of a token; all zero if there is none (``valid``)."""
     members = {"valid": 1} | dict(token_layout(config).members)
     return data.StructLayout({name: data.ArrayLayout(stages, Shape.cast(shape).width) for name, shape in members.items()})
 
@@ -46,7 +46,7 @@ def choose(index: Value, choices: Iterable[ValueLike]) -> Value:
 
 
 def channel_of(word: Sequence[Value] | data.View, group: Value, lane: int, config: Config) -> Value:
-    """What a lane takes of ``word`` (a sequence over channels) when it is the turn of ``group``."""
+    """The elements of ``word`` (a sequence over channels) that the lanes process for ``group``."""
     return choose(group, [word[channel] for channel in range(lane, config.size, config.lanes)])
 
 
@@ -57,12 +57,12 @@ class Tokens(Component):
     ----------
     config : Config
     stages : int
-        How many: 1 or more.
+        Number of stages, at least 1.
 
     Members
     -------
     enter : In(stream.Signature(token_layout(config), always_ready=True))
-        Is at stage 0 in the next cycle.
+        The token is at stage 0 in the next cycle.
     chains : Out(chain_layout(config, stages))
         The tokens at all stages.
     """

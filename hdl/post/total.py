@@ -16,7 +16,7 @@ assert _SUM.width >= 2 * TAPS + 8, "the largest window's sum must fit: 2**(2 * T
 
 
 class Total(Component):
-    """Takes a word in each cycle until a sum is complete; goes on when that has been used.
+    """Accepts a word per cycle until a sum is complete; continues when that has been used.
 
     Parameters
     ----------
@@ -25,13 +25,13 @@ class Total(Component):
     Members
     -------
     word : In(stream.Signature(gathered_layout(config)))
-        Words under windows; those of other instructions are not taken.
+        Words under windows; those of other instructions are ignored.
     complete : Out(1)
-        There are sums that no instruction works on.
+        There are complete sums that no instruction uses yet.
     take : In(1)
-        An instruction works on them now.
+        An instruction starts to use them.
     used : In(1)
-        It has the last of them; not before the cycle after ``take``.
+        The last of them has been used; not before the cycle after ``take``.
     sums : Out(ArrayLayout(signed(32), size))
         One for each channel.
     """

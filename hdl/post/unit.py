@@ -39,9 +39,9 @@ WRITE = 3   # cycles from a word's last group to the write that makes room for a
 
 
 class Post(Component):
-    """Drains accumulators, pools, and passes over the scratchpad; several instructions are inside at a time.
+    """Drains accumulators, pools, and passes over the scratchpad; several instructions are in flight.
 
-    Operands are prefetched, so an instruction's reads may come before the last write of the one before: an instruction that
+    Operands are prefetched, so an instruction's reads may precede the last write of the previous one: an instruction that
     depends on an earlier one must wait for it with the unit's own ``wait`` bit.
 
     Parameters
@@ -53,7 +53,7 @@ class Post(Component):
     unit : Out(unit_signature())
         The issue queue.
     accumulator : Out(accumulator_read_signature(config))
-        From the cycle after ``release`` on, ``available`` is about the next bank.
+        From the cycle after ``release`` on, ``available`` refers to the next bank.
     read : Out(read_port_signature(config))
         A port of the scratchpad.
     write : Out(write_port_signature(config))
@@ -65,13 +65,13 @@ class Post(Component):
     trace : Out(trace_signature(config))
         Every word written.
     data_left : Out(1)
-        Parameters or lookup tables are there that no instruction has dropped.
+        There are parameters or lookup tables that no instruction has dropped.
     parameters_held : Out(range(parameter_entries + 1))
         Entries that no instruction has used up.
     tables_held : Out(range(table_pages + 1))
         Whole pages that no instruction has used up.
     drains : Out(1)
-        Where there is a DEPTHWISE unit: a Drain is accepted.
+        With a DEPTHWISE unit: a Drain is accepted.
     of_depthwise : Out(1)
         With ``drains``: of that unit's sums.
     """
@@ -104,7 +104,7 @@ class Post(Component):
         m.submodules.operands = self.operands = Operands(config)
         m.submodules.lanes = self.lanes = Lanes(config)
         m.submodules.writer = self.writer = Writer(config, self.space)
-        self.beyond = Signal(name="beyond")    # an instruction leaves the scratchpad
+        self.beyond = Signal(name="beyond")    # an instruction accesses words outside the scratchpad
         accepted, slot = self._accept(m)
         self._prefetch(m, accepted)
         self._records(m, accepted, slot)
@@ -118,7 +118,7 @@ class Post(Component):
         return m
 
     def _accept(self, m: Module) -> tuple[Value, Value]:
-        """Looks at an instruction in one cycle and hands its records out in the next; returns the pulse and the slot."""
+        """Decodes an instruction in one cycle and distributes its records in the next; returns the pulse and the slot."""
         unit, decode = self.unit, self.decode
         inside, slot = Signal(range(IN_FLIGHT + 1)), Signal(range(IN_FLIGHT))
         looked, checks = Signal(name="looked"), Signal.like(decode.checks, reset_less=True, name="checks")
@@ -144,7 +144,7 @@ class Post(Component):
         return accepted, slot
 
     def _backlog(self, m: Module, name: str, layout: data.StructLayout, push: Value) -> stream.Interface:
-        """Keeps that record of each instruction with ``push``; returns the stream of them."""
+        """Queues that record of each instruction with ``push``; returns the stream of records."""
         m.submodules[f"{name}_backlog"] = backlog = Backlog(layout)
         m.d.comb += [backlog.record.eq(getattr(self.decode, name)), backlog.push.eq(push)]
         return backlog.out
@@ -158,7 +158,7 @@ class Post(Component):
         connect(m, self._backlog(m, "region", REGION, accepted), destinations.region)
         connect(m, self._backlog(m, "work", WORK, accepted), self.sequencer.work)
         residuals, may_read = self._backlog(m, "residual", RESIDUAL, accepted & decode.adds), Signal()
-        # At a Drain's launch the walk has ended: the instruction before has had all its residuals.
+        # at a Drain's launch the walk has ended: the previous instruction has had all its residuals
         m.d.comb += [
             may_read.eq(~residuals.payload.drains | self.sequencer.launch),
             places.region.payload.eq(residuals.payload.region), places.region.valid.eq(residuals.valid & may_read),
@@ -206,7 +206,7 @@ class Post(Component):
             sequencer.lookup_table.eq(self.table_fifo.some),
         ]
 
-        # One cycle late: nothing but the cause of a wait depends on it.
+        # one cycle late: only the cause of a wait depends on it
         m.d.sync += sequencer.gathering.eq(self.gather.busy | self.average.busy)
 
     def _constants(self, m: Module) -> None:
@@ -236,7 +236,7 @@ class Post(Component):
             m.d.comb += average.thresholds[lane].eq(Cat(parameters.biases[lane], parameters.scales[lane]))
 
     def _flow(self, m: Module) -> None:
-        """From stage to stage."""
+        """Connects the stages."""
         operands, lanes, tables, writer = self.operands, self.lanes, self.table_fifo, self.writer
         chains = self.tokens.chains
         connect(m, self.sequencer.group, self.tokens.enter)

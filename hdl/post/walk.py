@@ -33,9 +33,9 @@ def tap_layout(config: Config) -> data.StructLayout:
 
 
 class RegionWalk(Component):
-    """The addresses of regions, with a gap of one cycle between two, so that little depends on the end of one.
+    """The addresses of regions; one idle cycle between two keeps the end of a region off the critical path.
 
-    A region that leaves the scratchpad gets no further than its end; from there on no place is offered until reset.
+    A region that leaves the scratchpad stops at its end; no place is offered from then on until reset.
 
     Parameters
     ----------
@@ -57,13 +57,13 @@ class RegionWalk(Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         active, step = Signal(name="active"), Signal()
-        now = Signal(REGION, reset_less=True)   # height and width count the rows and words left, the present one not
-        # With one bit more than an address has, as the first word beyond the scratchpad is less than a row pitch above one
+        now = Signal(REGION, reset_less=True)   # height and width: remaining rows and words, without the current one
+        # One bit wider than an address: the first word beyond the scratchpad is less than a row pitch above one
         # within, and a row pitch has fewer bits.
         width, address, over = (Signal(bits, name=name, reset_less=True)
                                 for name, bits in (("width", EXTENT), ("address", WORD_ADDRESS), ("over", 1)))
         reached = Cat(address, over)
-        # None left, computed when counting.
+        # none left, computed when counting
         last_row, last_word = (Signal(name=name, reset_less=True) for name in ("last_row", "last_word"))
         last = last_row & last_word
         place, outside = self.place, leaves_scratchpad(reached, self.config)
@@ -92,7 +92,7 @@ class RegionWalk(Component):
 
 
 class WindowWalk(Component):
-    """The taps of each output of a pool, output after output in raster order; a cycle between instructions.
+    """The taps of each output of a pool, output by output in raster order; one idle cycle separates instructions.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ class WindowWalk(Component):
     window : In(stream.Signature(WINDOW))
     tap : Out(stream.Signature(tap_layout(config)))
     beyond : Out(1)
-        A pulse after a tap whose word lies inside the source and beyond the scratchpad's end.
+        A pulse after a tap whose word is inside the source but beyond the scratchpad's end.
     """
 
     def __init__(self, config: Config) -> None:
@@ -137,7 +137,7 @@ class WindowWalk(Component):
     @staticmethod
     def _step(m: Module, shape: data.View, counts: tuple[data.View, data.View],
               at: tuple[Value, Value], base: tuple[Value, Value]) -> None:
-        """To the next tap of this window, or to the first of the next."""
+        """Advances to the next tap of this window, or to the first tap of the next window."""
         left, last = counts
         iy, ix = at
         base_y, base_x = base
@@ -165,10 +165,11 @@ class WindowWalk(Component):
 
     def _address(self, m: Module, tap: stream.Interface, active: Value, advance: Value,
                  shape: data.View, at: tuple[Value, Value], first: Value, last: Value) -> None:
-        """Two stages: row times pitch together with source plus column, then their sum; what is too large is noticed later.
+        """Two stages: row times pitch in parallel with source plus column, then their sum; too large values are detected
+        later.
 
-        Of an address inside the source no part is negative, so that none is smaller than what its bits above those of
-        ``WORD_ADDRESS`` say.
+        No part of an address inside the source is negative, so it is at least as large as indicated by its bits above those
+        of ``WORD_ADDRESS``.
         """
         iy, ix = at
         row, column = (Signal(bits, name=name, reset_less=True) for name, bits in (

@@ -1,4 +1,4 @@
-"""Writer: groups of bytes joined to words, and written to the instruction's destination."""
+"""Writer: joins groups of bytes to words, and writes them to the instruction's destination."""
 
 from typing import Any
 
@@ -14,18 +14,18 @@ from arrayloom.isa.config import Config
 
 
 class Writer(Component):
-    """Never refuses a group: the sequencer issues no more words than ``depth`` before they are written.
+    """Never stalls: the sequencer issues at most ``depth`` words before they are written.
 
     Parameters
     ----------
     config : Config
     depth : int
-        Words that wait to be written, at most: 1 or more.
+        Most words that wait to be written, at least 1.
 
     Members
     -------
     valid : In(1)
-        A group is there.
+        A group is valid.
     final : In(1)
         It is the last of its word.
     group : In(range(groups))

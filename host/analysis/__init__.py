@@ -1,1 +1,1 @@
-"""What the hardware does and costs: profile, exploration, synthesis."""
+"""Analysis of the hardware: profile, exploration, synthesis."""

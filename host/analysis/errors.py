@@ -1,11 +1,11 @@
-"""Errors of the analysis of what the hardware does and costs."""
+"""Errors of profile, exploration and synthesis."""
 
 from arrayloom.isa.errors import ArrayloomError
 
 
 class ProfileError(ArrayloomError):
-    """Measurements of one run that contradict each other, or a run that cannot be profiled."""
+    """The measurements of a run contradict each other, or the run cannot be profiled."""
 
 
 class SynthesisError(ArrayloomError):
-    """A tool is missing, or refused the design: it does not fit the device, or the tool failed."""
+    """A tool is missing or failed, or the design does not fit the device."""

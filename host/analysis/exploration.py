@@ -1,4 +1,4 @@
-"""The same network on several accelerators: what each would take, and what it is made of."""
+"""Compares accelerators for one network: cycles and resources of each."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ from arrayloom.isa.program import Program
 
 @dataclass(frozen=True)
 class Candidate:
-    """One accelerator for a network; ``rtl_cycles``: measured, where that was asked for; ``notes`` and ``notices``
+    """One accelerator for a network; ``rtl_cycles``: measured cycles, if requested; ``notes`` and ``notices``: those
     of its program."""
 
     config: Config
@@ -31,11 +31,11 @@ class Candidate:
 
     @property
     def deviation(self) -> float | None:
-        """By what part of the measured cycles the prediction is too high."""
+        """Relative error of the prediction; positive if it is too high."""
         return self.prediction.cycles / self.rtl_cycles - 1 if self.rtl_cycles else None
 
     def figures(self, megahertz: float) -> dict[str, Any]:
-        """All figures under the names that ``--json`` gives them."""
+        """All figures under their names in ``--json``."""
         predicted, memory = self.prediction, on_chip_bytes(self.config)
         figures = {
             "config": self.config.name, "cycles": predicted.cycles, "utilization": predicted.utilization,
@@ -49,7 +49,7 @@ class Candidate:
 
 
 def on_chip_bytes(config: Config) -> dict[str, int]:
-    """Bytes of each memory that the configuration sizes; queues of instructions and buffers of the bus are left out."""
+    """Bytes of each memory whose size the configuration determines, without instruction queues and bus buffers."""
     return {
         "activations": config.activation_bytes,
         "weights": config.weight_words * config.size,
@@ -60,9 +60,10 @@ def on_chip_bytes(config: Config) -> dict[str, int]:
 
 
 def compile_for(model: Path, configs: Sequence[Config], options: ImportOptions = DEFAULT_OPTIONS) -> Iterator[Program]:
-    """The model's program for each configuration in turn; it is imported once, as ``options`` permit.
+    """The model's program for each configuration; the model is imported once, with ``options``.
 
-    Raises ``CompileError`` for a model that none can run, ``ConfigError`` naming the first configuration that cannot.
+    Raises ``CompileError`` for a model that no configuration can run, ``ConfigError`` naming the first configuration that
+    cannot run it.
     """
     graph = import_model(model, options).graph
     for config in configs:
@@ -73,16 +74,16 @@ def compile_for(model: Path, configs: Sequence[Config], options: ImportOptions =
 
 
 def weigh(program: Program) -> Candidate:
-    """The candidate whose program this is."""
+    """The candidate of this program."""
     config = program.configuration
     return Candidate(config, predict(program, config), None, tuple(program.notes), tuple(program.notices))
 
 
 def measure(programs: Iterable[Program], inputs_of: Callable[[Program], Mapping[str, Any]], where: Workers,
             progress: Progress | None = None) -> tuple[list[Candidate], list[dict[str, Any]]]:
-    """The candidates of these programs with the cycles that each takes on the RTL, and ``Done.figures`` of each run.
+    """The candidates of these programs with their cycles on the RTL, and ``Done.figures`` of each run.
 
-    ``inputs_of`` gives a program's inputs, one image. While workers simulate, later programs are compiled; the unit of
+    ``inputs_of`` returns a program's inputs, one image. Later programs are compiled while workers simulate; the unit of
     ``progress`` is a predicted cycle. Raises ``PoolError``; other errors as in ``Session``.
     """
     candidates: list[Candidate] = []

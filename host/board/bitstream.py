@@ -1,4 +1,4 @@
-"""From a system to the bitstream: LiteX, Yosys, nextpnr, ecppack."""
+"""Builds a bitstream from a system: LiteX, Yosys, nextpnr, ecppack."""
 
 import json
 import time
@@ -21,20 +21,25 @@ from arrayloom.host.runtime.export import TOP
 from arrayloom.isa.config import Config
 from arrayloom.sim.rtl.process import Report
 
-OF_LITEX = ("{name}.ys", "build_{name}.sh")    # its own way through the tools, which is not taken
+OF_LITEX = ("{name}.ys", "build_{name}.sh")    # LiteX's own flow through the tools, which is not used
 
 _PLACER = NEXTPNR[ECP5.name]
 
 
 @dataclass(frozen=True)
 class BoardBuild:
-    """What a build made, as far as it went.
+    """The results of a build, as far as it got.
 
-    Attributes:
-        clock_mhz: that routing allows the system's clock; None before routing.
-        usage: of the chip by resource; before routing, which adds LUTs as wires, nothing says of how many.
-        seconds: by stage.
-        bitstream: None unless it was made.
+    Attributes
+    ----------
+    clock_mhz
+        Clock frequency that routing reaches for the system; None before routing.
+    usage
+        Use of the chip by resource; the totals are known only after routing, which also adds LUTs as wires.
+    seconds
+        Seconds by stage.
+    bitstream
+        The file; None unless it was made.
     """
 
     board: str
@@ -50,11 +55,11 @@ class BoardBuild:
 
     @property
     def clock_met(self) -> bool:
-        """False where the system is slower than what it was made for."""
+        """False if the system is slower than its target clock."""
         return self.clock_mhz is None or self.clock_mhz >= self.target_mhz
 
     def figures(self) -> dict[str, Any]:
-        """Everything as ``--json`` gives it."""
+        """All figures under their names in ``--json``."""
         return {**asdict(self), "clock_met": self.clock_met}
 
 
@@ -72,18 +77,18 @@ class BoardFlow:
     def generate(self) -> None:
         """Writes the system's Verilog, the content of its ROM, its pins (``.lpf``) and its registers (``csr.csv``).
 
-        Raises ``InputError`` when the folder cannot be written.
+        Raises ``InputError`` if the folder cannot be written.
         """
         self.report(f"make the system for {self.board.title}")
         self._timed("litex", self._generate)
 
     def synthesize(self) -> None:
-        """Makes the netlist. Raises ``SynthesisError`` when Yosys fails."""
+        """Makes the netlist. Raises ``SynthesisError`` if Yosys fails."""
         self._timed("yosys", lambda: YOSYS.run(["-l", yosys.LOG, "-p", self._script()], self.folder,
                                                stage_reporter("yosys", yosys.STAGES, self.report)))
 
     def route(self) -> None:
-        """Places and routes. Raises ``SynthesisError`` when nextpnr fails or the chip is too small."""
+        """Places and routes. Raises ``SynthesisError`` if nextpnr fails or the chip is too small."""
         name = self.board.name
         arguments = [*self.board.chips[self.chip], *PLACER[ECP5.name], "--log", "nextpnr.log", "--json", NETLIST, "--lpf",
                      f"{name}.lpf", "--textcfg", f"{name}.config", "--report", REPORT, "--seed", str(self.seed),
@@ -91,14 +96,14 @@ class BoardFlow:
         self._timed("nextpnr", lambda: _PLACER.run(arguments, self.folder, stage_reporter("nextpnr", STAGES, self.report)))
 
     def pack(self) -> None:
-        """Makes the bitstream. Raises ``SynthesisError`` when ecppack fails."""
+        """Makes the bitstream. Raises ``SynthesisError`` if ecppack fails."""
         self.report("ecppack")
         name = self.board.name
         arguments = ["--compress", "--input", f"{name}.config", "--bit", f"{name}.{LOADABLE}", "--svf", f"{name}.svf"]
         self._timed("ecppack", lambda: ECPPACK.run(arguments, self.folder, lambda _: None))
 
     def finish(self) -> BoardBuild:
-        """What was made, which ``build.json`` keeps."""
+        """The results, also written to ``build.json``."""
         routed, packed = (self.folder / REPORT).exists(), self.folder / f"{self.board.name}.{LOADABLE}"
         found = BoardBuild(
             board=self.board.name, chip=self.chip, config=self.config.name, seed=self.seed, target_mhz=self.clock_mhz,
@@ -124,20 +129,20 @@ class BoardFlow:
             raise InputError(f"{self.folder}: cannot be written: {error.strerror}") from None
 
     def _outputs(self) -> list[Path]:
-        """What later stages leave, which must not outlive what it was made from."""
+        """Removes the files of later stages, which would be out of date."""
         names = (NETLIST, REPORT, FIGURES, *(f"{self.board.name}.{suffix}" for suffix in ("config", LOADABLE, "svf")))
         return [self.folder / name for name in names]
 
     def _script(self) -> str:
-        """The accelerator relies nowhere on what a read of a word returns that is written in the same cycle (as in
-        ``arrayloom synth``); LiteX may."""
+        """Yosys' options. The accelerator never relies on the result of reading a word that is written in the same cycle (as
+        in ``arrayloom synth``), but LiteX may."""
         name = self.board.name
         return (f"read_verilog {TOP}_{self.config.name}.v; setattr -set no_rw_check 1 */m:*; read_verilog {name}.v; "
                 f"attrmap -tocase keep -imap keep=\"true\" keep=1 -imap keep=\"false\" keep=0 -remove keep=0; "
                 f"{ecp5_mapping(name)}; write_json {NETLIST}")
 
     def _clock(self) -> float:
-        """What routing allows the clock of the system, the fastest of those that are made for it."""
+        """The frequency that routing reaches for the system's clock, the fastest of the clocks generated for it."""
         clocks = json.loads((self.folder / REPORT).read_text())["fmax"]
         wanted = {name: clock for name, clock in clocks.items() if abs(clock["constraint"] - self.clock_mhz) < 1}
         if not wanted:
@@ -146,7 +151,7 @@ class BoardFlow:
         return min(float(clock["achieved"]) for clock in wanted.values())
 
     def _counted(self) -> dict[str, Usage]:
-        """Cells that Yosys made, of a number that only nextpnr knows."""
+        """Cells made by Yosys; only nextpnr knows the available number."""
         netlist = json.loads((self.folder / NETLIST).read_text())
         return {name: Usage(count, None) for name, count in yosys.count_all(netlist, ECP5, self.board.name).items()}
 

@@ -1,5 +1,5 @@
 """Names of files in the folder of a build."""
 
 NETLIST, REPORT = "netlist.json", "report.json"
-FIGURES = "build.json"      # what was built, as ``--json`` gives it
+FIGURES = "build.json"      # the results of the build, in the form of ``--json``
 LOADABLE = "bit"            # suffix of the bitstream, after the board's name

@@ -10,16 +10,24 @@ from arrayloom.host.runtime.errors import BoardError
 
 @dataclass(frozen=True)
 class Board:
-    """A board, as the tools need it.
+    """A board and its properties for the tools.
 
-    Attributes:
-        name: on the command line.
-        title: for people.
-        chips: what its FPGA may be, the usual one first, each with nextpnr's arguments for it.
-        clock_mhz: of accelerator and bus, unless another is asked for.
-        loader: its name for openFPGALoader.
-        port: how a host reaches it.
-        system: module and class of its system.
+    Attributes
+    ----------
+    name
+        Name on the command line.
+    title
+        Name for people.
+    chips
+        Possible FPGAs, the most common first, each with its arguments for nextpnr.
+    clock_mhz
+        Default clock of accelerator and bus.
+    loader
+        Its name in openFPGALoader.
+    port
+        Default port for the host.
+    system
+        Module and class of its system.
     """
 
     name: str
@@ -31,10 +39,10 @@ class Board:
     system: tuple[str, str]
 
     def chip(self, name: str | None) -> str:
-        """The chip of that name, or the usual one. Raises ``BoardError`` where the board has it not."""
+        """The chip of that name, or the most common one. Raises ``BoardError`` if the board does not have it."""
         chosen = name or next(iter(self.chips))
         if chosen not in self.chips:
-            raise BoardError(f"--chip {name}: {self.title} has none such; there are {', '.join(self.chips)}")
+            raise BoardError(f"--chip {name}: {self.title} has no such chip; there are {', '.join(self.chips)}")
         return chosen
 
     def make(self) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""The accelerator as a module of LiteX: the Verilog that ``arrayloom verilog`` writes, with LiteX's interfaces."""
+"""The accelerator as a LiteX module: the Verilog of ``arrayloom verilog``, with LiteX's interfaces."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from litex.soc.interconnect.csr_eventmanager import EventManager, EventSourceLev
 from arrayloom.host.runtime.export import export_verilog
 from arrayloom.isa.config import Config
 
-CHANNELS = ("aw", "ar", "w", "r", "b")      # in this order, since names of ports begin with them
+CHANNELS = ("aw", "ar", "w", "r", "b")      # in this order: prefixes of port names
 BUS_ADDRESS_BITS = 32
 PLAIN = {"clk": ClockSignal, "rst": ResetSignal}
 SIMULATION_ONLY = ("trace__", "events__")
@@ -25,11 +25,11 @@ class AcceleratorCore(LiteXModule):
     Attributes
     ----------
     memory : AXIInterface
-        The master; a word wide.
+        The master, one word wide.
     control : AXILiteInterface
         The slave with the registers.
     core_reset : CSRStorage
-        Resets all but the sides of the buses.
+        Resets everything except the bus interfaces.
     ev : EventManager
         The interrupt: its level is readable, and with a CPU it is one of its interrupts.
     running : Signal
@@ -44,7 +44,7 @@ class AcceleratorCore(LiteXModule):
         self.memory = axi.AXIInterface(data_width=widths["axi__rdata"], address_width=widths["axi__araddr"],
                                        id_width=widths["axi__arid"])
         self.control = axi.AXILiteInterface(data_width=widths["axil__rdata"], address_width=BUS_ADDRESS_BITS)
-        self.core_reset = CSRStorage(description="Bit 0 resets all of the accelerator but the sides of its buses.")
+        self.core_reset = CSRStorage(description="Bit 0 resets all of the accelerator except its bus interfaces.")
         self.running = Signal()
         self.ev = EventManager()
         self.ev.done = EventSourceLevel(description="A run has ended.")
@@ -61,7 +61,7 @@ class AcceleratorCore(LiteXModule):
             yield f"{prefix}_{name}", signal if len(signal) == port["width"] else signal[:port["width"]]
 
     def signal(self, name: str) -> Any:
-        """What is connected to the port of that name."""
+        """The signal connected to the port of that name."""
         named = {"irq": self.ev.done.trigger, "core_reset": self.core_reset.storage, "events__running": self.running}
         if name in PLAIN:
             return PLAIN[name]("sys")

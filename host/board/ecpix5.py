@@ -13,19 +13,21 @@ from arrayloom.host.board.system import add_accelerator, connect_dram, describe
 from arrayloom.isa.config import Config
 
 ADDRESS = "192.168.1.50"
-RECEIVE_DELAY = 0e-9        # the PHY delays its clock itself
+RECEIVE_DELAY = 0e-9        # the PHY itself delays its clock
 
 
 class Ecpix5System(SoCCore):
     """The system around the accelerator of ``config``, whose files are written into ``folder``.
 
-    Attributes:
-        description: what the system says of itself.
+    Attributes
+    ----------
+    description
+        The system's description of itself.
     """
 
     def __init__(self, config: Config, chip: str, clock_hz: float, folder: Path) -> None:
         platform = lambdaconcept_ecpix5.Platform(device=chip, toolchain="trellis")
-        # LiteX has no public name for what makes the clocks of a board.
+        # LiteX has no public name for a board's clock generator
         self.crg = target._CRG(platform, clock_hz)
         super().__init__(platform, clock_hz, ident="", cpu_type=None, with_uart=False, with_timer=False,
                          integrated_rom_size=0, integrated_sram_size=0)

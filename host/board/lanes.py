@@ -1,9 +1,9 @@
 """A narrow port into a wide controller of LiteDRAM.
 
-LiteDRAM's own converter gathers words of a burst and leaves some writes without an answer (found with the simulated system
-and DDR3, where STORE waited for ever); LiteX's for AXI takes only bursts that are whole words of the wide side. Here each
-narrow word is a command of its own, and a wide word's other lanes are masked out: half of the bandwidth of a DDR3 memory
-goes unused, and no rule is broken.
+LiteDRAM's own converter combines words of a burst and leaves some writes unanswered (found in the simulated system
+with DDR3, where STORE waited for ever). LiteX's converter for AXI accepts only bursts of whole wide words. Here
+each narrow word is a separate command with the other lanes masked: this uses only half of the bandwidth of a DDR3
+memory, but follows the protocol.
 """
 
 from typing import Any
@@ -12,11 +12,11 @@ from litedram.common import LiteDRAMNativePort
 from litex.gen import If, LiteXModule, Mux, Signal
 from litex.soc.interconnect import stream
 
-DEPTH = 32      # commands on their way, of which the AXI front end has 16 for each direction
+DEPTH = 32      # outstanding commands; the AXI front end allows 16 for each direction
 
 
 class Lanes(LiteXModule):
-    """Makes ``narrow``, a native port of ``data_width`` bits, out of the ``wide`` one, which is a multiple of it."""
+    """Provides ``narrow``, a native port of ``data_width`` bits, on the ``wide`` port, whose width is a multiple of it."""
 
     def __init__(self, wide: Any, data_width: int) -> None:
         self._ratio = wide.data_width // data_width
@@ -29,7 +29,7 @@ class Lanes(LiteXModule):
         self._write_data(wide)
 
     def _commands(self, wide: Any) -> None:
-        """A command goes through when its direction has room to keep the lane."""
+        """A command passes when the queue of its direction has room for the lane number."""
         command, room = self.narrow.cmd, Signal()
         taken = Signal()
         self.comb += [

@@ -14,9 +14,9 @@ SHOWN_LINES = 8
 
 
 def load_bitstream(board: Board, folder: Path) -> Path:
-    """Loads the bitstream of ``board`` in ``folder`` until the board loses its power; returns its file.
+    """Loads the bitstream of ``board`` in ``folder``, which stays until power is lost; returns its file.
 
-    Raises ``BoardError`` when there is none, its clock was not met, or the loader is missing or fails.
+    Raises ``BoardError`` if there is none, its clock was not met, or the loader is missing or fails.
     """
     bitstream = folder / f"{board.name}.{LOADABLE}"
     if not bitstream.is_file():

@@ -1,4 +1,4 @@
-"""What stands for the memory of a simulated system."""
+"""The memories of a simulated system."""
 
 from enum import StrEnum
 

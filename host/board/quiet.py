@@ -1,4 +1,4 @@
-"""LiteX without the report that it logs of every system it makes."""
+"""Silences the report that LiteX logs for every system it builds."""
 
 import logging
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Warnings are still shown."""
+    """Within the context only warnings are shown."""
     before = logging.root.manager.disable
     logging.disable(logging.INFO)
     try:

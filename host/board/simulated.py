@@ -1,8 +1,8 @@
-"""The system that is simulated: the same interconnect and controller as on a board, with models at its edges.
+"""The simulated system: the same interconnect and controller as on a board, with models at its edges.
 
-Its host is a stream of bytes in place of the UART's bits. Its memory is LiteDRAM's controller with a model of SDRAM behind
-it, or the memory model of the plain simulation of the RTL, right at the accelerator: with that one every counter of a run
-must be what it is without a system around the accelerator.
+The host is connected by a stream of bytes instead of the UART's bits. The memory is LiteDRAM's controller with a
+model of SDRAM, or the memory model of the plain RTL simulation directly at the accelerator: with the latter,
+every counter must equal that of a run without the system.
 """
 
 from pathlib import Path
@@ -33,9 +33,12 @@ TOP = "top"
 class SimulatedSystem(SoCCore):
     """The system around the accelerator of ``config``, whose files are written into ``folder``.
 
-    Attributes:
-        description: what the system says of itself.
-        pins: signals that the harness drives and reads.
+    Attributes
+    ----------
+    description
+        The system's description of itself.
+    pins
+        Signals that the harness drives and reads.
     """
 
     def __init__(self, config: Config, memory: SimulatedMemory, folder: Path) -> None:
@@ -82,7 +85,7 @@ class SimulatedSystem(SoCCore):
         connect_dram(self, core)
 
     def _add_plain_memory(self, core: AcceleratorCore) -> None:
-        """The accelerator's AXI and the bus's words of memory go out to the harness, which has one memory for both."""
+        """Connects the accelerator's AXI and the bus's memory words to the harness, which has one memory for both."""
         bus = wishbone.Interface(data_width=32, address_width=32, addressing="word")
         self.bus.add_slave("main_ram", bus, SoCRegion(origin=MEMORY, size=PLAIN_MEMORY_BYTES))
         for name in ("adr", "dat_w", "sel", "cyc", "stb", "we"):
@@ -94,7 +97,7 @@ class SimulatedSystem(SoCCore):
                 self._pin(port["name"], core.signal(port["name"]), port["direction"] == "in")
 
     def _pin(self, name: str, signal: Signal, driven: bool) -> None:
-        """A pin of the top for ``signal``, which the harness drives where it is ``driven``."""
+        """Adds a top-level pin for ``signal``; the harness drives it if ``driven``."""
         pin = Signal(len(signal), name=name)
         self.comb += signal.eq(pin) if driven else pin.eq(signal)
         self.pins.append(pin)
@@ -107,7 +110,7 @@ class _SmallDdr3(MT41K256M16):
 
 
 def _ddr3_settings() -> PhySettings:
-    """What LiteDRAM's PHY for the ECP5 says of itself, without the leveling, for which a model has no use."""
+    """The settings of LiteDRAM's PHY for the ECP5, without leveling, which a model does not need."""
     phases = 2
     cl, cwl = get_default_cl_cwl("DDR3", 1 / (phases * CLOCK_HZ))
     latency, write_latency = get_sys_latency(phases, cl), get_sys_latency(phases, cwl)
@@ -118,7 +121,7 @@ def _ddr3_settings() -> PhySettings:
 
 
 class _Clock(LiteXModule):
-    """Clock and reset straight from pins."""
+    """Clock and reset directly from pins."""
 
     def __init__(self) -> None:
         self.cd_sys = ClockDomain("sys")

@@ -1,4 +1,4 @@
-"""The simulated system as a program: made by Verilator and the C++ compiler, started, and reached as a board is."""
+"""The simulated system as a program: built by Verilator and the C++ compiler, started, and used like a board."""
 
 import subprocess
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ PROGRAM = "system"
 HARNESS = Path(__file__).parent / "harness"
 RTL_HARNESS = Path(description.__file__).parents[3] / "sim" / "rtl" / "harness"
 SOURCES = ("simulator.py", "simulated.py", "memories.py", "system.py", "lanes.py", "core.py")
-"""What the system is made by, beside the accelerator."""
+"""The sources of the system, in addition to the accelerator."""
 RUN_TIME = ("verilated.cpp", "verilated_threads.cpp")
 MODEL = "model"
 TOP = "top"
@@ -31,9 +31,9 @@ COMPILE = ("-std=c++20", "-march=native", "-DVL_TIME_CONTEXT", "-DVM_TRACE=0", "
 
 
 def build_system(config: Config, memory: SimulatedMemory, cache: Path | None = None, report: Report | None = None) -> Path:
-    """The program that simulates the system around the accelerator of ``config``, from the cache or made now.
+    """The program that simulates the system around the accelerator of ``config``, from the cache or built now.
 
-    Raises ``BoardError`` when a package of the extra is missing, ``ToolError`` for other tools, ``BuildError`` when one
+    Raises ``BoardError`` if a package of the extra is missing, ``ToolError`` for other tools, ``BuildError`` if one
     fails.
     """
     require_extra(SYSTEM)
@@ -64,7 +64,7 @@ def _compile(folder: Path, toolchain: Toolchain, config: Config, memory: Simulat
                *(toolchain.include / name for name in RUN_TIME)]
     jobs = []
     for source in sources:
-        level = "-O0" if source.stem.endswith("__Slow") else "-O2"      # what is called once is not worth optimising
+        level = "-O0" if source.stem.endswith("__Slow") else "-O2"      # functions called once are not worth optimizing
         jobs.append(Job(source.name, [toolchain.compiler, *options, level, "-c", source, "-o", f"{source.stem}.o"]))
     run_jobs(jobs, default_workers(), folder, lambda index, job: report(f"compile {index + 1} of {len(jobs)}: {job.name}"))
     run_tool([toolchain.compiler, "-o", PROGRAM, *(f"{source.stem}.o" for source in sources), "-pthread"], "the linker",
@@ -74,10 +74,10 @@ def _compile(folder: Path, toolchain: Toolchain, config: Config, memory: Simulat
 @contextmanager
 def running_system(config: Config, memory: SimulatedMemory = SimulatedMemory.SDRAM, timing: Timing | None = None,
                    report: Report | None = None) -> Iterator[str]:
-    """Runs the simulated system and gives the port at which it is reached; it ends with the block.
+    """Runs the simulated system and yields its port; it ends with the block.
 
-    ``timing`` is that of plain memory, without stalls. Raises as ``build_system``, and ``BoardError`` when the system has
-    ended by itself.
+    ``timing`` applies to plain memory, without stalls. Raises the errors of ``build_system``, and ``BoardError`` if the
+    system has ended by itself.
     """
     chosen = timing or Timing()
     if chosen.stall_percent:

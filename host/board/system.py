@@ -1,4 +1,4 @@
-"""An accelerator put into a LiteX system: registers, memory, interrupt, and the ROM that describes it all to a host."""
+"""Adds an accelerator to a LiteX system: registers, memory, interrupt, and the ROM that describes them to a host."""
 
 import re
 from pathlib import Path
@@ -30,9 +30,9 @@ CONTROL_BITS = {"SEL": 1, "CKE": 2, "ODT": 4, "RESET_N": 8}
 
 
 def add_accelerator(soc: Any, config: Config, folder: Path) -> AcceleratorCore:
-    """Adds the accelerator of ``config`` to a LiteX SoC: registers at ``CONTROL``, its ROM behind them.
+    """Adds the accelerator of ``config`` to a LiteX SoC: registers at ``CONTROL``, followed by its ROM.
 
-    The memory is connected apart (``connect_dram``). Files of the accelerator are written into ``folder``.
+    The memory is connected separately (``connect_dram``). Files of the accelerator are written into ``folder``.
     """
     core = AcceleratorCore(config, folder, soc.platform)
     soc.add_module(NAME, core)
@@ -44,10 +44,10 @@ def add_accelerator(soc: Any, config: Config, folder: Path) -> AcceleratorCore:
 
 
 def connect_dram(soc: Any, core: AcceleratorCore) -> None:
-    """Gives the accelerator a port of its own into the LiteDRAM controller ``soc.sdram``, past bus and cache.
+    """Gives the accelerator a separate port of the LiteDRAM controller ``soc.sdram``, bypassing bus and cache.
 
-    Memory has the address that it has on the bus. A cache between bus and controller must not be there: it would hide
-    what either side writes.
+    The memory has the same address as on the bus. There must be no cache between bus and controller: it would hide
+    the other side's writes.
     """
     width, crossbar = core.config.word_bits, soc.sdram.crossbar
     if width < crossbar.controller.data_width:
@@ -60,10 +60,10 @@ def connect_dram(soc: Any, core: AcceleratorCore) -> None:
 
 
 def describe(soc: Any, core: AcceleratorCore, board: str, firmware_bytes: int = 0) -> Description:
-    """Finishes the system and writes what it is into its ROM; nothing can be added afterwards.
+    """Finishes the system and writes its description into the ROM; nothing can be added afterwards.
 
-    ``firmware_bytes``: of main memory that a host leaves alone, at its beginning, since they are those of a CPU; the host
-    leaves the start of the memory to its firmware, too. Raises ``BoardError`` unless they are whole pages that leave room.
+    ``firmware_bytes``: bytes at the beginning of main memory reserved for a CPU, whose firmware then
+    also initializes the memory. Raises ``BoardError`` unless they are whole pages that leave room.
     """
     soc.finalize()
     registers = register_addresses(soc)
@@ -94,7 +94,7 @@ def register_addresses(soc: Any) -> dict[str, int]:
 
 
 def _start(settings: Any, registers: dict[str, int]) -> list[RegisterWrite]:
-    """What LiteX's firmware does to start a memory, as writes of registers."""
+    """The register writes by which LiteX's firmware initializes a memory."""
     steps, _ = init.get_sdram_phy_init_sequence(settings.phy, settings.timing)
     control, phase = registers["sdram_dfii_control"], "sdram_dfii_pi0_"
     writes = [RegisterWrite(control, CONTROL_BITS["CKE"] | CONTROL_BITS["ODT"] | CONTROL_BITS["RESET_N"])]
@@ -110,7 +110,7 @@ def _start(settings: Any, registers: dict[str, int]) -> list[RegisterWrite]:
 
 
 def _command(text: str) -> tuple[str, int]:
-    """``DFII_COMMAND_RAS|DFII_COMMAND_CS`` and the like as the register they are for, and its value."""
+    """Parses ``DFII_COMMAND_RAS|DFII_COMMAND_CS`` and the like into the register and its value."""
     parts = re.findall(r"DFII_(CONTROL|COMMAND)_(\w+)", text)
     (kind,) = {kind for kind, _ in parts}
     bits = {"CONTROL": CONTROL_BITS, "COMMAND": COMMAND_BITS}[kind]

@@ -18,15 +18,17 @@ REVISION = "2.0"
 class Ulx3sSystem(SoCCore):
     """The system around the accelerator of ``config``, whose files are written into ``folder``.
 
-    The memory's geometry and timing are those of the smallest chip that is put on the board, which fit the others too.
+    The memory's geometry and timing are those of the smallest chip used on the board, which suit the others too.
 
-    Attributes:
-        description: what the system says of itself.
+    Attributes
+    ----------
+    description
+        The system's description of itself.
     """
 
     def __init__(self, config: Config, chip: str, clock_hz: float, folder: Path) -> None:
         platform = radiona_ulx3s.Platform(device=f"LFE5U-{chip}", revision=REVISION, toolchain="trellis")
-        # LiteX has no public name for what makes the clocks of a board.
+        # LiteX has no public name for a board's clock generator
         self.crg = target._CRG(platform, clock_hz)
         super().__init__(platform, clock_hz, ident="", cpu_type=None, with_uart=False, with_timer=False,
                          integrated_rom_size=0, integrated_sram_size=0)

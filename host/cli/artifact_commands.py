@@ -1,6 +1,6 @@
-"""What the commands on workspaces share: finding the workspace and what is in it, labels, and output as lines or tables.
+"""Shared by the commands on workspaces: finding the workspace and its artifacts, labels, and output as lines or tables.
 
-A command's action takes the workspace, or the one artifact that the command line names, and returns what is printed.
+A command's action takes the workspace, or the artifact named on the command line, and returns the output.
 """
 
 import argparse
@@ -23,12 +23,12 @@ from arrayloom.host.workspace.workspace import Workspace
 PIPE_COLUMNS = 1000
 Kind = TypeVar("Kind", bound=Artifact)
 Facts = Mapping[str, Any] | None
-"""What an action found, to be printed; None where it has printed by itself."""
+"""An action's output; None if it has already printed it."""
 Action = Callable[[Workspace, argparse.Namespace], Facts]
 
 
 def add_group(commands: Any, name: str, help_text: str) -> Any:
-    """A command that has commands of its own."""
+    """A command with sub-commands."""
     parser = commands.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".")
     return parser.add_subparsers(dest="verb", required=True, metavar="COMMAND")
 
@@ -42,7 +42,8 @@ def add_verb(group: Any, name: str, action: Action, help_text: str, example: str
 
     parser = add_command(group, name, run, help_text, example)
     parser.add_argument("--workspace", type=Path, metavar="DIR",
-                        help="the workspace (default: the one that the current folder is in, or configured for)")
+                        help="the workspace (default: the one that contains the current folder, or that it is configured "
+                             "for)")
     add_json(parser)
     return parser
 
@@ -50,7 +51,7 @@ def add_verb(group: Any, name: str, action: Action, help_text: str, example: str
 class ArtifactCommands(Generic[Kind]):
     """The commands on one kind of artifact, such as ``arrayloom model``.
 
-    ``list`` and ``delete`` are the same for all kinds; ``reference`` shows how one artifact is named.
+    ``list`` and ``delete`` are the same for all kinds; ``reference`` is the metavar of an artifact's name.
     """
 
     def __init__(self, commands: Any, kind: type[Kind], help_text: str, reference: str = "NAME[:VERSION]") -> None:
@@ -63,7 +64,7 @@ class ArtifactCommands(Generic[Kind]):
 
     def add_for_one(self, name: str, action: Callable[[Kind, argparse.Namespace], Facts], help_text: str,
                     example: str) -> argparse.ArgumentParser:
-        """A command on the artifact that its first argument names."""
+        """A command on the artifact named by its first argument."""
         parser = self.add(name, lambda workspace, options: action(find(self._kind, workspace, options.reference), options),
                           help_text, example)
         parser.add_argument("reference", metavar=self._reference)
@@ -79,15 +80,16 @@ class ArtifactCommands(Generic[Kind]):
 
         parser = add_verb(self._group, "list", run, f"list {plural}", f"arrayloom {self._kind.KIND} list {example}".strip())
         if filters:
-            parser.add_argument("--name", metavar="NAME", help="only those of that name")
-            parser.add_argument("--tag", action="append", default=[], metavar="KEY[=VALUE]", help="only those with that tag")
+            parser.add_argument("--name", metavar="NAME", help="only artifacts of that name")
+            parser.add_argument("--tag", action="append", default=[], metavar="KEY[=VALUE]", help="only artifacts with "
+                                                                                                  "that tag")
             parser.add_argument("--latest", action="store_true", help="only the latest version of each name")
 
     def add_delete(self) -> None:
         parser = self.add("delete", self._delete, f"delete {_with_article(self._kind.KIND)} that nothing depends on",
                           "digits:1 --cascade")
-        parser.add_argument("reference", metavar="NAME[:VERSION]", help="the latest version where none is given")
-        parser.add_argument("--cascade", action="store_true", help="delete all that was made from it as well, in order")
+        parser.add_argument("reference", metavar="NAME[:VERSION]", help="default: the latest version")
+        parser.add_argument("--cascade", action="store_true", help="also delete everything made from it, in order")
 
     def _delete(self, workspace: Workspace, options: argparse.Namespace) -> None:
         found = find(self._kind, workspace, options.reference)
@@ -104,17 +106,17 @@ def _with_article(kind: str) -> str:
 
 
 def open_workspace(options: argparse.Namespace) -> Workspace:
-    """The workspace that ``--workspace`` names, or that the current folder is in or configured for."""
+    """The workspace named by ``--workspace``, or the one that contains the current folder or that it is configured for."""
     return Workspace(options.workspace) if options.workspace else Workspace.from_config()
 
 
 def find(kind: type[Kind], workspace: Registry, reference: str) -> Kind:
-    """The model, image, service or operation that ``NAME`` or ``NAME:VERSION`` names."""
+    """The model, image, service or operation called ``NAME`` or ``NAME:VERSION``."""
     return kind(workspace, *parse_reference(reference, kind.KIND))
 
 
 def finish(started: Operation, timeout: float | None, show: bool) -> None:
-    """Waits for an operation; raises ``OperationError`` where it fails. An interruption cancels it."""
+    """Waits for an operation; raises ``OperationError`` if it fails. An interruption cancels it."""
     try:
         with step_progress(not show, "steps") as progress:
             done = started.wait_for_completion(show and sys.stdout.isatty(), timeout, progress)
@@ -127,7 +129,7 @@ def finish(started: Operation, timeout: float | None, show: bool) -> None:
 
 
 def add_labels(parser: argparse.ArgumentParser) -> None:
-    """Options that ``labels`` reads."""
+    """Adds the options that ``labels`` reads."""
     parser.add_argument("--tag", action="append", default=[], metavar="KEY=VALUE", help="may be given several times")
     parser.add_argument("--property", action="append", default=[], metavar="KEY=VALUE", help="a label that never changes")
     parser.add_argument("--description", metavar="TEXT")
@@ -167,7 +169,7 @@ def print_table(options: argparse.Namespace, name: str, rows: list[dict[str, Any
         table.add_column(title, overflow="fold")
     for row in rows:
         table.add_row(*(_shown(row[field]) for field in columns))
-    # Whoever reads from a pipe wants whole lines.
+    # programs that read from a pipe need whole lines
     Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS).print(table if rows else f"no {name}")
 
 
@@ -182,7 +184,7 @@ def print_facts(options: argparse.Namespace, facts: Mapping[str, Any]) -> None:
 
 
 def _shown(value: Any) -> str:
-    """A serialized value for people."""
+    """A serialized value in readable form."""
     if isinstance(value, dict):
         return _shown(value["reference"]) if "reference" in value else ", ".join(f"{k}={v}" for k, v in value.items())
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Progress drawn in the terminal: of a run with layer, cycles and rate, of tasks in steps, and of a pool's tasks."""
+"""Progress bars in the terminal: of a run with layer, cycles and rate, of tasks in steps, and of a pool's tasks."""
 
 import sys
 import time
@@ -23,7 +23,7 @@ from arrayloom.host.runtime.report import Progress, Snapshot
 
 @contextmanager
 def run_progress(title: str, quiet: bool = False) -> Iterator[Progress | None]:
-    """Draws the progress of runs on standard error if that is a terminal; gives None otherwise, and when ``quiet``."""
+    """Draws the progress of runs on standard error; None if that is not a terminal, or if ``quiet``."""
     if quiet or not sys.stderr.isatty():
         yield None
         return
@@ -33,7 +33,7 @@ def run_progress(title: str, quiet: bool = False) -> Iterator[Progress | None]:
 
 @contextmanager
 def show(title: str, console: Console | None = None) -> Iterator[Progress]:
-    """Draws a bar as long as the context lasts; when the next image's run begins, the bar begins again."""
+    """Draws a bar as long as the context lasts; the bar restarts with each image's run."""
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[figures]}"),
                TimeRemainingColumn())
     with Bar(*columns, console=console or Console(stderr=True), transient=True) as bar:
@@ -61,14 +61,14 @@ def _figures(snapshot: Snapshot, seconds: float) -> str:
 
 @contextmanager
 def progress_bar(title: str, quiet: bool, unit: str) -> Iterator[Callable[[int, int], None] | None]:
-    """Draws one task on standard error as ``run_progress`` does; called with what is done and what there is to do."""
+    """Draws one task on standard error as ``run_progress`` does; called with the work done and the total."""
     with step_progress(quiet, unit) as update:
         yield update and (lambda done, count: update(title, done, count))
 
 
 @contextmanager
 def step_progress(quiet: bool = False, unit: str = "images") -> Iterator[Callable[[str, int, int], None] | None]:
-    """The same with a bar for each title; called with a title, what is done and what there is to do (0: unknown)."""
+    """The same with a bar for each title; called with a title, the work done and the total (0: unknown)."""
     if quiet or not sys.stderr.isatty():
         yield None
         return
@@ -88,8 +88,8 @@ def step_progress(quiet: bool = False, unit: str = "images") -> Iterator[Callabl
 @contextmanager
 def tasks_progress(title: str, quiet: bool = False, unit: str = "tasks", size: float | None = None
                    ) -> Iterator[Callable[[Standing], None] | None]:
-    """Draws one bar for all tasks of a pool, on standard error if that is a terminal; gives None otherwise, and when
-    ``quiet``. ``size``: of all tasks together where it is known before they are; otherwise that of those known so far.
+    """Draws one bar for all tasks of a pool on standard error; None if that is not a terminal, or if
+    ``quiet``. ``size``: total size of all tasks, if known in advance; by default that of the tasks known so far.
     """
     if quiet or not sys.stderr.isatty():
         yield None
@@ -109,7 +109,7 @@ def tasks_progress(title: str, quiet: bool = False, unit: str = "tasks", size: f
 
 @contextmanager
 def waiting(title: str, quiet: bool = False) -> Iterator[None]:
-    """Shows on standard error, if that is a terminal, that something goes on and for how long it has; not when ``quiet``."""
+    """Shows a spinner with the elapsed time on standard error, if that is a terminal and not ``quiet``."""
     if quiet or not sys.stderr.isatty():
         yield
         return

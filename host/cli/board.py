@@ -1,4 +1,4 @@
-"""``arrayloom board``: a system with the accelerator for a board, built, loaded, or simulated whole."""
+"""``arrayloom board``: builds, loads or simulates a whole system with the accelerator for a board."""
 
 import argparse
 import math
@@ -22,7 +22,7 @@ def add_parser(commands: Any) -> None:
                          "the whole system; needs the extra board", "arrayloom board ulx3s --build out/")
     parser.add_argument("board", choices=(*BOARDS, SIMULATED), metavar="BOARD",
                         help=f"{', '.join(f'{board.name} ({board.title})' for board in BOARDS.values())}, or {SIMULATED}: "
-                             "the system simulated, on this machine")
+                             "simulate the system on this machine")
     add_config(parser, default="tiny")
     _add_build(parser.add_argument_group("build and load"))
     board_simulation.add_options(parser.add_argument_group(f"simulate, with {SIMULATED}"))
@@ -30,27 +30,27 @@ def add_parser(commands: Any) -> None:
 
 
 def _add_build(group: Any) -> None:
-    group.add_argument("--build", type=Path, metavar="DIR", help="where the bitstream and all that leads to it goes")
+    group.add_argument("--build", type=Path, metavar="DIR", help="folder for the bitstream and all intermediate files")
     group.add_argument("--synth-only", action="store_true", help="stop before placement, which takes a quarter of an hour")
     group.add_argument("--chip", metavar="NAME", help="the FPGA on the board: "
                        + ", ".join(f"{board.name} {'|'.join(board.chips)}" for board in BOARDS.values()))
     group.add_argument("--clock", type=float, metavar="MHZ", help="of accelerator and memory (default: "
                        + ", ".join(f"{board.name} {board.clock_mhz:g}" for board in BOARDS.values()) + ")")
-    group.add_argument("--seed", type=int, help=f"where placement starts (default {SEED})")
-    group.add_argument("--load", type=Path, metavar="DIR", help="load the bitstream that was built there, by openFPGALoader")
+    group.add_argument("--seed", type=int, help=f"seed of the placement (default {SEED})")
+    group.add_argument("--load", type=Path, metavar="DIR", help="load the bitstream built there, with openFPGALoader")
 
 
 def _run(options: argparse.Namespace) -> int:
     if options.board == SIMULATED:
         _refuse(options, ("build", "synth_only", "chip", "clock", "seed", "load"),
-                f"is for a board, and {SIMULATED} is none")
+                f"is for a board, not for {SIMULATED}")
         return board_simulation.run(options)
     board = BOARDS[options.board]
     _refuse(options, board_simulation.OPTIONS, f"is for the simulated system; take 'arrayloom board {SIMULATED}'")
     if (options.build is None) == (options.load is None):
         raise InputError(f"board {board.name}: give --build DIR or --load DIR, one of them")
     if options.load is not None:
-        _refuse(options, ("synth_only", "chip", "clock", "seed"), "is for --build; what --load loads is built")
+        _refuse(options, ("synth_only", "chip", "clock", "seed"), "is for --build; --load loads a finished bitstream")
         return _load(board, options)
     return _build(board, options)
 

@@ -1,4 +1,4 @@
-"""``arrayloom board sim``: a digit on the simulated system, beside the plain simulation of the accelerator."""
+"""``arrayloom board sim``: a digit on the simulated system, compared with the plain simulation of the accelerator."""
 
 import argparse
 import time
@@ -23,14 +23,15 @@ SUCCESS, DIFFERENT = 0, 1
 def add_options(group: Any) -> None:
     group.add_argument("--image", type=Path, metavar="IMAGE", help="a digit, bright on dark (default: one in the package)")
     group.add_argument("--memory", choices=tuple(SimulatedMemory), help="sdram, ddr3: LiteDRAM's controller and a model of "
-                       "the chip; plain: the memory of the plain simulation, with which all counters must be the same "
+                       "the chip; plain: the memory model of the plain simulation, with which all counters must agree "
                        f"(default {SimulatedMemory.SDRAM})")
-    group.add_argument("--keep", action="store_true", help="run no digit, but keep the system running and print its port, "
+    group.add_argument("--keep", action="store_true", help="do not run a digit, but keep the system running and print its "
+                                                           "port "
                        "for --board-port of other commands")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Runs what the options ask for; the exit code."""
+    """Runs the simulation that the options select; returns the exit code."""
     from arrayloom.host.board.simulator import running_system
 
     config, memory = load_config(options.config), SimulatedMemory(options.memory or SimulatedMemory.SDRAM)

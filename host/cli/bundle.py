@@ -1,4 +1,4 @@
-"""``arrayloom bundle``: a model or a program as a bundle, and what ``serve`` needs to do the same."""
+"""``arrayloom bundle``: makes a bundle from a model or a program; also used by ``serve``."""
 
 import argparse
 from pathlib import Path
@@ -20,16 +20,17 @@ from arrayloom.host.vision.classify import load_labels
 from arrayloom.isa.config import DEFAULT, load_config
 from arrayloom.isa.program import Program, is_program
 
-PREPROCESS_HELP = "recipe that makes the network's input from an image; without, only tensors are taken"
+PREPROCESS_HELP = "recipe that turns an image into the network's input; without it, only tensors are accepted"
 
 
 def add_parser(commands: Any) -> None:
-    parser = add_command(commands, "bundle", _run, "make a bundle of a model, which serve takes",
+    parser = add_command(commands, "bundle", _run, "make a bundle of a model, for serve",
                          "arrayloom bundle resnet18_int8.onnx --preprocess imagenet --labels imagenet -o resnet18")
     parser.add_argument("model", type=Path, metavar="MODEL", help="quantized .onnx, or a program (.loom)")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="the folder to make")
-    parser.add_argument("--name", metavar="NAME", help="that clients ask for (default: the file's, without its suffix)")
-    parser.add_argument("--version", type=int, default=1, metavar="N", help="of the model (default 1)")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="the folder to create")
+    parser.add_argument("--name", metavar="NAME", help="the name that clients ask for (default: the file's name without "
+                                                       "its suffix)")
+    parser.add_argument("--version", type=int, default=1, metavar="N", help="version of the model (default 1)")
     parser.add_argument("--preprocess", metavar="NAME", help=PREPROCESS_HELP)
     parser.add_argument("--labels", type=Path, metavar="FILE|NAME", help=LABELS_HELP)
     add_config(parser, default=None)
@@ -49,7 +50,7 @@ def _run(options: argparse.Namespace) -> int:
                     "notes": program.notes, "notices": program.notices} | figures_of_host(program))
         return 0
     print(f"{options.output}: {bundle.name} version {bundle.version}, {len(program)} instructions for {program.config}")
-    print(f"preprocess   {bundle.recipe or 'none, it takes tensors only'}")
+    print(f"preprocess   {bundle.recipe or 'none, it accepts tensors only'}")
     print(f"labels       {f'{len(bundle.labels):,}' if bundle.labels else 'none'}")
     for line in [*lines_of_host(program), *(f"note         {note}" for note in notes_alone(program.notes)),
                  *lines_of_notices(program.notices)]:
@@ -58,7 +59,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def require_new(folder: Path) -> None:
-    """Raises ``InputError`` before any work when a folder is there already, or cannot be made."""
+    """Raises ``InputError`` before any work if a folder exists already or cannot be created."""
     if folder.exists():
         raise InputError(f"{folder}: exists already; choose another folder or remove it first")
     if not folder.parent.is_dir():
@@ -66,7 +67,7 @@ def require_new(folder: Path) -> None:
 
 
 def is_model(path: Path) -> bool:
-    """Whether a path that ``serve`` is given is a model or a program, and not a bundle's folder."""
+    """Whether a path given to ``serve`` is a model or a program rather than a bundle's folder."""
     return path.is_file() or (path.suffix in (".onnx", ".loom") and not path.is_dir())
 
 
@@ -74,7 +75,7 @@ def bundle_of(path: Path, name: str | None, options: argparse.Namespace, importe
               version: int = 1) -> Bundle:
     """The bundle of a model or program file, by the options ``preprocess``, ``labels`` and ``config``.
 
-    ``progress`` is called with the parts that are compiled and all that there are.
+    ``progress`` is called with the number of compiled parts and the total.
     """
     chosen = _name_of(path) if name is None else name
     if options.preprocess is not None:

@@ -1,4 +1,4 @@
-"""``arrayloom check``: whether the tokens of a program order everything that must be in order."""
+"""``arrayloom check``: whether a program's tokens order all conflicting accesses."""
 
 import argparse
 from itertools import islice
@@ -11,12 +11,12 @@ from arrayloom.isa.fields import Instruction
 from arrayloom.isa.hazards import Finding, Hazard, HazardCheck
 from arrayloom.isa.program import Program
 
-MOST = 1000     # findings that are looked for
-SHOWN = 20      # of them in the text
+MOST = 1000     # most findings that are searched for
+SHOWN = 20      # most findings in the text
 
 
 def add_check(commands: Any) -> None:
-    parser = add_command(commands, "check", _check, "find accesses of a program that no token orders",
+    parser = add_command(commands, "check", _check, "find conflicting accesses of a program that no token orders",
                          "arrayloom check resnet18.loom")
     parser.add_argument("program", type=Path, metavar="PROGRAM.loom")
     add_json(parser)
@@ -43,7 +43,7 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _figures(finding: Finding, instructions: list[Instruction], layers: list[str]) -> dict[str, Any]:
-    """Under the names that ``--json`` gives them."""
+    """The findings under their names in ``--json``."""
     figures: dict[str, Any] = {"hazard": finding.hazard.value, "place": finding.place, "word": finding.word,
                                "last_word": finding.last_word, "missing": _missing(finding, instructions)}
     for name, index in (("later", finding.later), ("earlier", finding.earlier)):
@@ -53,7 +53,7 @@ def _figures(finding: Finding, instructions: list[Instruction], layers: list[str
 
 
 def _missing(finding: Finding, instructions: list[Instruction]) -> str:
-    """What would mend it."""
+    """The missing token or wait."""
     unit = instructions[finding.later].UNIT
     if finding.earlier is None:
         return f"a {finding.place} instruction that signals {unit.name if unit is not None else ''}"
@@ -62,7 +62,7 @@ def _missing(finding: Finding, instructions: list[Instruction]) -> str:
     other = instructions[finding.earlier].UNIT
     if other is unit:
         return "a wait for the unit's own earlier instructions"
-    return f"a token of {other.name if other is not None else ''}, straight or by way of another unit"
+    return f"a token of {other.name if other is not None else ''}, directly or through another unit"
 
 
 def _text(finding: Finding, found: dict[str, Any], word_bytes: int) -> str:
@@ -74,7 +74,7 @@ def _text(finding: Finding, found: dict[str, Any], word_bytes: int) -> str:
 
 
 def _range(finding: Finding, word_bytes: int) -> str:
-    """The words of the scratchpad, or the bytes of memory from its base, from the first that both access to the last."""
+    """The first and last scratchpad word, or byte of memory from its base, that both access."""
     first, last, name = finding.word or 0, finding.last_word or 0, "word"
     if finding.place == "memory":
         first, last, name = first * word_bytes, (last + 1) * word_bytes - 1, "byte"

@@ -1,4 +1,4 @@
-"""``arrayloom client``: what clients in other languages are built from."""
+"""``arrayloom client``: files from which clients in other languages are built."""
 
 import argparse
 from pathlib import Path
@@ -10,11 +10,11 @@ from arrayloom.host.runtime.errors import InputError
 
 
 def add_parser(commands: Any) -> None:
-    group = add_group(commands, "client", "write what clients in other languages are built from")
+    group = add_group(commands, "client", "write the files from which clients in other languages are built")
     parser = add_command(group, "protos", _protos, "write the .proto files of the service's protocols",
                          "arrayloom client protos -o protos")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR",
-                        help="folder for them; it is made, and files of the same names are replaced")
+                        help="folder for the files; it is created, and existing files are replaced")
     add_json(parser)
 
 

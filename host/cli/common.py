@@ -31,12 +31,12 @@ def add_config(parser: argparse._ActionsContainer, default: str | None = DEFAULT
 def add_backend(parser: argparse.ArgumentParser, *more: str) -> None:
     parser.add_argument("--backend", default="rtl", choices=("rtl", "emulator", "board", *more),
                         help="what executes (default rtl)")
-    parser.add_argument("--board-port", metavar="PORT", help="where the backend board is reached: /dev/ttyUSB0[@BAUD], "
+    parser.add_argument("--board-port", metavar="PORT", help="address of the backend board: /dev/ttyUSB0[@BAUD], "
                         "socket://HOST:PORT, udp://HOST for Etherbone, litex://HOST for a litex_server")
 
 
 def require_no_board_port(options: argparse.Namespace, why: str) -> None:
-    """Raises ``InputError`` with the reason where the options name the port of a board."""
+    """Raises ``InputError`` with the reason if the options name the port of a board."""
     if options.board_port is not None:
         raise InputError(f"--board-port {options.board_port}: {why}; take --backend board, or leave it out")
 
@@ -50,17 +50,17 @@ def print_json(value: dict[str, Any]) -> None:
 
 
 def lines_of_notices(notices: Iterable[str]) -> list[str]:
-    """What every output about a model must repeat, such as that its weights are random, as lines for people."""
+    """Notices to repeat in every output about a model, such as that its weights are random, as lines of text."""
     return [f"notice       {notice}" for notice in notices]
 
 
 def notes_alone(notes: Iterable[str]) -> list[str]:
-    """The notes of a model without the notices that stand among them, for outputs that print those by themselves."""
+    """A model's notes without its notices, for outputs that print the notices separately."""
     return [note for note in notes if not note.startswith(NOTICE_NOTE)]
 
 
 def lines_of_report(report: RunReport) -> Iterator[str]:
-    """The figures of a run as lines for people."""
+    """The figures of a run as lines of text."""
     if report.cycles is not None:
         yield f"cycles       {report.cycles:,}"
         yield f"utilization  {report.utilization:.1%} of {report.multipliers} multipliers"
@@ -71,7 +71,7 @@ def lines_of_report(report: RunReport) -> Iterator[str]:
 
 
 def require_writable(path: Path) -> None:
-    """Raises ``InputError`` before any work when ``path`` cannot be written."""
+    """Raises ``InputError`` before any work if ``path`` cannot be written."""
     folder = path.parent
     if not folder.is_dir():
         raise InputError(f"{path}: cannot be written: {folder} is not a folder")

@@ -1,4 +1,4 @@
-"""``arrayloom demo``: the digits network inside the package, from image file to class, on the RTL."""
+"""``arrayloom demo``: runs the packaged digits network on the RTL, from image file to class."""
 
 import argparse
 from pathlib import Path
@@ -16,7 +16,7 @@ def add_parser(commands: Any) -> None:
     parser = add_command(commands, "demo", _run, "classify a handwritten digit on the simulated accelerator",
                          "arrayloom demo")
     parser.add_argument("image", type=Path, nargs="?", default=digits.IMAGES / "digit_7_1496.png", metavar="IMAGE",
-                        help="a digit, bright on dark (default: one inside the package)")
+                        help="a digit, bright on dark (default: one in the package)")
     add_config(parser, default="tiny")
     add_backend(parser)
     add_json(parser)

@@ -22,13 +22,13 @@ CLOCK = 100.0
 
 
 def add_parser(commands: Any) -> None:
-    parser = add_command(commands, "explore", _run, "compare accelerators for a network by the cost model",
+    parser = add_command(commands, "explore", _run, "compare accelerators for a network with the cost model",
                          "arrayloom explore resnet18_int8.onnx --configs 16x16,32x32,mine.toml --clock 150")
     parser.add_argument("model", type=Path, metavar="MODEL.onnx")
     parser.add_argument("--configs", required=True, metavar="NAME|FILE.toml,...",
-                        help=f"accelerators: {', '.join(PRESETS)}, and files of your own")
+                        help=f"accelerators: {', '.join(PRESETS)}, and your own files")
     parser.add_argument("--clock", type=float, default=CLOCK, metavar="MHZ",
-                        help=f"clock that milliseconds assume (default {CLOCK:g})")
+                        help=f"clock frequency for times in milliseconds (default {CLOCK:g})")
     parser.add_argument("--rtl", action="store_true", help="measure on the RTL too; needs --input")
     parser.add_argument("--input", type=Path, metavar="FILE", help="image, .npy or .npz for the RTL; one image")
     parser.add_argument("--preprocess", metavar="NAME", help="recipe for an image")
@@ -55,7 +55,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _measured(options: argparse.Namespace, programs: Iterable[Program]) -> tuple[list[Candidate], list[dict[str, Any]]]:
-    """The candidates with cycles of the RTL, and what workers did, where there are workers."""
+    """The candidates with cycles of the RTL, and the workers' figures if there are workers."""
     where = workers_of(options)
     with tasks_progress("measuring", options.json, "configurations") as progress:
         candidates, tasks = measure(programs, partial(_inputs, options), where or ThisProcess(), progress)
@@ -68,13 +68,13 @@ def _check(options: argparse.Namespace) -> None:
     if options.rtl and options.input is None:
         raise InputError("--rtl: the RTL runs on an input; add --input FILE")
     if not options.rtl and (options.workers is not None or options.ray is not None):
-        raise InputError("--workers, --ray: the cost model takes no time; leave them out, or add --rtl")
+        raise InputError("--workers, --ray: the cost model needs no workers; leave them out, or add --rtl")
     if not options.rtl and (options.input is not None or options.preprocess is not None):
         raise InputError("--input, --preprocess: the cost model needs no input; leave them out, or add --rtl")
 
 
 def _inputs(options: argparse.Namespace, program: Program) -> dict[str, Any]:
-    """The first image, for the RTL."""
+    """The first image of the input, for the RTL."""
     batch = load_inputs(options.input, program.model_inputs, options.preprocess)
     return {name: values[:1] for name, values in batch.items()}
 

@@ -1,4 +1,4 @@
-"""``arrayloom verilog`` and ``synth``: the accelerator as Verilog, and placed on an FPGA."""
+"""``arrayloom verilog`` and ``synth``: write the accelerator as Verilog, and place it on an FPGA."""
 
 import argparse
 import math
@@ -16,7 +16,7 @@ from arrayloom.host.runtime.errors import InputError
 from arrayloom.isa.config import load_config
 from arrayloom.sim.rtl.process import Stopwatch
 
-CONFIG, FAMILY, TARGET, SEED = "edge", "ecp5", 125.0, 1     # of a synthesis, where nothing else is given
+CONFIG, FAMILY, TARGET, SEED = "edge", "ecp5", 125.0, 1     # defaults of a synthesis
 MOST_SEEDS = 64
 SUCCESS, FAULTY = 0, 1
 
@@ -33,27 +33,27 @@ def _verilog(options: argparse.Namespace) -> int:
 
     verilog, sidecar, *_ = export_verilog(load_config(options.config), options.output)
     print(verilog)
-    print(sidecar)      # which names the other files
+    print(sidecar)      # its name is also that of the other files
     return 0
 
 
 def add_synth(commands: Any) -> None:
-    parser = add_command(commands, "synth", _synth, "map the accelerator to an FPGA, and place and route it where an "
-                         "open tool does: resources, clock, critical path", "arrayloom synth --config edge --json")
+    parser = add_command(commands, "synth", _synth, "map the accelerator to an FPGA, and place and route it if an open tool "
+                         "supports the family: resources, clock, critical path", "arrayloom synth --config edge --json")
     add_config(parser, CONFIG)
     parser.add_argument("--target", action="append", default=[], metavar="FAMILY|MHZ",
                         help=f"{', '.join(FAMILIES)} (default {FAMILY}; {', '.join(NEXTPNR)} are placed and routed, the "
-                        f"others mapped), or the clock to work towards (default {TARGET:g} MHz); may stand twice")
-    parser.add_argument("--device", metavar="NAME", help="of the family; the first is the default: " + "; ".join(
+                        f"others mapped), or the target clock (default {TARGET:g} MHz); may be given for both")
+    parser.add_argument("--device", metavar="NAME", help="part of the family; the first is the default: " + "; ".join(
         f"{family.name} {', '.join(part.name for part in family.parts)}" for family in FAMILIES.values()))
     grades = {family.name: family.parts[0].speeds for family in FAMILIES.values() if family.parts[0].speeds}
     parser.add_argument("--speed", type=int, metavar="GRADE", help="speed grade: " + "; ".join(
         f"{name} {', '.join(map(str, speeds))}" for name, speeds in grades.items())
         + "; the first is the default and the slowest")
     seeds = parser.add_mutually_exclusive_group()
-    seeds.add_argument("--seed", type=int, default=SEED, help=f"where placement starts (default {SEED})")
-    seeds.add_argument("--seeds", type=int, metavar="N", help="place and route from the seeds 1 to N; the figures are "
-                       "those of the fastest, with the median of all")
+    seeds.add_argument("--seed", type=int, default=SEED, help=f"seed of the placement (default {SEED})")
+    seeds.add_argument("--seeds", type=int, metavar="N", help="place and route from the seeds 1 to N; reports the "
+                       "fastest result, and the median of all")
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="keep Verilog, netlist, reports and logs")
     add_json(parser)
 
@@ -74,7 +74,7 @@ def _synth(options: argparse.Namespace) -> int:
 
 
 def _targets(values: list[str]) -> tuple[str, float]:
-    """The family and the clock, each from the last that names one."""
+    """The family and the clock, each from the last option that gives one."""
     family, target = FAMILY, TARGET
     for value in values:
         try:
@@ -88,7 +88,7 @@ def _targets(values: list[str]) -> tuple[str, float]:
 
 @contextmanager
 def _folder(output: Path | None) -> Iterator[Path]:
-    """The folder to work in: the user's, or one that goes away."""
+    """The working folder: the user's, or a temporary one."""
     if output is None:
         with TemporaryDirectory() as folder:
             yield Path(folder)

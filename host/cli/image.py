@@ -19,22 +19,22 @@ from arrayloom.host.workspace.server_process import serve_options
 
 
 def add_parser(commands: Any) -> None:
-    group = ArtifactCommands(commands, Image, "build, list, show, save, run or delete container images, or describe them to "
-                                              "Kubernetes")
+    group = ArtifactCommands(commands, Image, "build, list, show, save, run or delete container images, or write Kubernetes "
+                                              "manifests for them")
     create = group.add("create", _create, "build an image from a program, without a daemon",
                        "digits digits.loom --base python-3.11-slim/ --dependencies")
     create.add_argument("name", metavar="NAME")
     create.add_argument("model", metavar="MODEL[:VERSION]")
     create.add_argument("--base", type=Path, metavar="LAYOUT", help="OCI image layout with Python, a folder or a tar")
-    create.add_argument("--dependencies", action="store_true", help="take the server's Python packages along")
-    create.add_argument("--preprocess", metavar="NAME", help="recipe for images, where the model has none or another")
+    create.add_argument("--dependencies", action="store_true", help="include the server's Python packages")
+    create.add_argument("--preprocess", metavar="NAME", help="recipe for images, to set or replace the model's")
     create.add_argument("--labels", type=Path, metavar="FILE|NAME", help="class names, likewise")
     create.add_argument("--timeout", type=float, metavar="SECONDS", help="stop building after that time")
     add_labels(create)
     group.add_list({"id": "image", "creation_state": "state", "bytes": "bytes", "created": "created", "parents": "from",
                     "image_location": "location"})
     group.add_for_one("show", lambda image, _: _facts(image) | {"dependents": list(image.dependents())},
-                      "say all of an image", "digits:1")
+                      "show an image's details", "digits:1")
     save = group.add_for_one("save", _save, "write an image as a tar for docker load, podman load or skopeo",
                              "digits -o digits.tar")
     save.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.tar")
@@ -48,20 +48,25 @@ def add_parser(commands: Any) -> None:
 def _add_manifests(group: ArtifactCommands[Image]) -> None:
     parser = group.add_for_one("manifests", _manifests, "write Kubernetes manifests for an image",
                                "digits --registry registry.example/team --replicas 3 | kubectl apply -f -")
-    parser.add_argument("--registry", metavar="HOST/PATH", help="where the cluster finds the image")
-    parser.add_argument("--name", metavar="NAME", help="of the objects (default: the image's)")
+    parser.add_argument("--registry", metavar="HOST/PATH", help="the image's address for the cluster")
+    parser.add_argument("--name", metavar="NAME", help="name of the objects (default: the image's)")
     parser.add_argument("--namespace", metavar="NAME")
-    parser.add_argument("--replicas", type=int, default=1, metavar="N", help="pods, the least with autoscaling (default 1)")
+    parser.add_argument("--replicas", type=int, default=1, metavar="N", help="number of pods, with autoscaling the minimum "
+                                                                             "(default 1)")
     parser.add_argument("--max-replicas", type=int, default=10, metavar="N", help="the most (default 10); 0: no autoscaling")
-    parser.add_argument("--queue-target", type=int, default=4, metavar="N", help="waiting requests a pod (default 4)")
+    parser.add_argument("--queue-target", type=int, default=4, metavar="N", help="waiting requests per pod that trigger "
+                                                                                 "scaling (default 4)")
     parser.add_argument("--tls-secret", metavar="NAME", help="Secret of type kubernetes.io/tls")
     parser.add_argument("--keys-secret", metavar="NAME", help="Secret with an entry keys.json")
-    parser.add_argument("--cpu", default="1", metavar="QUANTITY", help="what a pod asks for (default 1)")
-    parser.add_argument("--memory", default="1Gi", metavar="QUANTITY", help="likewise, and its limit (default 1Gi)")
-    parser.add_argument("--pod-monitor", action="store_true", help="tell the Prometheus Operator to scrape the pods")
-    parser.add_argument("--kserve", action="store_true", help="a ServingRuntime and an InferenceService of KServe instead")
-    parser.add_argument("--storage-uri", metavar="URI", help="for KServe: a bundle's folder, in place of the image's own")
-    parser.add_argument("--threads", type=int, metavar="N", help="of a pod's replica (default: the whole cores of --cpu)")
+    parser.add_argument("--cpu", default="1", metavar="QUANTITY", help="CPU request of a pod (default 1)")
+    parser.add_argument("--memory", default="1Gi", metavar="QUANTITY", help="memory request and limit of a pod (default "
+                                                                            "1Gi)")
+    parser.add_argument("--pod-monitor", action="store_true", help="add a PodMonitor for the Prometheus Operator")
+    parser.add_argument("--kserve", action="store_true", help="write KServe's ServingRuntime and InferenceService instead")
+    parser.add_argument("--storage-uri", metavar="URI", help="for KServe: address of a bundle's folder, instead of the "
+                                                             "image's own bundle")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads of a pod's replica (default: the whole cores of "
+                                                                 "--cpu)")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE.yaml", help="default: standard output")
 
 
@@ -105,8 +110,8 @@ def _manifests(image: Image, options: argparse.Namespace) -> Facts:
         options.max_replicas or None, options.queue_target, options.tls_secret, options.keys_secret, options.cpu,
         options.memory, options.threads, options.pod_monitor)
     if options.storage_uri is not None and not options.kserve:
-        raise InputError(f"--storage-uri {options.storage_uri}: is for --kserve; the manifests of Kubernetes take the "
-                         "bundle that the image holds")
+        raise InputError(f"--storage-uri {options.storage_uri}: is for --kserve; Kubernetes manifests use "
+                         "the image's own bundle")
     objects = kserve_manifests(KServeConfiguration(config, options.storage_uri)) if options.kserve else manifests(config)
     if options.json:
         print_json({"apiVersion": "v1", "kind": "List", "items": objects})

@@ -1,4 +1,4 @@
-"""Entry point: parses, dispatches, and turns every user's error into one message and exit code 2."""
+"""Entry point: parses, dispatches, and turns every user error into one message and exit code 2."""
 
 import argparse
 import os
@@ -13,7 +13,7 @@ from arrayloom.isa.errors import ArrayloomError
 
 BAD_INPUT = 2
 EXIT_CODES = ("exit codes: 0 done, 1 bytes differ or accesses are unordered, 2 refused or bad input; with --json a refusal "
-              "is one JSON object, too")
+              "is also a JSON object")
 COMMANDS = {
     "demo": ("arrayloom.host.cli.demo", "add_parser"),
     "quantize": ("arrayloom.host.cli.quantize", "add_parser"),
@@ -43,15 +43,26 @@ COMMANDS = {
     "operation": ("arrayloom.host.cli.workspace", "add_operation"),
     "client": ("arrayloom.host.cli.client", "add_parser"),
 }
-"""Of each command its module, and the function in it that adds its parser."""
+"""Module of each command, and the function in it that adds the command's parser."""
+
+
+class _Version(argparse.Action):
+    """Reads the version only if it is asked for, since looking into the installation takes time."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from arrayloom.host.serving.core.about import VERSION
+
+        print(parser.prog, VERSION)
+        parser.exit()
 
 
 def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
-    """The parser of all commands, or of the ``chosen`` one alone: that spares the imports of the others."""
+    """The parser of all commands, or of the ``chosen`` one only, which avoids importing the others."""
     parser = argparse.ArgumentParser(
         prog="arrayloom",
         description="Convolutional networks on a simulated FPGA accelerator, bit for bit equal to ONNX Runtime.",
         epilog=f"Start with: arrayloom demo. {EXIT_CODES[0].upper()}{EXIT_CODES[1:]}.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in [chosen] if chosen in COMMANDS else COMMANDS:
         module, function = COMMANDS[name]
@@ -63,14 +74,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code: 0 success, 1 bytes differ or accesses are unordered, 2 bad input or
     environment.
 
-    Every error is one message on standard error; with ``--json`` an object on standard output, too.
+    Every error is one message on standard error, and with ``--json`` also an object on standard output.
     """
     given = sys.argv[1:] if arguments is None else arguments
     options = build_parser(given[0] if given else None).parse_args(given)
     try:
         with warnings.catch_warnings():
             if not sys.warnoptions:
-                warnings.simplefilter("ignore")  # of libraries; what a user should know, commands say themselves
+                warnings.simplefilter("ignore")  # warnings of libraries; commands report themselves what a user should know
             return int(options.action(options))
     except ArrayloomError as error:
         refusal(error, bool(getattr(options, "json", False)))

@@ -1,4 +1,4 @@
-"""``arrayloom model`` and ``convert``: the models of a workspace, and programs made from them."""
+"""``arrayloom model`` and ``convert``: the models of a workspace, and their conversion to programs."""
 
 import argparse
 from pathlib import Path
@@ -29,14 +29,14 @@ def add_model(commands: Any) -> None:
     register = group.add("register", _register, "copy a model into the workspace under the next version",
                          "resnet50.onnx --name resnet50 --tag stage=test")
     register.add_argument("file", type=Path, metavar="MODEL",
-                          help=".onnx, .loom, .pt2 or the folder of a TensorFlow SavedModel; the last two can hold code, "
-                               "and convert takes them with --allow-code only")
+                          help=".onnx, .loom, .pt2 or the folder of a TensorFlow SavedModel; the last two can contain code, "
+                               "so convert accepts them only with --allow-code")
     register.add_argument("--name", required=True, metavar="NAME")
     add_labels(register)
     group.add_list({"id": "model", "framework": "framework", "bytes": "bytes", "created": "created", "tags": "tags",
                     "parents": "from"}, "--tag stage=test")
     group.add_for_one("show", lambda model, _: model.serialize() | {"dependents": list(model.dependents())},
-                      "say all of a model", "resnet50:2")
+                      "show a model's details", "resnet50:2")
     download = group.add_for_one("download", lambda model, options: {"path": str(model.download(options.output))},
                                  "copy a model out of the workspace", "resnet50")
     download.add_argument("-o", "--output", type=Path, default=Path(), metavar="DIR", help="default: the current folder")
@@ -48,20 +48,22 @@ def _register(workspace: Workspace, options: argparse.Namespace) -> Facts:
 
 
 def add_convert(commands: Any) -> None:
-    parser = add_verb(commands, "convert", _convert, "compile a registered model; a float one is quantized first",
+    parser = add_verb(commands, "convert", _convert, "compile a registered model; a float model is quantized first",
                       "arrayloom convert resnet50 --preprocess imagenet --labels imagenet.txt --calibration photographs/")
     parser.add_argument("reference", metavar="MODEL[:VERSION]")
-    parser.add_argument("--name", metavar="NAME", help="of the program (default: the model's with .loom)")
-    parser.add_argument("--preprocess", metavar="NAME", help="recipe that makes the network's input from an image")
+    parser.add_argument("--name", metavar="NAME", help="name of the program (default: the model's with .loom)")
+    parser.add_argument("--preprocess", metavar="NAME", help="recipe that turns an image into the network's input")
     parser.add_argument("--labels", type=Path, metavar="FILE|NAME", help=LABELS_HELP)
-    parser.add_argument("--calibration", type=Path, metavar="FOLDER|FILE.npz", help="images that a float network is run on")
+    parser.add_argument("--calibration", type=Path, metavar="FOLDER|FILE.npz", help="images on which a float network is "
+                                                                                    "run to find value ranges")
     parser.add_argument("--method", choices=METHODS, default="minmax", help="of quantization (default minmax)")
     parser.add_argument("--inputs", default="", metavar="NAME,..", help="tensors of a TensorFlow SavedModel")
     parser.add_argument("--outputs", default="", metavar="NAME,..")
     parser.add_argument("--allow-code", action="store_true",
-                        help="run what a .pt2 archive or a SavedModel holds, which can be any code: for files you trust")
+                        help="allow a .pt2 archive or a SavedModel to run code, which can be any code: for files you trust")
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="stop the conversion after that time")
-    parser.add_argument("--no-wait", action="store_true", help="return at once; see it with: arrayloom operation show ID")
+    parser.add_argument("--no-wait", action="store_true", help="return at once; check progress with: arrayloom operation "
+                                                               "show ID")
     add_labels(parser)
     add_config(parser)
     add_import_options(parser)

@@ -20,15 +20,16 @@ def add_network(commands: Any) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--weights", type=Path, metavar="FILE",
                         help="state_dict of torchvision's model (.npz, .safetensors, .pth), or an ONNX file of it")
-    source.add_argument("--random", type=int, metavar="SEED", help="random weights: bits and cycles mean something, "
-                                                                   "classes do not")
+    source.add_argument("--random", type=int, metavar="SEED", help="random weights: bits and cycles are meaningful, "
+                                                                   "classes are not")
     parser.add_argument("--calibrate", type=Path, metavar="DIR|FILE.npz",
-                        help="photographs or arrays; random weights are calibrated on seeded pictures without")
+                        help="photographs or arrays; by default, random weights are calibrated on seeded pictures")
     parser.add_argument("--preprocess", metavar="NAME", help="recipe that the weights expect (default torchvision's)")
     parser.add_argument("--method", choices=tuple(METHODS), default=next(iter(METHODS)),
-                        help="how ranges follow from the calibration (default %(default)s)")
-    parser.add_argument("--classes", type=int, metavar="N", help="classes of the weights, where not the usual ones")
-    parser.add_argument("--float", dest="as_float", action="store_true", help="the float network, without quantization")
+                        help="how ranges are computed from the calibration (default %(default)s)")
+    parser.add_argument("--classes", type=int, metavar="N", help="number of classes, if not the usual one")
+    parser.add_argument("--float", dest="as_float", action="store_true", help="write the float network, without "
+                                                                              "quantization")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.onnx")
     add_json(parser)
 
@@ -83,7 +84,7 @@ def add_fetch(commands: Any) -> None:
     parser = add_command(commands, "fetch", _fetch, "download a trained network from the public ONNX model zoo",
                          "arrayloom fetch resnet50")
     parser.add_argument("name", metavar="NAME", help=", ".join(spec.name for spec in SPECS.values() if spec.zoo))
-    parser.add_argument("--folder", type=Path, metavar="DIR", help=f"where it goes (default {default_folder()})")
+    parser.add_argument("--folder", type=Path, metavar="DIR", help=f"folder for the file (default {default_folder()})")
     parser.add_argument("--url", metavar="URL", help="another address, such as a mirror's")
     add_json(parser)
 

@@ -1,4 +1,4 @@
-"""The options that say over which processes and machines a command spreads its work, and what it says of that."""
+"""The options that spread a command's work over processes and machines, and its report of that."""
 
 import argparse
 from collections.abc import Sequence
@@ -17,15 +17,15 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
 
 
 def workers_of(options: argparse.Namespace) -> Workers | None:
-    """Where the options of ``add_workers`` want the work done; None for this process. Raises ``PoolError``."""
+    """Where the options of ``add_workers`` place the work; None for this process. Raises ``PoolError``."""
     if options.ray is not None:
         return RayWorkers(options.ray)
     return None if options.workers is None else LocalWorkers(options.workers)
 
 
 def lines_of_tasks(tasks: Sequence[dict[str, Any]]) -> list[str]:
-    """``Done.figures`` of all tasks as lines for people: over what they were spread, and which were run
-    again; nothing where there are none."""
+    """``Done.figures`` of all tasks as lines of text: over what they were spread, and which were run
+    again; empty if there are no tasks."""
     if not tasks:
         return []
     processes = {(task["host"], task["process"]) for task in tasks}

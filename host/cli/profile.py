@@ -1,4 +1,4 @@
-"""``arrayloom profile``: where the cycles of a run went."""
+"""``arrayloom profile``: how a run spent its cycles."""
 
 import argparse
 import sys
@@ -14,12 +14,12 @@ from arrayloom.host.runtime.session import load_program
 
 
 def add_parser(commands: Any) -> None:
-    parser = add_command(commands, "profile", _run, "say where every cycle of every unit went, by layer and by cause",
+    parser = add_command(commands, "profile", _run, "show how every unit spent its cycles, by layer and by cause",
                          "arrayloom profile resnet18_int8.onnx --input owl.jpg --preprocess imagenet --html profile.html")
     parser.add_argument("model", type=Path, metavar="MODEL.onnx|PROGRAM.loom")
     parser.add_argument("--input", type=Path, required=True, metavar="FILE", help="image, .npy or .npz; its first image")
     parser.add_argument("--preprocess", metavar="NAME", help="recipe for an image")
-    parser.add_argument("--html", type=Path, metavar="FILE.html", help="write a page with plots, which needs no other file")
+    parser.add_argument("--html", type=Path, metavar="FILE.html", help="write a self-contained page with plots")
     parser.add_argument("--trace", type=Path, metavar="FILE.json",
                         help="write a trace for ui.perfetto.dev or chrome://tracing; 1 us is one cycle")
     add_config(parser, default=None)

@@ -1,4 +1,4 @@
-"""``arrayloom compile``, ``disasm`` and ``info``: program files, made and shown."""
+"""``arrayloom compile``, ``disasm`` and ``info``: create and show program files."""
 
 import argparse
 from collections import Counter
@@ -87,7 +87,7 @@ def _fields(instruction: Instruction) -> dict[str, int]:
 
 
 def add_info(commands: Any) -> None:
-    parser = add_command(commands, "info", _info, "say what a program file holds", "arrayloom info digits.loom")
+    parser = add_command(commands, "info", _info, "show the content of a program file", "arrayloom info digits.loom")
     parser.add_argument("program", type=Path, metavar="PROGRAM.loom")
     add_json(parser)
 

@@ -22,7 +22,7 @@ from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.runtime.host_report import figures_of_host, lines_of_host
 from arrayloom.host.runtime.outputs import save_model
 
-_SHOWN = 10  # layers in the table for people
+_SHOWN = 10  # layers in the printed table
 
 
 def add_parser(commands: Any) -> None:
@@ -31,7 +31,7 @@ def add_parser(commands: Any) -> None:
                          "-o resnet50_int8.onnx")
     parser.add_argument("model", type=Path, metavar="MODEL.onnx", help="float32 network")
     parser.add_argument("--calibrate", type=Path, required=True, metavar="DIR|FILE.npz",
-                        help="photographs, also in folders below, or arrays by input name; a few dozen do")
+                        help="photographs, also in subfolders, or arrays by input name; a few dozen are enough")
     parser.add_argument("--preprocess", metavar="NAME", help="recipe for photographs; arrays need none")
     methods = parser.add_mutually_exclusive_group()
     for name, help_text in _METHOD_HELP.items():
@@ -46,7 +46,7 @@ def add_parser(commands: Any) -> None:
 
 _METHOD_HELP = {
     "minmax": "ranges from the lowest and highest values (default)",
-    "percentile": "ranges that leave out the rarest values",
+    "percentile": "ranges without the rarest values",
     "entropy": "ranges that lose the least information",
 }
 

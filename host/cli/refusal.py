@@ -1,4 +1,4 @@
-"""How a command says that it does not do what it was asked for."""
+"""How a command reports that it refuses a request."""
 
 import errno
 import json
@@ -8,22 +8,23 @@ import sys
 from arrayloom.isa.errors import ArrayloomError
 
 TRACEBACK = "ARRAYLOOM_TRACEBACK"
-"""Environment variable: where it is set, an error in Arrayloom itself ends in Python's traceback."""
+"""Environment variable; if it is set, an internal error ends with Python's traceback."""
 
 
 def refusal(error: ArrayloomError, as_json: bool) -> None:
-    """The error on standard error, and with ``--json`` as one object on standard output.
+    """Prints the error on standard error, and with ``--json`` as one object on standard output.
 
-    ``unsupported`` lists every node that cannot be compiled; it is empty for errors that are about no node.
+    ``unsupported`` lists every node that cannot be compiled; it is empty for other errors.
     """
     if as_json:
-        nodes = getattr(error, "nodes", ())  # of UnsupportedError and OperationError, whose modules are slow to load
+        nodes = getattr(error, "nodes", ())  # of UnsupportedError and OperationError, which are slow to import
         print(json.dumps({"error": str(error), "unsupported": [node.to_json() for node in nodes]}, indent=2))
     print(f"arrayloom: {error}", file=sys.stderr)
 
 
 def own_fault(error: Exception) -> ArrayloomError:
-    """An exception that nobody foresaw, as an error for the user; it goes on as it is where the environment asks for it."""
+    """Converts an unexpected exception to an error for the user, or raises it unchanged if the environment variable is
+    set."""
     if os.environ.get(TRACEBACK):
         raise error
     if isinstance(error, MemoryError):

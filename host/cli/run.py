@@ -29,7 +29,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("program", type=Path, metavar="PROGRAM.loom")
     parser.add_argument("--input", type=Path, required=True, metavar="FILE", help="image, .npy or .npz")
     parser.add_argument("--preprocess", metavar="NAME", help="recipe for an image")
-    parser.add_argument("--output", type=Path, metavar="FILE.npz", help="where the model's outputs go")
+    parser.add_argument("--output", type=Path, metavar="FILE.npz", help="file for the model's outputs")
     add_backend(parser)
     add_waves(parser)
     add_json(parser)

@@ -48,7 +48,7 @@ from arrayloom.host.vision.detection import Detector
 from arrayloom.isa.config import load_config
 from arrayloom.isa.program import Program, is_program
 
-_Scored = tuple[Scores, list[dict[str, Any]]]   # with ``Done.figures`` of the tasks, where workers did it
+_Scored = tuple[Scores, list[dict[str, Any]]]   # with ``Done.figures`` of the tasks if workers ran them
 _Run = Callable[[Iterable[Batch]], _Scored]
 
 
@@ -57,13 +57,13 @@ def add_parser(commands: Any) -> None:
                          "arrayloom score resnet18_int8.onnx owl.jpg --preprocess imagenet --labels imagenet")
     parser.add_argument("model", type=Path, metavar="MODEL.onnx|PROGRAM.loom")
     images = parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE",
-                                 help="a folder stands for the images in it")
+                                 help="a folder means all images in it")
     parser.add_argument("--preprocess", metavar="NAME", help="recipe for the images")
     parser.add_argument("--labels", type=Path, metavar="FILE|NAME", help=LABELS_HELP)
     parser.add_argument("--top", type=int, metavar="N", help="classes or boxes to print (default 5 classes, 300 boxes)")
-    parser.add_argument("--features", type=Path, metavar="FILE.npz", help="where the features go")
+    parser.add_argument("--features", type=Path, metavar="FILE.npz", help="file for the features")
     parser.add_argument("--head", type=Path, metavar="HEAD.onnx",
-                        help="classify by a head of arrayloom train-head instead of the network's own classifier")
+                        help="classify with a head from arrayloom train-head instead of the network's own classifier")
     add_config(parser, default=None)
     add_backend(parser, "onnxruntime")
     add_waves(parser)
@@ -121,7 +121,7 @@ def _by_service(options: argparse.Namespace) -> int:
 
 
 def _files(paths: Sequence[Path]) -> list[Path]:
-    """The paths, with the images of a folder in its place; raises ``ImageError`` for a folder without."""
+    """The paths, with each folder replaced by its images; raises ``ImageError`` for a folder without images."""
     return [file for path in paths for file in (images_in(path) if path.is_dir() else [path])]
 
 
@@ -133,7 +133,7 @@ def _head(options: argparse.Namespace) -> Head | None:
 
 
 def _chosen(options: argparse.Namespace) -> tuple[Network, _Run]:
-    """The network, and what scores batches with it; raises ``InputError`` for options that do not go together."""
+    """The network, and the function that scores batches with it; raises ``InputError`` for conflicting options."""
     where = workers_of(options)
     if options.backend != "board":
         require_no_board_port(options, f"the backend {options.backend} has none")
@@ -171,7 +171,7 @@ def _by_reference(options: argparse.Namespace) -> tuple[Network, _Run]:
     if is_program(options.model) or options.features or options.head:
         raise InputError("--backend onnxruntime scores a MODEL.onnx, and has no features; use rtl or emulator")
     if options.config is not None:
-        load_config(options.config)     # an unknown one is refused by every backend
+        load_config(options.config)     # every backend refuses an unknown one
     imported = import_model(options.model, import_options(options))
     return imported.graph, lambda batches: (score_by_reference(imported, batches), [])
 
@@ -182,13 +182,13 @@ def _detector(options: argparse.Namespace, network: Network) -> Detector | None:
 
 
 def _input_shape(network: Network) -> tuple[int, ...] | None:
-    """[N, ...] of the only input, with N = 1; None where there are several."""
+    """Shape [N, ...] of the only input, with N = 1; None if there are several."""
     return (1, *network.model_inputs[0].shape) if len(network.model_inputs) == 1 else None
 
 
 def _rankings(options: argparse.Namespace, network: Network, scores: Scores, head: Head | None, labels: list[str] | None,
               detector: Detector | None) -> list[list[list[Ranked]]]:
-    """Of each file, of each of its images: the best classes or boxes."""
+    """For each image of each file, the best classes or boxes."""
     if head:
         return [[rank(row, options.top or TOP_CLASSES, head.labels) for row in head(features.values)]
                 for features in scores.features]
@@ -199,13 +199,13 @@ def _rankings(options: argparse.Namespace, network: Network, scores: Scores, hea
 
 
 def _figures(files: Sequence[Path], rankings: Sequence[Sequence[Sequence[Ranked]]]) -> list[dict[str, Any]]:
-    """The rankings of all images of all files under the names that ``--json`` gives them."""
+    """The rankings of all images of all files under their names in ``--json``."""
     return [{"file": str(file), "top": [vars(entry) for entry in ranking]}
             for file, ranked in zip(files, rankings, strict=True) for ranking in ranked]
 
 
 def _lines(files: Sequence[Path], rankings: Sequence[Sequence[Sequence[Ranked]]]) -> Iterator[str]:
-    """The same as lines for people."""
+    """The same as lines of text."""
     for file, ranked in zip(files, rankings, strict=True):
         for ranking in ranked:
             yield str(file)

@@ -1,4 +1,4 @@
-"""The options of ``arrayloom score`` for detectors: which one, which boxes stay, and where the drawings go."""
+"""The options of ``arrayloom score`` for detectors: which detector, which boxes are kept, and where drawings are written."""
 
 import argparse
 from collections import Counter
@@ -29,19 +29,20 @@ ARRAYS = (".npy", ".npz")
 def add_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("for detectors")
     group.add_argument("--detector", choices=(*DETECTORS, CLASSES_ONLY),
-                       help=f"how boxes are made of the outputs (default: guessed where that is safe; {CLASSES_ONLY}: a "
-                            "classifier)")
+                       help=f"how boxes are decoded from the outputs (default: guessed if unambiguous; {CLASSES_ONLY}: "
+                            "a classifier)")
     group.add_argument("--threshold", type=float, default=DEFAULT_THRESHOLD, metavar="P",
-                       help="what the confidence of a box must exceed (default %(default)s)")
+                       help="lower limit of a box's confidence (default %(default)s)")
     group.add_argument("--iou", type=float, default=DEFAULT_IOU, metavar="P",
-                       help="overlap beyond which the lesser box of a class goes (default %(default)s)")
+                       help="overlap above which the less confident box of a class is dropped (default %(default)s)")
     group.add_argument("--priors", type=Path, metavar="FILE.npy",
-                       help="prior boxes of an SSD that gives offsets: [positions, 4], centre x, y, width, height in 0..1")
-    group.add_argument("--draw", type=Path, metavar="DIR", help="copies of the images, with boxes, go here")
+                       help="prior boxes of an SSD whose outputs are offsets: [positions, 4], centre x, y, width, height "
+                            "in 0..1")
+    group.add_argument("--draw", type=Path, metavar="DIR", help="folder for copies of the images with boxes")
 
 
 def check(options: argparse.Namespace, files: Sequence[Path]) -> None:
-    """Raises ``InputError`` or ``DetectionError`` before any work."""
+    """Checks the options before any work; raises ``InputError`` or ``DetectionError``."""
     check_thresholds(options.threshold, options.iou)
     if options.priors:
         load_priors(options.priors)
@@ -55,7 +56,7 @@ def check(options: argparse.Namespace, files: Sequence[Path]) -> None:
 
 
 def labels_of(path: Path | None) -> list[str] | None:
-    """The names of ``--labels``: of a file, or built in."""
+    """The names of ``--labels``: from a file, or built in."""
     return None if path is None else load_labels(path)
 
 
@@ -63,7 +64,7 @@ def detector_of(options: argparse.Namespace, outputs: Mapping[str, tuple[int, ..
                 shape: Sequence[int] | None) -> Detector | None:
     """The detector for outputs of these shapes [N, ...] of a network with one input of ``shape``; None for a classifier.
 
-    Raises ``DetectionError`` for outputs that are not of the form that the detector takes.
+    Raises ``DetectionError`` if the outputs do not have the detector's form.
     """
     size = None if shape is None else input_size(shape)
     detector = choose_detector(outputs, options.detector, size)
@@ -74,7 +75,7 @@ def detector_of(options: argparse.Namespace, outputs: Mapping[str, tuple[int, ..
 
 def detection(options: argparse.Namespace, detector: Detector | None, file: Path, shape: Sequence[int] | None,
               recipe_name: str | None) -> Detection | None:
-    """How boxes are found for one image file, or for a file of arrays, which no recipe was applied to."""
+    """How boxes are found for one image file, or for a file of arrays, to which no recipe was applied."""
     size = None if shape is None else input_size(shape)
     if detector is None or size is None:
         return None
@@ -85,7 +86,7 @@ def detection(options: argparse.Namespace, detector: Detector | None, file: Path
 
 
 def draw(folder: Path | None, files: Sequence[Path], rankings: Sequence[Sequence[Ranked]]) -> None:
-    """Writes ``NAME.boxes.png`` for every image; raises ``InputError`` where the model finds classes and no boxes."""
+    """Writes ``NAME.boxes.png`` for every image; raises ``InputError`` if the model finds classes rather than boxes."""
     if folder is None:
         return
     for file, ranking in zip(files, rankings, strict=True):
@@ -96,12 +97,12 @@ def draw(folder: Path | None, files: Sequence[Path], rankings: Sequence[Sequence
 
 
 def figures(detector: Detector | None) -> dict[str, Any]:
-    """The detector under the name that ``--json`` gives it; nothing for a classifier."""
+    """The detector under its name in ``--json``; nothing for a classifier."""
     return {} if detector is None else {"detector": {"name": detector.name, "guessed": detector.guessed}}
 
 
 def lines(detector: Detector | None) -> list[str]:
-    """The same for people."""
+    """The same as lines of text."""
     if detector is None:
         return []
     why = f" (guessed from {detector.outputs}; --detector overrides)" if detector.guessed else ""

@@ -27,7 +27,7 @@ DEFAULT_PORT = 50051
 
 
 class _WithoutModel(argparse.Action):
-    """Stores the option; with it, a single path is an image and not the model."""
+    """Stores the option; if it is given, a single path is an image and not the model."""
 
     images: argparse.Action
 
@@ -39,17 +39,19 @@ class _WithoutModel(argparse.Action):
 
 
 def add_options(parser: argparse.ArgumentParser, images: argparse.Action) -> None:
-    """``images``: the command's argument for images, which follow its model."""
-    group = parser.add_argument_group("with a service", "images alone are given then, without a model")
+    """``images``: the command's argument for images, which follows the model."""
+    group = parser.add_argument_group("with a service", "give only images then, without a model")
     service = group.add_argument("--service", metavar="NAME", action=_WithoutModel, help="a service of the workspace")
-    group.add_argument("--workspace", type=Path, metavar="DIR", help="its folder (default: found from here upwards)")
+    group.add_argument("--workspace", type=Path, metavar="DIR", help="the workspace's folder (default: searched from the "
+                                                                     "current folder upwards)")
     address = group.add_argument("--address", metavar="HOST:PORT", action=_WithoutModel,
-                                 help=f"a service anywhere; its key, if it wants one, stands in the variable {KEY_VARIABLE}")
+                                 help="address of any service; its key, if it needs one, is read from the environment "
+                                      f"variable {KEY_VARIABLE}")
     for option in (service, address):
         option.images = images      # type: ignore[attr-defined]
-    group.add_argument("--tls", action="store_true", help="the service at --address speaks TLS")
+    group.add_argument("--tls", action="store_true", help="the service at --address uses TLS")
     group.add_argument("--root-certificates", type=Path, metavar="FILE", help="certificates (PEM) to trust")
-    group.add_argument("--server-name", metavar="NAME", help="the name in the certificate, where it is not the address")
+    group.add_argument("--server-name", metavar="NAME", help="the name in the certificate, if it differs from the address")
 
 
 def is_asked(options: argparse.Namespace) -> bool:
@@ -57,8 +59,8 @@ def is_asked(options: argparse.Namespace) -> bool:
 
 
 class _Served(NamedTuple):
-    """What the client was told of the model: shape [N, ...] of its only input, the names of its classes, its recipe, and of
-    outputs of bytes scale and zero point."""
+    """What the service reports about the model: shape [N, ...] of its only input, class names, recipe, and scale
+    and zero point of 8-bit outputs."""
 
     shape: tuple[int, ...] | None
     labels: list[str] | None
@@ -66,7 +68,7 @@ class _Served(NamedTuple):
     encodings: dict[str, tuple[float, int]]
 
     def port(self, name: str, values: NDArray[Any]) -> ModelPort:
-        """An output as the user's model has it."""
+        """An output of the user's model."""
         dtype = values.dtype.name
         step = Quantize(*self.encodings[name], dtype) if name in self.encodings else None
         return ModelPort(name, values.shape[1:], dtype, step)
@@ -94,7 +96,7 @@ def _check(options: argparse.Namespace) -> None:
     if options.workers is not None or options.ray is not None:
         raise InputError("--workers, --ray: a service runs the images itself, on its replicas; leave them out")
     if import_options(options) != DEFAULT_OPTIONS:
-        raise InputError("--no-host, --host-tail, --insert-rounding: a service's model is compiled already; leave them out")
+        raise InputError("--no-host, --host-tail, --insert-rounding: a service's model is already compiled; leave them out")
 
 
 def _client(options: argparse.Namespace) -> "PredictionClient":
@@ -121,7 +123,7 @@ def _ranked(outputs: dict[str, Any], options: argparse.Namespace, file: Path, se
         raise InputError(f"the model has {len(outputs)} outputs ({', '.join(outputs)}), neither classes nor boxes; "
                          "use PredictionClient.score_file")
     if detector is not None and served.recipe is None:
-        raise InputError("the service does not say how it preprocesses images, so that boxes cannot be placed; use "
+        raise InputError("the service does not report how it preprocesses images, so boxes cannot be placed; use "
                          "PredictionClient.score_file and arrayloom.host.vision.detection.find_boxes")
     detection = score_detectors.detection(options, detector, file, served.shape, served.recipe)
     ports = [served.port(name, values) for name, values in outputs.items()]

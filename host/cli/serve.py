@@ -22,51 +22,53 @@ if TYPE_CHECKING:
 LEVELS = ("debug", "info", "warning", "error")
 OPTIONS = {
     "name": "name of the service",
-    "host": "address to listen at; loopback unless told otherwise",
-    "port": "port of gRPC, 0 for any free one",
-    "http_port": "port of HTTP, 0 for any free one",
-    "metrics_port": "a port of its own for /metrics, without keys and TLS; 0 for any free one",
-    "backend": "what executes: emulator or rtl",
-    "replicas": "processes, each with a device of its own",
+    "host": "address to listen on (default: loopback)",
+    "port": "gRPC port, 0 for any free one",
+    "http_port": "HTTP port, 0 for any free one",
+    "metrics_port": "separate port for /metrics, without keys and TLS; 0 for any free one",
+    "backend": "backend: emulator or rtl",
+    "replicas": "number of processes, each with its own device",
     "threads": "threads of each replica's emulator; 0: the replicas share the cores",
-    "spares": "processes that stand ready for replicas that are lost",
-    "reflash": "requests for a model that is not on the device: wait (it is loaded), or refuse (503)",
-    "queue": "requests that may wait",
-    "timeout": "seconds from a request's acceptance to its answer, at most",
+    "spares": "standby processes that replace lost replicas",
+    "reflash": "for requests for a model that is not on the device: wait (load the model), or refuse (503)",
+    "queue": "number of requests that may wait",
+    "timeout": "most seconds from a request's acceptance to its answer",
     "turn": "seconds that a model keeps the device while requests for another wait",
-    "attempts": "runs of a request whose replica is lost",
-    "device_timeout": "seconds for one run, after which the replica is replaced",
-    "receive_timeout": "seconds for a request to arrive",
-    "grace": "seconds to finish what is accepted when told to stop",
+    "attempts": "how often a request is run if its replicas are lost",
+    "device_timeout": "most seconds of one run; then the replica is replaced",
+    "receive_timeout": "most seconds for a request to arrive",
+    "grace": "seconds to finish accepted requests at shutdown",
     "memory": "bytes of all requests in flight together",
     "max_message": "largest message in bytes",
     "max_image": "largest encoded image in bytes",
     "max_pixels": "largest image in pixels",
     "max_batch": "images in one request",
-    "tls_cert": "certificate chain in PEM, read again when it changes",
+    "tls_cert": "certificate chain in PEM, reloaded when it changes",
     "tls_key": "its key in PEM",
-    "keys_file": "keys of the clients: JSON with primary, secondary and admin (for reflashes), read again when it changes",
-    "page": "no page for people at /",
-    "access_log": "a file for one JSON line a request, or - for standard error",
+    "keys_file": "keys of the clients: JSON with primary, secondary and admin (to load models), reloaded when it changes",
+    "page": "do not serve a web page at /",
+    "access_log": "file for one JSON line per request, or - for standard error",
 }
 
 
 def add_parser(commands: Any) -> None:
-    parser = add_command(commands, "serve", _run, "serve models over gRPC and HTTP until told to stop",
+    parser = add_command(commands, "serve", _run, "serve models over gRPC and HTTP until stopped",
                          "arrayloom serve resnet18_int8.onnx --preprocess imagenet --labels imagenet")
     parser.add_argument("bundles", type=Path, nargs="*", metavar="MODEL|BUNDLE",
-                        help="quantized .onnx, which is compiled at once, program (.loom), or folder of a bundle; the first "
-                             "answers by default")
+                        help="quantized .onnx, which is compiled first, program (.loom), or folder of a bundle; the first "
+                             "is "
+                             "the default model")
     add_models(parser)
     add_settings(parser, OPTIONS)
     add_bundle_options(parser)
-    parser.add_argument("--log-level", choices=LEVELS, default="info", help="what goes to standard error (default info)")
-    parser.add_argument("--ready-file", type=Path, metavar="FILE", help="written, as JSON, when the service is ready")
+    parser.add_argument("--log-level", choices=LEVELS, default="info", help="lowest level logged to standard error "
+                                                                            "(default info)")
+    parser.add_argument("--ready-file", type=Path, metavar="FILE", help="file to write, as JSON, when the service is ready")
     add_json(parser)
 
 
 def add_settings(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
-    """Options for settings, by name; ``given_settings`` reads them."""
+    """Adds options for the named settings; ``given_settings`` reads them."""
     for name in names:
         default = getattr(Settings, name)
         if default is True:
@@ -78,7 +80,7 @@ def add_settings(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
 
 
 def given_settings(options: argparse.Namespace) -> dict[str, Any]:
-    """The settings that were given, each as its type."""
+    """The given settings, each converted to its type."""
     kinds: dict[str, Any] = {field.name: field.type for field in fields(Settings)}
     return {name: _value(name, kinds[name], getattr(options, name)) for name in OPTIONS if name in options}
 
@@ -106,7 +108,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _value(name: str, kind: Any, text: Any) -> Any:
-    """The option's text as the type of its setting; what the option has set by itself stays."""
+    """Converts the option's text to the type of its setting; values set by the option itself stay."""
     if not isinstance(text, str):
         return text
     make: Callable[[str], Any] = next((each for each in (Path, int) if kind == each | None), kind)

@@ -1,4 +1,4 @@
-"""What ``arrayloom serve`` does with models: each becomes a bundle in a folder that lasts as long as the service."""
+"""How ``arrayloom serve`` handles models: each becomes a bundle in a temporary folder."""
 
 import argparse
 import contextlib
@@ -26,19 +26,19 @@ OPTIONS = ("preprocess", "labels", "config", "model_name")
 
 
 def add_models(parser: argparse.ArgumentParser) -> None:
-    """The options for models, which bundles do not need."""
-    group = parser.add_argument_group("for a MODEL", "a bundle has all of it already")
+    """Adds the options for models, which bundles do not need."""
+    group = parser.add_argument_group("for a MODEL", "a bundle contains all of this already")
     group.add_argument("--preprocess", metavar="NAME", help=PREPROCESS_HELP)
     group.add_argument("--labels", type=Path, metavar="FILE|NAME", help=LABELS_HELP)
     group.add_argument("--model-name", metavar="NAME",
-                       help="that clients ask for (default: the file's, without its suffix)")
+                       help="name that clients ask for (default: the file's name without its suffix)")
     add_config(group, default=None)
     parser.add_argument("--model-config-file", type=Path, metavar="FILE",
-                        help="models, versions and labels as TensorFlow Serving's --model_config_file has them")
+                        help="models, versions and labels in the format of TensorFlow Serving's --model_config_file")
 
 
 def check(options: argparse.Namespace) -> None:
-    """Raises ``InputError`` for options that do not go together, before any work."""
+    """Raises ``InputError`` for conflicting options before any work."""
     if not options.bundles and options.model_config_file is None:
         raise InputError("nothing to serve: name a model or a bundle's folder, or give --model-config-file")
     models = [path for path in options.bundles if is_model(path)]
@@ -57,13 +57,13 @@ def check(options: argparse.Namespace) -> None:
 
 @contextlib.contextmanager
 def as_bundles(options: argparse.Namespace) -> "Iterator[tuple[list[Path], Labels]]":
-    """The folders of bundles to serve, and labels of versions; models are compiled, with progress, and their bundles removed
+    """The folders of bundles to serve, and version labels; models are compiled, with progress, and their bundles removed
     at the end."""
     configured = _configured(options)
     if not any(is_model(path) for path in options.bundles):
         yield [*options.bundles, *configured.folders], configured.labels
         return
-    signal.signal(signal.SIGTERM, _leave)       # so that what is made here is removed; the service has its own handler
+    signal.signal(signal.SIGTERM, _leave)       # so that temporary bundles are removed; the service has its own handler
     with tempfile.TemporaryDirectory(prefix="arrayloom-serve-") as made:
         given = [_made(path, Path(made), options) if is_model(path) else path for path in options.bundles]
         yield [*given, *configured.folders], configured.labels

@@ -16,26 +16,26 @@ from arrayloom.host.workspace.webservice import OWNED, Webservice
 def add_parser(commands: Any) -> None:
     group = ArtifactCommands(commands, Webservice,
                              "deploy, list, show, update, stop, start or delete services, their logs and keys", "NAME")
-    deploy = group.add("deploy", _deploy, "serve an image in a process of its own", "digits digits:1 --replicas 2")
+    deploy = group.add("deploy", _deploy, "serve an image in a separate process", "digits digits:1 --replicas 2")
     deploy.add_argument("service", metavar="NAME")
     deploy.add_argument("image", metavar="IMAGE[:VERSION]")
-    deploy.add_argument("--no-auth", action="store_true", help="take requests without a key")
-    deploy.add_argument("--no-wait", action="store_true", help="return before it is ready")
+    deploy.add_argument("--no-auth", action="store_true", help="accept requests without a key")
+    deploy.add_argument("--no-wait", action="store_true", help="return before the service is ready")
     add_labels(deploy)
     add_settings(deploy, [name for name in OPTIONS if name not in OWNED])
     service_targets.add_options(deploy)
     group.add_list({"id": "service", "state": "state", "grpc": "gRPC", "http": "HTTP", "image": "image",
                     "auth_enabled": "keys"})
-    group.add_for_one("show", lambda service, _: service.serialize(), "say all of a service", "digits")
+    group.add_for_one("show", lambda service, _: service.serialize(), "show a service's details", "digits")
     group.add_for_one("start", _start, "start a service's server again", "digits")
-    group.add_for_one("stop", _stop, "end a service's server and keep the service", "digits")
+    group.add_for_one("stop", _stop, "stop a service's server but keep the service", "digits")
     logs = group.add_for_one("logs", _logs, "print the end of a service's log", "digits --lines 20")
     logs.add_argument("--lines", type=int, default=50, metavar="N", help="default 50")
     update = group.add_for_one("update", _update, "serve another image under the same address and keys", "digits digits:2")
     update.add_argument("image", metavar="IMAGE[:VERSION]", nargs="?")
-    update.add_argument("--replicas", type=int, metavar="N", help="another number of pods, for a service in a cluster")
+    update.add_argument("--replicas", type=int, metavar="N", help="new number of pods, for a service in a cluster")
     keys = group.add_for_one("keys", _keys, "print a service's keys, or replace one", "digits")
-    keys.add_argument("--regenerate", choices=tuple(Which), help="the one to replace; the others stay valid")
+    keys.add_argument("--regenerate", choices=tuple(Which), help="the key to replace; the others stay valid")
     group.add_delete()
 
 
@@ -60,7 +60,7 @@ def _stop(service: Webservice, _: argparse.Namespace) -> Facts:
 
 def _update(service: Webservice, options: argparse.Namespace) -> Facts:
     image = find(Image, service.workspace, options.image) if options.image else None
-    with waiting("changing what serves it", options.json):
+    with waiting("updating it", options.json):
         service.update(image, options.replicas)
     return _ready(service, options)
 

@@ -9,28 +9,28 @@ from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.workspace.webservice import KubernetesTarget, KubernetesWebservice, LocalWebservice
 
 LOCAL, KUBERNETES = "local", "kubernetes"
-_PODS = {"max_replicas": ("pods with autoscaling, at most", int, "N"),
-         "queue_target": ("waiting requests a pod, above which pods are added (default 4)", int, "N"),
+_PODS = {"max_replicas": ("most pods with autoscaling", int, "N"),
+         "queue_target": ("waiting requests per pod above which pods are added (default 4)", int, "N"),
          "tls_secret": ("Secret of type kubernetes.io/tls", str, "NAME"),
-         "pod_cpu": ("what a pod asks for (default 1)", str, "QUANTITY"),
-         "pod_memory": ("likewise, and its limit (default 1Gi)", str, "QUANTITY")}
-_PLACE = {"context": ("of the kubeconfig (default: its current one)", str, "NAME"),
+         "pod_cpu": ("CPU request of a pod (default 1)", str, "QUANTITY"),
+         "pod_memory": ("memory request and limit of a pod (default 1Gi)", str, "QUANTITY")}
+_PLACE = {"context": ("context of the kubeconfig (default: its current one)", str, "NAME"),
           "namespace": ("default: the context's", str, "NAME"),
-          "kubeconfig": ("default: what KUBECONFIG names, or ~/.kube/config", Path, "FILE"),
-          "registry": ("where the cluster finds the image", str, "HOST/PATH")}
+          "kubeconfig": ("default: the file in KUBECONFIG, or ~/.kube/config", Path, "FILE"),
+          "registry": ("registry from which the cluster pulls the image", str, "HOST/PATH")}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Options that ``chosen`` reads."""
+    """Adds the options that ``chosen`` reads."""
     group = parser.add_argument_group("in a cluster", "--replicas is the number of pods there; other settings are for this "
                                                       "machine")
-    group.add_argument("--target", choices=(LOCAL, KUBERNETES), default=LOCAL, help="where it runs (default local)")
+    group.add_argument("--target", choices=(LOCAL, KUBERNETES), default=LOCAL, help="where the service runs (default local)")
     for name, (text, kind, shown) in (_PLACE | _PODS).items():
         group.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar=shown, help=text)
 
 
 def chosen(options: argparse.Namespace) -> tuple[Any, KubernetesTarget | None]:
-    """The configuration and the target; raises ``InputError`` for options of the other one."""
+    """The configuration and the target; raises ``InputError`` for options of the other target."""
     settings = given_settings(options)
     in_cluster = {name: value for name in (*_PLACE, *_PODS) if (value := getattr(options, name)) is not None}
     if options.target == LOCAL:

@@ -1,4 +1,4 @@
-"""``arrayloom simulator``: a configuration's simulator, built before the first run needs it, and optimized."""
+"""``arrayloom simulator``: builds and optimizes a configuration's simulator before the first run needs it."""
 
 import argparse
 import time
@@ -19,8 +19,8 @@ def add_parser(commands: Any) -> None:
     parser = add_command(commands, "simulator", _run, "build the simulator of an accelerator before the first run needs it",
                          "arrayloom simulator --config 16x16 --optimize")
     add_config(parser)
-    parser.add_argument("--optimize", action="store_true", help="build it a second time, for how often each branch is taken "
-                        "while a network runs; from then on it is the one that runs")
+    parser.add_argument("--optimize", action="store_true", help="build it a second time with profile-guided optimization "
+                        "from a run of a network; later runs use that build")
     add_json(parser)
 
 
@@ -39,9 +39,9 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _make(config: Config, optimized: bool) -> dict[str, float]:
-    """Seconds of the steps that were done; of others the cache has the result."""
+    """Seconds of the executed steps; the results of others are in the cache."""
     if optimized:
-        require_gcc(find_toolchain())       # before minutes of building
+        require_gcc(find_toolchain())       # check before minutes of building
     report = _Report()
     begin = time.perf_counter()
     build(accelerator(config), FAST, report=report)
@@ -56,7 +56,7 @@ def _make(config: Config, optimized: bool) -> dict[str, float]:
 
 
 class _Report(Stopwatch):
-    """Knows whether there was anything to report, which there is when something is made."""
+    """Records whether anything was reported, which happens only if something is built."""
 
     called = False
 

@@ -1,4 +1,4 @@
-"""``arrayloom train-head``: a classifier of one's own on features from the accelerator."""
+"""``arrayloom train-head``: trains a user's own classifier on features from the accelerator."""
 
 import argparse
 from pathlib import Path
@@ -9,19 +9,20 @@ from arrayloom.host.models.heads import load_examples, train_head
 from arrayloom.host.runtime.errors import InputError
 from arrayloom.host.runtime.outputs import save_model
 
-_SHOWN = 10     # classes in the output for people
+_SHOWN = 10     # classes in the printed output
 
 
 def add_parser(commands: Any) -> None:
     parser = add_command(commands, "train-head", _run, "train a classifier of your own on a network's features",
                          "arrayloom train-head features.npz labels.txt -o head.onnx")
-    parser.add_argument("features", type=Path, metavar="FEATURES.npz", help="from arrayloom score --features")
-    parser.add_argument("labels", type=Path, metavar="LABELS", help="the class of each row: text, one a line, or an .npy")
+    parser.add_argument("features", type=Path, metavar="FEATURES.npz", help="file from arrayloom score --features")
+    parser.add_argument("labels", type=Path, metavar="LABELS", help="the class of each row: text, one per line, or an .npy")
     parser.add_argument("--held-out", type=float, default=0.25, metavar="SHARE",
-                        help="share of the rows that only measure the accuracy (default %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="which rows those are (default %(default)s)")
+                        help="fraction of the rows held out to measure the accuracy (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed that selects those rows (default "
+                                                                         "%(default)s)")
     parser.add_argument("--penalty", type=float, default=1.0, metavar="L2",
-                        help="strength of the L2 penalty; more for few examples (default %(default)s)")
+                        help="strength of the L2 penalty; use more for few examples (default %(default)s)")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="HEAD.onnx")
     add_json(parser)
 

@@ -1,4 +1,4 @@
-"""What the commands that compare with ONNX Runtime print."""
+"""The output of the commands that compare with ONNX Runtime."""
 
 import argparse
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from arrayloom.host.runtime.verdict import Verdict
 
 
 def print_verdict(options: argparse.Namespace, verdict: Verdict, lines: Iterable[str] = (), **more: Any) -> int:
-    """Prints it, with further ``lines`` for people and ``more`` keys for ``--json``; returns the exit code."""
+    """Prints the verdict, with further ``lines`` of text or ``more`` keys for ``--json``; returns the exit code."""
     if options.json:
         print_json({"model": str(options.model), "config": options.config, "backend": options.backend}
                    | figures(verdict) | more)
@@ -20,7 +20,7 @@ def print_verdict(options: argparse.Namespace, verdict: Verdict, lines: Iterable
 
 
 def figures(verdict: Verdict) -> dict[str, Any]:
-    """The verdict under the names that ``--json`` gives it."""
+    """The verdict under its names in ``--json``."""
     values: dict[str, Any] = {"tensors_compared": verdict.tensors_compared, "bytes_compared": verdict.bytes_compared,
               "bytes_differing": verdict.bytes_differing, "host_bytes_compared": verdict.host_bytes_compared,
               "host_bytes_differing": verdict.host_bytes_differing, "first_difference": verdict.first_difference}
@@ -32,7 +32,7 @@ def figures(verdict: Verdict) -> dict[str, Any]:
 
 
 def lines_of_verdict(verdict: Verdict) -> list[str]:
-    """The verdict as lines for people."""
+    """The verdict as lines of text."""
     lines = [f"compared     {verdict.bytes_compared:,} bytes of {verdict.tensors_compared} tensors with ONNX Runtime",
              f"differing    {verdict.bytes_differing:,} bytes"]
     if verdict.host_bytes_compared:
@@ -46,7 +46,7 @@ def lines_of_verdict(verdict: Verdict) -> list[str]:
 
 
 def _agreement(verdict: Verdict) -> str:
-    """How far the first output agrees with that of the model as given."""
+    """How far the first output agrees with that of the original model."""
     if verdict.original_max_abs_error is None:
         return "a first output of another shape"
     first = next(iter(verdict.outputs.values()))

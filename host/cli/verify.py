@@ -51,7 +51,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def verify_watched(model: Path, files: Sequence[Path], recipe: str | None, config: str, backend: str, quiet: bool,
                    opened: Callable[[Config], Device] | None = None, allowed: ImportOptions = DEFAULT_OPTIONS) -> Verdict:
-    """``verify_files`` with a progress bar, and a note where ONNX Runtime itself is at fault on this machine."""
+    """``verify_files`` with a progress bar, and a note if ONNX Runtime itself computes wrong results on this machine."""
     if notice := saturation_notice():
         print(f"note: {notice}", file=sys.stderr)
     with run_progress("verifying", quiet) as progress:

@@ -20,7 +20,7 @@ from arrayloom.host.segments.verify import forecast_files_over, verify_files_ove
 
 
 def run(options: argparse.Namespace, where: Workers) -> int:
-    """Verifies, or says what is to be expected of it; the exit code."""
+    """Verifies, or prints a forecast; returns the exit code."""
     if options.backend != "rtl":
         raise InputError(f"--workers, --ray: the {options.backend} is not spread; leave them out, or take --backend rtl")
     require_no_board_port(options, "a board's run is not spread")
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace, where: Workers) -> int:
 
 
 def _estimate(tasks: list[dict[str, Any]]) -> str:
-    """Which segments could not be joined."""
+    """Lines about the segments that could not be joined."""
     apart = [f"{task['segment']} and {task['segment'] + 1}" for task, following in pairwise(tasks)
              if following.get("segment") and task["joins_at"] is None]
     return f"estimate     the cycles: segments {', '.join(apart)} did not come to the same state of the accelerator"
@@ -53,7 +53,7 @@ def _print_forecast(options: argparse.Namespace, found: Forecast) -> int:
 
 
 def _lines(found: Forecast) -> Iterator[str]:
-    """The forecast as lines for people."""
+    """The forecast as lines of text."""
     yield f"cycles       {found.cycles:,} predicted, {found.simulated / found.cycles - 1:.1%} more are simulated twice"
     for part in found.parts:
         name = f"image {part.image}" + (f", {part.segment}" if part.segment else "")

@@ -1,4 +1,4 @@
-"""The options of waveforms, which every command that runs one network takes."""
+"""The options for waveforms, shared by all commands that run one network."""
 
 import argparse
 from pathlib import Path
@@ -14,34 +14,35 @@ GIGABYTE = 10**9
 
 
 def add_waves(parser: argparse.ArgumentParser) -> None:
-    """``--waves`` and the options that bound the waveforms."""
+    """``--waves`` and the options that limit the waveforms."""
     group = parser.add_argument_group(
         "waveforms", "POINT is a cycle, counted as the hardware counts them, layer:NAME or instruction:N. The cycles of a "
         "layer or an instruction are those in which its units compute, and 64 on both sides.")
     group.add_argument("--waves", type=Path, metavar="FILE.fst|FILE.vcd", help="record the RTL of the first image's run")
-    group.add_argument("--from", dest="first", metavar="POINT", help="where they begin (default: cycle 0)")
+    group.add_argument("--from", dest="first", metavar="POINT", help="where the waveforms begin (default: cycle 0)")
     group.add_argument("--to", dest="last", metavar="POINT",
-                       help="where they end (default: 10,000 cycles on, or the end of --from's layer or instruction)")
+                       help="where the waveforms end (default: 10,000 cycles on, or the end of --from's layer or "
+                            "instruction)")
     group.add_argument("--layer", metavar="NAME", help="the same as --from layer:NAME")
     group.add_argument("--instruction", metavar="N", help="the same as --from instruction:N")
-    group.add_argument("--waves-limit", type=float, default=4.0, metavar="GB", help="size at which to give up (default 4)")
+    group.add_argument("--waves-limit", type=float, default=4.0, metavar="GB", help="file size at which to stop (default 4)")
 
 
 def require_no_waves(options: argparse.Namespace, why: str) -> None:
-    """Raises ``InputError`` with the reason where an option asks for waveforms, or bounds them."""
+    """Raises ``InputError`` with the reason if an option requests or limits waveforms."""
     asked = ["--waves"] if options.waves is not None else [*_given(options), *(["--to"] if options.last is not None else [])]
     if asked:
         raise InputError(f"{asked[0]}: waveforms cannot be had: {why}")
 
 
 def _given(options: argparse.Namespace) -> dict[str, str]:
-    """The options that say where waveforms begin."""
+    """The given options for where waveforms begin."""
     return {name: text for name, text in (("--from", options.first), ("--layer", options.layer),
                                           ("--instruction", options.instruction)) if text is not None}
 
 
 def device_of(options: argparse.Namespace, config: Config) -> Device:
-    """The device that the options ask for; raises ``InputError`` naming the option that does not fit."""
+    """The device that the options select; raises ``InputError`` naming the option that does not fit."""
     given = _given(options)
     if options.backend != "board":
         require_no_board_port(options, f"the backend {options.backend} has none")

@@ -1,4 +1,4 @@
-"""``arrayloom workspace`` and ``operation``: the folder, and the conversions and image builds that run in it."""
+"""``arrayloom workspace`` and ``operation``: the workspace folder, and the conversions and image builds that run in it."""
 
 import argparse
 from pathlib import Path
@@ -16,10 +16,11 @@ def add_workspace(commands: Any) -> None:
                          "arrayloom workspace create ~/arrayloom --use")
     create.add_argument("folder", type=Path, metavar="DIR")
     create.add_argument("--name", metavar="NAME", help="default: the folder's name")
-    create.add_argument("--use", action="store_true", help="let commands in the current folder and below use it")
-    create.add_argument("--exist-ok", action="store_true", help="be content with one that is there")
+    create.add_argument("--use", action="store_true", help="make it the default for commands in the current folder and its "
+                                                           "subfolders")
+    create.add_argument("--exist-ok", action="store_true", help="reuse an existing one")
     add_json(create)
-    add_verb(group, "show", lambda workspace, _: workspace.get_details(), "say what is in the workspace",
+    add_verb(group, "show", lambda workspace, _: workspace.get_details(), "show the content of the workspace",
              "arrayloom workspace show")
 
 
@@ -35,7 +36,7 @@ def add_operation(commands: Any) -> None:
                              "NAME[:NUMBER]")
     group.add_list({"id": "operation", "state": "state", "created": "created", "parents": "from", "result": "result"},
                    filters=False)
-    group.add_for_one("show", _show, "say how an operation stands, with its log", "convert:3")
+    group.add_for_one("show", _show, "show an operation's state and log", "convert:3")
     group.add_for_one("cancel", _cancel, "stop an operation", "convert:3")
     group.add_delete()
 

@@ -20,12 +20,13 @@ from arrayloom.host.vision.geometry import Geometry
 Outputs = Mapping[str, NDArray[Any]]
 
 CLASSES_ONLY = "none"
-"""The name that makes no detector of a network."""
+"""The value of ``--detector`` for a network that is not a detector."""
 
 
 class Detection(NamedTuple):
-    """How boxes are found: the detector, height and width of the network's input, the overlap beyond which the lesser box
-    goes, where each picture of a batch lies in the input (None: it fills it), and prior boxes, see ``decode_ssd``."""
+    """How boxes are found: the detector, height and width of the network's input, the overlap above which the less confident
+    box is dropped, the position of each picture of a batch in the input (None: it fills it), and prior boxes, see
+    ``decode_ssd``."""
 
     detector: Detector
     size: tuple[int, int]
@@ -36,10 +37,10 @@ class Detection(NamedTuple):
 
 def choose_detector(shapes: Mapping[str, tuple[int, ...]], asked: str | None,
                     size: tuple[int, int] | None) -> Detector | None:
-    """The detector that was asked for, else the one that the outputs' names and shapes tell; None for a classifier.
+    """The requested detector, else the one that fits the outputs' names and shapes; None for a classifier.
 
-    Raises ``DetectionError`` where one was asked for and the network takes no picture, and where outputs are a detector's
-    that cannot be told from another's.
+    Raises ``DetectionError`` if a detector is requested but the network does not take one picture, and if
+    the outputs fit several detectors.
     """
     if asked == CLASSES_ONLY:
         return None
@@ -67,9 +68,9 @@ def is_ssd_vgg(outputs: Mapping[str, Any]) -> bool:
 
 def locate(outputs: Outputs, detection: Detection, threshold: float, count: int | None,
            labels: Sequence[str] | None) -> list[list[Located]]:
-    """Of each image of a batch the boxes with more confidence than ``threshold``, best first, ``count`` or 300 at most.
+    """For each image of a batch, the boxes with a confidence above ``threshold``, best first, at most ``count`` or 300.
 
-    Raises ``DetectionError`` for outputs that are not the detector's, ``LabelError`` for labels that do not fit.
+    Raises ``DetectionError`` if the outputs do not fit the detector, ``LabelError`` for labels that do not fit.
     """
     check_thresholds(threshold, detection.iou)
     most = min(count or MOST_BOXES, MOST_BOXES)
@@ -94,14 +95,15 @@ def _by_ssd_vgg(outputs: Outputs, detection: Detection, threshold: float) -> lis
 
 
 def _placed(found: Detections, place: Geometry) -> Detections:
-    """The boxes as parts of the picture, without those beside it."""
+    """The boxes as fractions of the picture, without those outside it."""
     boxes = place.undo(found.boxes).clip(0, 1)
     inside = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
     return Detections(found.classes[inside], found.scores[inside], boxes[inside])
 
 
 def load_priors(path: Path) -> Floats:
-    """Prior boxes [A, 4] (centre x, y, width, height as parts of the input) of a .npy file; raises ``DetectionError``."""
+    """Prior boxes [A, 4] (centre x, y, width, height as fractions of the input) from a .npy file; raises
+    ``DetectionError``."""
     try:
         values = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:

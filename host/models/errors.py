@@ -4,16 +4,16 @@ from arrayloom.isa.errors import ArrayloomError
 
 
 class NetworkError(ArrayloomError):
-    """A network, or what was asked of it, that does not exist or does not fit."""
+    """A network does not exist, or a request does not fit it."""
 
 
 class WeightsError(NetworkError):
-    """Weights that cannot be read, or that do not fit the network; names the parameter and both shapes."""
+    """Weights cannot be read or do not fit the network; the text names the parameter and both shapes."""
 
 
 class QuantizeError(ArrayloomError):
-    """A network cannot be quantized, or the calibration does not fit it; names the thing, the reason and the remedy."""
+    """A network cannot be quantized, or the calibration does not fit it; the text names the cause and the remedy."""
 
 
 class HeadError(ArrayloomError):
-    """Features, labels or a head that cannot be used or do not fit each other."""
+    """Features, labels or a head are unusable or do not fit each other."""

@@ -1,7 +1,7 @@
-"""Transfer learning: a classifier of one's own, called a head, on the features of a network.
+"""Transfer learning: a user's own classifier, called a head, on the features of a network.
 
-`load_examples` reads features and labels, `train_head` fits a logistic regression by scikit-learn, `Head` runs the ONNX file
-that holds the result with its class names.
+`load_examples` reads features and labels, `train_head` fits a logistic regression with scikit-learn, and `Head` runs the
+ONNX file with the result and its class names.
 """
 
 import json
@@ -28,13 +28,14 @@ LABELS = "arrayloom.labels"
 """Metadata of a head's file: its class names as JSON."""
 
 ITERATIONS = 1000
-"""Of the logistic regression, at most."""
+"""Most iterations of the logistic regression."""
 
 _OPSET, _IR_VERSION = 13, 8
 
 
 class Examples(NamedTuple):
-    """``features``: float32 [N, C]; ``labels``: class names [N]; ``notices`` of the model that made the features."""
+    """``features``: float32 [N, C]; ``labels``: class names [N]; ``notices``: those of the model that computed the
+    features."""
 
     features: NDArray[np.float32]
     labels: NDArray[np.str_]
@@ -43,9 +44,9 @@ class Examples(NamedTuple):
 
 
 def load_examples(features: Path, labels: Path) -> Examples:
-    """A file of ``arrayloom score --features`` and the class of each of its rows.
+    """Reads a file of ``arrayloom score --features`` and the class of each of its rows.
 
-    ``labels``: text with one class a line, or the integers of an .npy, in the order of the features. Raises ``HeadError``.
+    ``labels``: text with one class per line, or the integers of an .npy, in the order of the features. Raises ``HeadError``.
     """
     arrays = _arrays(features)
     if FEATURES not in arrays:
@@ -56,7 +57,7 @@ def load_examples(features: Path, labels: Path) -> Examples:
         raise HeadError(f"{features}: features {values.dtype} {list(values.shape)} must be finite floats [N, ..., C]")
     names = _labels(labels)
     if len(names) != len(values):
-        raise HeadError(f"{labels}: {len(names)} labels for {len(values)} rows of features in {features}; give one a row, "
+        raise HeadError(f"{labels}: {len(names)} labels for {len(values)} rows of features in {features}; give one per row, "
                         "in the order of the features")
     rows = values.reshape(len(values), -1).astype(np.float32)
     return Examples(rows, names, str(arrays.get(MODEL, "")), [str(notice) for notice in arrays.get(NOTICES, [])])
@@ -68,7 +69,7 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
             return {name: loaded[name] for name in loaded.files}
     except FileNotFoundError:
         raise HeadError(f"{path}: no such file; write it with arrayloom score --features") from None
-    except Exception as error:  # numpy, zipfile and zlib each raise their own on damaged files
+    except Exception as error:  # numpy, zipfile and zlib raise different errors for damaged files
         raise HeadError(f"{path}: is not an .npz that numpy can read ({error}); write it with "
                         "arrayloom score --features") from None
 
@@ -79,10 +80,10 @@ def _labels(path: Path) -> NDArray[np.str_]:
             return np.asarray(np.load(path, allow_pickle=False)).reshape(-1).astype(str)
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError, UnicodeDecodeError) as error:
-        raise HeadError(f"{path}: labels cannot be read ({error}); give text with one class a line, or an .npy") from None
+        raise HeadError(f"{path}: labels cannot be read ({error}); give text with one class per line, or an .npy") from None
     empty = [str(number) for number, line in enumerate(lines, 1) if not line.strip()]
     if empty:
-        raise HeadError(f"{path}: line {empty[0]} is empty; give one class a line")
+        raise HeadError(f"{path}: line {empty[0]} is empty; give one class per line")
     return np.array([line.strip() for line in lines], dtype=str)
 
 
@@ -103,7 +104,7 @@ def head_model(weight: NDArray[np.float32], bias: NDArray[np.float32], labels: l
 
 
 class Head:
-    """A file that ``arrayloom train-head`` wrote. ``labels``: the classes in order; ``width``: features it takes.
+    """A file written by ``arrayloom train-head``. ``labels``: the classes in order; ``width``: the number of input features.
 
     Raises ``HeadError`` for any other file.
     """
@@ -126,7 +127,7 @@ class Head:
         self._session = Session(model)
 
     def __call__(self, features: NDArray[Any]) -> NDArray[np.float32]:
-        """Features [N, 1, 1, C] to probabilities [N, classes]; raises ``HeadError`` where C is another one."""
+        """Features [N, 1, 1, C] to probabilities [N, classes]; raises ``HeadError`` if C is not ``width``."""
         if features.ndim != 4 or features.shape[1:] != (1, 1, self.width):
             raise HeadError(f"{self.path}: takes features [N, 1, 1, {self.width}], but the network's are "
                             f"{list(features.shape)}; train a head on features of this network")
@@ -134,7 +135,7 @@ class Head:
 
 
 class Trained(NamedTuple):
-    """``accuracy`` on the ``held_out`` rows that training did not see; ``training_accuracy`` on the ``trained`` others."""
+    """``accuracy`` on the ``held_out`` rows that training did not see; ``training_accuracy`` on the ``trained`` rows."""
 
     model: onnx.ModelProto
     labels: list[str]
@@ -145,10 +146,10 @@ class Trained(NamedTuple):
 
 
 def train_head(examples: Examples, held_out: float = 0.25, seed: int = 0, penalty: float = 1.0) -> Trained:
-    """A head on a part of the rows, drawn by ``seed`` class by class, and its accuracy on the others.
+    """Trains a head on some of the rows, drawn per class with ``seed``, and measures its accuracy on the others.
 
-    ``held_out``: share of the rows to keep aside, above 0 and below 1; ``penalty``: strength of the L2 penalty.
-    Raises ``HeadError`` for fewer than two classes, a class too rare to be divided, and arguments that cannot be.
+    ``held_out``: fraction of the rows to hold out, above 0 and below 1; ``penalty``: strength of the L2 penalty.
+    Raises ``HeadError`` for fewer than two classes, a class with too few rows to split, and invalid arguments.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
@@ -172,14 +173,14 @@ def train_head(examples: Examples, held_out: float = 0.25, seed: int = 0, penalt
 
 
 def _both_sides(weights: NDArray[np.float64], intercepts: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
-    """[C, classes] and [classes]; for two classes scikit-learn gives the second one's alone."""
+    """Weight [C, classes] and bias [classes]; for two classes scikit-learn returns only those of the second."""
     if len(weights) == 1:
         weights, intercepts = np.concatenate([-weights, weights]) / 2, np.concatenate([-intercepts, intercepts]) / 2
     return weights.T, intercepts
 
 
 def _divide(labels: NDArray[np.str_], held_out: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Indices to train on and to hold out: of every class the same share, at least one each."""
+    """Indices to train on and to hold out: the same fraction of every class, at least one each."""
     if not 0 < held_out < 1:
         raise HeadError(f"held out {held_out:g}: must lie between 0 and 1, both excluded")
     names, counts = np.unique(labels, return_counts=True)

@@ -1,4 +1,4 @@
-"""Images scored by a device or by ONNX Runtime alone: outputs, features, and the best classes or boxes of each image."""
+"""Scores images on a device or with ONNX Runtime alone: outputs, features, and the best classes or boxes of each image."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +28,7 @@ Batch = Mapping[str, NDArray[Any]]
 
 
 class Network(Protocol):
-    """What is known of a network before it runs: a program, or an imported graph."""
+    """A network before it runs: a program, or an imported graph."""
 
     @property
     def model_inputs(self) -> list[ModelPort]: ...
@@ -41,16 +41,24 @@ class Network(Protocol):
 
 
 class Scores(NamedTuple):
-    """What a model gave for several batches.
+    """A model's results for several batches.
 
-    Attributes:
-        outputs: of each batch, by name, each [N, ...].
-        features: of each batch; empty where they were not asked for.
-        notes: of the model.
-        notices: likewise.
-        report: what all runs cost together; None by ONNX Runtime.
-        host: what the host computes in float.
-        inserted_roundings: values that the model has in float and that are quantized here.
+    Attributes
+    ----------
+    outputs
+        Outputs of each batch, by name, each [N, ...].
+    features
+        Features of each batch; empty if not requested.
+    notes
+        Notes of the model.
+    notices
+        Notices of the model.
+    report
+        Cost of all runs together; None with ONNX Runtime.
+    host
+        What the host computes in float.
+    inserted_roundings
+        Float values of the model that are quantized here.
     """
 
     outputs: list[dict[str, NDArray[Any]]]
@@ -63,7 +71,7 @@ class Scores(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """What a model gave for one batch: outputs by name, features where they were asked for, and what the run cost."""
+    """A model's results for one batch: outputs by name, features if requested, and the cost of the run."""
 
     outputs: dict[str, NDArray[Any]]
     features: Features | None
@@ -71,7 +79,7 @@ class Scored(NamedTuple):
 
 
 def score_batch(session: Session, batch: Batch, with_features: bool, progress: Progress | None = None) -> Scored:
-    """Errors as in ``Session``."""
+    """Runs one batch. Errors as in ``Session``."""
     if with_features:
         outputs, features = session.score(batch, progress)
         return Scored(outputs, features, session.report)
@@ -87,16 +95,16 @@ def score_on_device(program: Program, batches: Sequence[Batch], device: Device, 
 
 
 def together(program: Program, scored: Sequence[Scored]) -> Scores:
-    """What ``program`` gave for several batches, in their order."""
+    """The results of ``program`` for several batches, in order."""
     return Scores([one.outputs for one in scored], [one.features for one in scored if one.features is not None],
                   program.notes, program.notices, total([one.report for one in scored]), program.host,
                   program.inserted_roundings)
 
 
 def score_by_reference(imported: ImportedModel, batches: Iterable[Batch]) -> Scores:
-    """By ONNX Runtime alone: nothing is compiled, so the model may be one that no accelerator holds.
+    """Scores with ONNX Runtime alone: nothing is compiled, so the model need not fit an accelerator.
 
-    Raises ``InputError`` for inputs that are not the model's.
+    Raises ``InputError`` for inputs that do not fit the model.
     """
     reference, graph = ModelReference(imported), imported.graph
     found = [reference.run(collect(batch, graph.model_inputs)) for batch in batches]
@@ -105,10 +113,10 @@ def score_by_reference(imported: ImportedModel, batches: Iterable[Batch]) -> Sco
 
 def rank_outputs(outputs: Mapping[str, NDArray[Any]], ports: Sequence[ModelPort], count: int | None,
                  labels: list[str] | None, threshold: float, detection: Detection | None = None) -> list[list[Ranked]]:
-    """Of each image of a batch the ``count`` best, where None is five classes or 300 boxes; ``ports``: the model's outputs.
+    """For each image of a batch, the ``count`` best (None: five classes or 300 boxes); ``ports``: the model's outputs.
 
-    Bytes are taken for the values that they stand for, where a port says it. ``threshold``: what the confidence of a box
-    exceeds; ``detection``: how boxes are found, None for a classifier. Raises ``LabelError`` for labels that do not fit,
+    8-bit outputs are dequantized if the port has scale and zero point. ``threshold``: lower limit of a box's
+    confidence; ``detection``: how boxes are found, None for a classifier. Raises ``LabelError`` for labels that do not fit,
     ``DetectionError``, and ``InputError`` for indices, such as those of ArgMax.
     """
     values = {port.name: _real(outputs[port.name], port) for port in ports}
@@ -126,6 +134,6 @@ def _real(values: NDArray[Any], port: ModelPort) -> NDArray[Any]:
 
 
 def known_labels(network: Network, detector: Detector | None) -> list[str] | None:
-    """The names of the classes that the model's own file held; None where there are none, or not one for each score."""
+    """The class names in the model's own file; None if there are none, or not one per score."""
     scores = math.prod(network.model_outputs[0].shape)
     return network.labels if network.labels and (detector or len(network.labels) == scores) else None

@@ -1,4 +1,4 @@
-"""Batches of images scored by many workers, each with a device of its own."""
+"""Scores batches of images with many workers, each with its own device."""
 
 from collections.abc import Callable, Iterable
 from functools import cached_property
@@ -12,7 +12,7 @@ from arrayloom.isa.program import Program
 
 
 class _Scorer:
-    """A program with the device that runs it, which a process makes when it first needs it, and keeps."""
+    """A program with the device that runs it; each process creates the device on first use and keeps it."""
 
     def __init__(self, program: Program, backend: str, with_features: bool) -> None:
         self._program, self._backend, self._with_features = program, backend, with_features
@@ -27,9 +27,9 @@ class _Scorer:
 
 def score_spread(program: Program, batches: Iterable[tuple[str, Batch]], where: Workers, backend: str = "rtl",
                  with_features: bool = False, progress: Progress | None = None) -> tuple[Scores, list[dict[str, Any]]]:
-    """The scores of named batches, the same as by ``score_on_device``, and ``Done.figures`` of each.
+    """The scores of named batches, as from ``score_on_device``, and ``Done.figures`` of each.
 
-    ``batches`` are taken one by one, only a few ahead of the workers; the unit of ``progress`` is an image. Raises
+    ``batches`` are read lazily, only a few ahead of the workers; the unit of ``progress`` is an image. Raises
     ``PoolError``; other errors as in ``Session``.
     """
     scorer = Shared(_Scorer(program, backend, with_features))
@@ -46,12 +46,12 @@ def _score(scorer: _Scorer, batch: Batch, progress: Callable[[float], None]) -> 
 
 
 def _images(batch: Batch) -> int:
-    """How many there are; at least one, also where the session will refuse the arrays."""
+    """The number of images; at least one, also for arrays that the session will refuse."""
     return max([1, *(values.shape[0] for values in batch.values() if values.ndim)])
 
 
 def _counting(progress: Callable[[float], None]) -> Callable[[Snapshot], None]:
-    """For a session, which begins again with each image of a batch."""
+    """Converts progress of a session, which restarts for each image of a batch."""
     complete, last = 0, 0.0
 
     def update(snapshot: Snapshot) -> None:

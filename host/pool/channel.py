@@ -1,4 +1,4 @@
-"""Messages between a worker process and the one that started it, with values that travel as files."""
+"""Messages between a worker process and its parent; values are passed as files."""
 
 import os
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from arrayloom.host.pool.parcel import packed, unpacked
 
 @dataclass(frozen=True)
 class Lend:
-    """A shared value, for the tasks that name its ``key``; the value follows."""
+    """A shared value for the tasks that refer to its ``key``; the value follows."""
 
     key: str
 
 
 @dataclass(frozen=True)
 class Begin:
-    """A task; its function and arguments follow. ``shared``: of some arguments' positions the keys."""
+    """A task; its function and arguments follow. ``shared``: keys of shared arguments, by position."""
 
     name: str
     shared: dict[int, str]
@@ -26,7 +26,7 @@ class Begin:
 
 @dataclass(frozen=True)
 class Moved:
-    """The task has done so much of its size."""
+    """The amount of its size that the task has done."""
 
     done: float
 
@@ -43,17 +43,17 @@ class Leave:
 
 Message = Lend | Begin | Moved | Ended | Leave
 CARRIERS = Lend, Begin, Ended
-"""The messages that a value follows."""
+"""The messages that are followed by a value."""
 
 
 class Channel:
-    """One end; closed by the other end's process too, when that ends. One thread sends, and one receives."""
+    """One end of the channel. One thread sends and one receives; the channel closes when the process at either end ends."""
 
     def __init__(self, connection: "Connection[Any, Any]") -> None:
         self._connection = connection
 
     def send(self, message: Message, value: Any = None) -> None:
-        """Raises ``OSError`` when there is nobody at the other end, and what pickling ``value`` raises."""
+        """Sends a message; raises ``OSError`` if the other end is closed, and any error from pickling ``value``."""
         if not isinstance(message, CARRIERS):
             self._connection.send(message)
             return
@@ -62,9 +62,9 @@ class Channel:
             send_handle(self._connection, file.fileno(), 0)
 
     def receive(self) -> tuple[Message, int | None]:
-        """A message, and the descriptor of the value that followed it, for ``taken``.
+        """Receives a message, and the descriptor of the value that follows it, for ``taken``.
 
-        Raises ``EOFError`` or ``OSError`` when there is nobody at the other end.
+        Raises ``EOFError`` or ``OSError`` if the other end is closed.
         """
         message = self._connection.recv()
         return message, recv_handle(self._connection) if isinstance(message, CARRIERS) else None

@@ -1,4 +1,4 @@
-"""The loop that keeps workers busy, whatever they are."""
+"""The loop that keeps workers of any kind busy."""
 
 from collections.abc import Iterable, Iterator
 from typing import Protocol
@@ -7,18 +7,18 @@ from arrayloom.host.pool.meter import Meter
 from arrayloom.host.pool.task import Done, Task
 
 AHEAD = 2
-"""How many tasks are made before a worker is free for them."""
+"""Number of tasks created ahead of a free worker."""
 
 
 class Crew(Protocol):
     """Workers at work."""
 
     def room(self) -> int:
-        """How many tasks may be under way at once."""
+        """Number of tasks that may be in progress at once."""
         ...
 
     def give(self, index: int, task: Task) -> None:
-        """The task begins as soon as a worker is free."""
+        """Starts the task as soon as a worker is free."""
         ...
 
     def has_result(self) -> bool:
@@ -26,11 +26,11 @@ class Crew(Protocol):
         ...
 
     def result(self) -> Done:
-        """The next task that ends; raises what it raised."""
+        """The next finished task; raises the task's own exception."""
         ...
 
     def kill(self) -> None:
-        """Ends all workers, whatever they are doing."""
+        """Ends all workers at once."""
         ...
 
     def join(self) -> None:
@@ -39,9 +39,9 @@ class Crew(Protocol):
 
 
 def drive(tasks: Iterable[Task], crew: Crew, meter: Meter) -> Iterator[Done]:
-    """Gives the tasks to the crew, few enough to have little in memory, and yields what comes back as it does.
+    """Hands the tasks to the crew, few at a time to save memory, and yields results in the order of completion.
 
-    Results go first, then tasks are made: both happen in this thread, while the workers go on.
+    Results are yielded before new tasks are created; both happen in this thread while the workers run.
     """
     waiting = iter(enumerate(tasks))
     under_way, complete = 0, False

@@ -4,12 +4,12 @@ from arrayloom.isa.errors import ArrayloomError
 
 
 class PoolError(ArrayloomError):
-    """Workers that cannot be had, or what cannot be sent to them; names the option, the reason and a remedy."""
+    """Workers cannot be started, or a value cannot be sent to them; the text names the option, the reason and a remedy."""
 
 
 class WorkerLostError(PoolError):
-    """A task whose worker ended again and again before the task did; names the task and how the last one ended."""
+    """The workers of a task ended repeatedly before it was done; the text names the task and how the last one ended."""
 
 
 class TaskError(PoolError):
-    """An exception of a task that cannot be sent as it is; names the task, the exception's type and its text."""
+    """A task raised an exception that cannot be pickled; the text names the task, the exception's type and its text."""

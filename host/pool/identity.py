@@ -1,4 +1,4 @@
-"""Which Arrayloom this is: machines that share work must have the same one."""
+"""Identifies the installed Arrayloom: machines that share work must have the same one."""
 
 from functools import cache
 from importlib.metadata import version
@@ -14,6 +14,6 @@ SHOWN = 12
 
 @cache
 def identity() -> str:
-    """The package with its version, and digits that change with any line of its code, installed or in a checkout."""
+    """The package's version and a hash of its code, for installations and checkouts alike."""
     files = (file for folder in FOLDERS for file in sorted((ROOT / folder).rglob("*")) if file.suffix in SUFFIXES)
     return f"arrayloom {version('arrayloom')} ({digest_files(files)[:SHOWN]})"

@@ -17,7 +17,7 @@ from arrayloom.host.pool.task import ATTEMPTS, Done, Machine, Progress, Shared, 
 
 
 class ThisProcess:
-    """Tasks run here, one after the other, each when it is made."""
+    """Runs tasks in this process one by one, each when it is created."""
 
     count = 1
 
@@ -48,7 +48,7 @@ class LocalWorkers:
 
 
 class _Crew:
-    """Worker processes, each served by a thread that waits for it."""
+    """Worker processes, each with a thread that waits for it."""
 
     def __init__(self, count: int, meter: Meter) -> None:
         self._meter = meter
@@ -89,7 +89,7 @@ class _Crew:
             thread.join()
 
     def _serve(self, place: int) -> None:
-        """The thread of one worker, which is replaced when it ends during a task."""
+        """The thread of one worker process, which is replaced if it ends during a task."""
         try:
             self._start(place)
             while (item := self._tasks.get()) is not None and not self._killed:

@@ -1,4 +1,4 @@
-"""Adds up how far tasks are that run side by side."""
+"""Adds up the progress of concurrent tasks."""
 
 import threading
 
@@ -6,7 +6,7 @@ from arrayloom.host.pool.task import Progress, Standing, Task
 
 
 class Meter:
-    """Tells ``progress`` how far all tasks are, whenever one of them moves; for several threads."""
+    """Calls ``progress`` with the sum over all tasks whenever one advances; thread-safe."""
 
     def __init__(self, progress: Progress | None) -> None:
         self._progress = progress
@@ -24,14 +24,14 @@ class Meter:
             self._tell()
 
     def move(self, index: int, done: float) -> None:
-        """The task has done so much of its size. What exceeds it, and what comes after the end, does not count."""
+        """Records the work done of a task; more than its size, and reports after its end, are ignored."""
         with self._lock:
             if index in self._sizes:
                 self._running[index] = min(max(done, 0.0), self._sizes[index])
                 self._tell()
 
     def end(self, index: int) -> None:
-        """The task has ended."""
+        """Records that the task has ended."""
         with self._lock:
             self._running.pop(index, None)
             self._done += self._sizes.pop(index)
@@ -39,7 +39,7 @@ class Meter:
             self._tell()
 
     def close(self) -> None:
-        """All tasks are known."""
+        """Records that no more tasks will come."""
         with self._lock:
             self._complete = True
             self._tell()

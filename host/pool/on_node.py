@@ -1,4 +1,4 @@
-"""What runs on the nodes of a Ray cluster."""
+"""The code that runs on the nodes of a Ray cluster."""
 
 import os
 import pickle
@@ -15,11 +15,11 @@ from arrayloom.host.pool.parcel import flat
 from arrayloom.host.pool.task import ATTEMPTS, Machine
 
 Parcel = tuple[bytes, list[NDArray[np.uint8]]]
-"""A value as Ray carries it: its pickle and the bytes of its arrays, which readers of one node share."""
+"""A value in Ray's store: its pickle and the bytes of its arrays, which readers on one node share."""
 
 
 class Begun(NamedTuple):
-    """A task as it is sent; ``shared``: of some arguments' positions the keys. ``run``: tells this run from others."""
+    """A task as sent; ``shared``: keys of shared arguments, by position; ``run``: identifies the run."""
 
     run: str
     number: int
@@ -28,7 +28,7 @@ class Begun(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What comes back; ``outcome`` is None where the task was begun too often."""
+    """A task's answer; ``outcome`` is None if the task was started too often."""
 
     outcome: Outcome | None
     machine: Machine
@@ -36,36 +36,36 @@ class Answer(NamedTuple):
 
 
 class Board:
-    """An actor that tasks tell how far they are, for the one who waits for them."""
+    """An actor that collects the tasks' progress for the waiting process."""
 
     def __init__(self) -> None:
         self._begun: dict[int, int] = {}
         self._news: dict[int, float] = {}
 
     def begin(self, index: int) -> int:
-        """A task begins; gives how often it has."""
+        """Counts a start of a task; returns how often it has started."""
         self._begun[index] = self._begun.get(index, 0) + 1
         self._news[index] = 0.0
         return self._begun[index]
 
     def move(self, index: int, done: float) -> None:
-        """A task has done so much of its size."""
+        """Records the work done of a task."""
         self._news[index] = done
 
     def news(self) -> dict[int, float]:
-        """What has moved since the last call."""
+        """The progress since the last call."""
         news, self._news = self._news, {}
         return news
 
 
 def parcel(value: Any) -> Parcel:
-    """The value as Ray carries it. Raises what pickling it raises."""
+    """Packs a value for Ray's store; passes on errors of pickling."""
     body, buffers = flat(value)
     return body, [np.frombuffer(buffer, np.uint8) for buffer in buffers]
 
 
 def opened(carried: Parcel) -> Any:
-    """The value; its arrays are read-only where Ray has them in its store."""
+    """Unpacks the value; its arrays are read-only if they are in Ray's store."""
     body, buffers = carried
     return pickle.loads(body, buffers=buffers)
 
@@ -73,12 +73,12 @@ def opened(carried: Parcel) -> Any:
 def run(begun: Begun, attempt: int, call: Any, lent: Mapping[str, Any], board: Any) -> Parcel:
     """Runs one task. ``call`` and ``lent``, by key, refer to parcels in Ray's store; ``board`` is the ``Board``."""
     machine = Machine(socket.gethostname(), os.getpid(), ray.get_runtime_context().get_node_id())
-    if attempt > ATTEMPTS:      # Ray begins those again without end that it stopped for want of memory
+    if attempt > ATTEMPTS:      # Ray restarts without limit the tasks that it stopped for lack of memory
         return parcel(Answer(None, machine, ATTEMPTS))
     result = _outcome(begun, call, lent, throttled(lambda done: board.move.remote(begun.number, done)))
     try:
         return parcel(Answer(result, machine, attempt))
-    except Exception as error:      # what pickle raises for a value it cannot take
+    except Exception as error:      # pickle does not support the value
         return parcel(Answer(Outcome(result.seconds, failure=failure(begun.name, error)), machine, attempt))
 
 
@@ -87,13 +87,13 @@ def _outcome(begun: Begun, call: Any, lent: Mapping[str, Any], progress: Callabl
         function, arguments = opened(ray.get(call))
         for position, key in begun.shared.items():
             arguments[position] = _values_of(begun.run, key, lent)
-    except Exception as error:      # of what pickle imports here
+    except Exception as error:      # an import by pickle failed
         return Outcome(0.0, failure=failure(begun.name, error))
     return outcome(begun.name, function, tuple(arguments), progress)
 
 
 _values: dict[str, dict[str, Any]] = {}
-"""Of the run that this process last worked for, the shared values by key."""
+"""The shared values, by key, of the run that this process last worked for."""
 
 
 def _values_of(run: str, key: str, lent: Mapping[str, Any]) -> Any:

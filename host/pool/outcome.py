@@ -1,4 +1,4 @@
-"""How a call in a worker ends, with a value or an exception that its caller shall see as the same, and how far it is."""
+"""The outcome of a call in a worker, a value or an exception that the caller gets unchanged, and its progress."""
 
 import pickle
 import time
@@ -14,7 +14,7 @@ REPORT_SECONDS = 0.1
 
 
 class RemoteError(Exception):
-    """The traceback of another process, shown as the cause of what it raised."""
+    """The traceback of another process, shown as the cause of its exception."""
 
     def __str__(self) -> str:
         return f"\n{self.args[0]}"
@@ -22,7 +22,7 @@ class RemoteError(Exception):
 
 @dataclass(frozen=True)
 class Failure:
-    """An exception in parts, since ours are not all made again from their ``args``.
+    """An exception in parts, since some of ours cannot be recreated from their ``args``.
 
     ``state``: its attributes; ``text``: the traceback.
     """
@@ -43,7 +43,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Outcome:
-    """``value`` of the call or its ``failure``, and the seconds that it took."""
+    """The call's ``value`` or ``failure``, and its duration in seconds."""
 
     seconds: float
     value: Any = None
@@ -68,20 +68,20 @@ def outcome(name: str, function: Callable[..., Any], arguments: tuple[Any, ...],
 
 
 def failure(name: str, error: Exception) -> Failure:
-    """The exception of the task of that name in a form that can be sent; as a ``TaskError`` where it cannot."""
+    """The named task's exception in a form that can be sent; as a ``TaskError`` if it cannot be."""
     text = "".join(traceback.format_exception(error))
     found = Failure(type(error), error.args, error.__dict__.copy(), text)
     try:
         if str(pickle.loads(pickle.dumps(found)).error()) == str(error):
             return found
     except Exception:
-        pass        # its class is not importable, or holds what cannot be pickled
+        pass        # its class cannot be imported, or it holds values that cannot be pickled
     said = error if isinstance(error, ArrayloomError) else f"{type(error).__name__}: {error}"
     return Failure(TaskError, (f"{name}: {said}",), {}, text)
 
 
 def throttled(send: Callable[[float], None]) -> Callable[[float], None]:
-    """``send``, but not more often than people can see."""
+    """``send``, limited to a rate that people can follow."""
     next_time = 0.0
 
     def progress(done: float) -> None:

@@ -1,4 +1,4 @@
-"""Values in files that have no name: written once, mapped by the reader, gone with their last holder."""
+"""Values in unnamed files: written once, mapped by the reader, removed with their last descriptor."""
 
 import mmap
 import pickle
@@ -10,12 +10,12 @@ from typing import IO, Any
 
 from arrayloom.host.pool.errors import PoolError
 
-ALIGNMENT = 64      # of arrays, as numpy has them
+ALIGNMENT = 64      # alignment of arrays in numpy
 HEADER = struct.Struct("<Q")
 
 
 def flat(value: Any) -> tuple[bytes, list[memoryview]]:
-    """The pickle of a value, and the bytes of its arrays beside it, which are not copied."""
+    """The pickle of a value, and separately the bytes of its arrays, which are not copied."""
     buffers: list[pickle.PickleBuffer] = []
     body = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
     return body, [buffer.raw() for buffer in buffers]
@@ -23,9 +23,9 @@ def flat(value: Any) -> tuple[bytes, list[memoryview]]:
 
 @contextmanager
 def packed(value: Any) -> Iterator[IO[bytes]]:
-    """The file of ``value``, as long as the context lasts. The bytes of arrays go into it as they are.
+    """Writes ``value`` to a file that exists as long as the context. The bytes of arrays are written unchanged.
 
-    Raises ``PoolError`` where the folder of temporary files has no room.
+    Raises ``PoolError`` if the folder for temporary files is full.
     """
     body, raw = flat(value)
     with tempfile.TemporaryFile() as file:
@@ -44,7 +44,7 @@ def packed(value: Any) -> Iterator[IO[bytes]]:
 
 
 def unpacked(descriptor: int) -> Any:
-    """The value in that file. Its arrays are read-only, and lie in the file's own pages."""
+    """The value in that file. Its arrays are read-only views of the mapped file."""
     mapped = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
     view = memoryview(mapped)
     begin = HEADER.size + HEADER.unpack_from(view)[0]

@@ -1,4 +1,4 @@
-"""A worker process, from the side of the process that starts it."""
+"""A worker process, as seen by its parent."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ MAIN = "import sys; sys.path[:] = {path!r}; from arrayloom.host.pool.worker impo
 
 
 class WorkerEndedError(Exception):
-    """The process has ended by itself, with an exit code as in ``subprocess``. ``remedy``: what can be done about it."""
+    """The process has ended by itself, with an exit code as in ``subprocess``. ``remedy``: advice for the user."""
 
     def __init__(self, code: int) -> None:
         if code == -signal.SIGKILL:
@@ -38,7 +38,7 @@ class WorkerEndedError(Exception):
 class WorkerProcess:
     """A new process that waits for tasks. It finds modules where this one does; what it prints goes to standard error.
 
-    It leads a session of its own: Ctrl-C in the terminal reaches only this process, which ends that one.
+    It leads its own session, so Ctrl-C in the terminal reaches only this process, which then ends the worker.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class WorkerProcess:
         self.machine = Machine(socket.gethostname(), self._process.pid)
 
     def run(self, task: Task, moved: Callable[[float], None]) -> Outcome:
-        """Runs a task to its end; raises ``WorkerEndedError`` when the process ends before, and what pickling raises."""
+        """Runs a task to its end; raises ``WorkerEndedError`` if the process ends before it, and errors of pickling."""
         try:
             self._begin(task)
             while True:
@@ -76,19 +76,19 @@ class WorkerProcess:
         self._channel.send(Begin(task.name, keys), (task.function, arguments))
 
     def leave(self) -> None:
-        """Ends the process, which has no task, and waits for its end."""
+        """Ends the idle process and waits for its end."""
         with suppress(OSError):     # it has ended already
             self._channel.send(Leave())
         self._wait()
 
     def kill(self) -> None:
-        """Ends the process at once, with all that it started; for other threads than the one that runs tasks."""
+        """Ends the process and its children at once; may be called from any thread."""
         with self._ending:
             if self._process.returncode is None:
                 kill_session(self._process.pid)
 
     def _wait(self) -> int:
-        """The exit code of the process, which ends now or is ended, with what is left of all that it started."""
+        """Ends the process and its remaining children if they still run; returns its exit code."""
         deadline = time.monotonic() + END_SECONDS
         while not self._has_ended() and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
@@ -98,6 +98,6 @@ class WorkerProcess:
             return self._process.wait()
 
     def _has_ended(self) -> bool:
-        """Without taking its number from it, by which others may still look for its session."""
+        """Waits for the process without reaping it, since its number still identifies its session."""
         return (self._process.returncode is not None
                 or os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None)

@@ -1,4 +1,4 @@
-"""The connection to a Ray cluster: what can go wrong with it is found within seconds, and said."""
+"""The connection to a Ray cluster; problems are detected and reported within seconds."""
 
 import os
 import socket
@@ -14,17 +14,17 @@ from arrayloom.host.pool.identity import identity
 ANSWER_SECONDS = 5.0
 CHECK_SECONDS = 60.0
 HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
-"""How HTTP/2, and so gRPC, which Ray speaks, begins; the answer is a frame of settings, type 4."""
+"""The start of an HTTP/2 connection, since Ray uses gRPC; the answer is a SETTINGS frame, type 4."""
 SETTINGS_TYPE = (3, 4)      # offset and value in the answer
 NODE = "ray start --address=HEAD:PORT, after pip install '.[ray]' there"
 
 
 @contextmanager
 def connected(address: str) -> Iterator[Any]:
-    """The module ``ray``, connected to the cluster at ``HOST:PORT``, or ``auto`` for the one that runs on this machine.
+    """The module ``ray``, connected to the cluster at ``HOST:PORT``, or ``auto`` for the cluster on this machine.
 
-    What Ray says goes to standard error. Raises ``PoolError`` where Ray is not installed, nobody answers, or a node has
-    another Arrayloom. A connection that is there already is used and left.
+    Ray's output goes to standard error. Raises ``PoolError`` if Ray is not installed, nothing answers, or a node
+    has another Arrayloom. An existing connection is reused and kept.
     """
     try:
         import ray
@@ -38,19 +38,19 @@ def connected(address: str) -> Iterator[Any]:
     with redirect_stdout(_WithoutRay(sys.stdout)):
         try:
             ray.init(address=address, log_to_driver=False, configure_logging=False)
-        except Exception as error:      # of many kinds, without a base
+        except Exception as error:      # Ray raises many types without a common base
             raise PoolError(f"--ray {address}: Ray cannot connect ({first_line(error)}); the command must run on a machine "
                             f"of the cluster, which joins it by {NODE}") from error
         try:
             _check_nodes(ray)
             yield ray
         finally:
-            with redirect_stdout(sys.stderr):   # what Ray has kept to say it once for all
+            with redirect_stdout(sys.stderr):   # flush the output that Ray has buffered
                 ray.shutdown()
 
 
 def _require_answer(address: str) -> None:
-    """Ray itself would try for minutes."""
+    """Checks that the address answers; Ray itself would try for minutes."""
     host, _, port = address.rpartition(":")
     if not (host and port.isascii() and port.isdigit() and int(port) < 1 << 16) or "/" in host:
         raise PoolError(f"--ray {address}: must be HOST:PORT, as ray start says it, or auto; from outside of a cluster, "
@@ -66,11 +66,11 @@ def _require_answer(address: str) -> None:
                         "host, port and firewall") from None
     offset, settings = SETTINGS_TYPE
     if answer[offset:offset + 1] != bytes([settings]):
-        raise PoolError(f"--ray {address}: what answers is not Ray; give the port of ray start --head, 6379 by default")
+        raise PoolError(f"--ray {address}: the server there is not Ray; give the port of ray start --head, 6379 by default")
 
 
 def _check_nodes(ray: Any) -> None:
-    """Asks every node that can work which Arrayloom it has; raises ``PoolError`` for the first that differs."""
+    """Asks every node with processors for its Arrayloom; raises ``PoolError`` for the first that differs."""
     nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
     if not nodes:
         raise PoolError(f"--ray: the cluster has no processors to work with; add a node by {NODE}; one that grows by itself "
@@ -92,14 +92,14 @@ def _check_nodes(ray: Any) -> None:
 
 
 def require_same(found: str, node: str) -> None:
-    """Raises ``PoolError`` where ``found``, what ``asked_for_identity`` gave there, is not this Arrayloom."""
+    """Raises ``PoolError`` if ``found``, a node's result of ``asked_for_identity``, is not this Arrayloom."""
     if found != identity():
         raise PoolError(f"--ray: node {node} has {found}, and this machine has {identity()}; install the same package "
                         "on both")
 
 
 def asked_for_identity() -> Callable[[], str]:
-    """A function for Ray that also runs where Arrayloom is missing: a local one is sent as its code, not by its name."""
+    """A function that also runs on nodes without Arrayloom: Ray sends a local function as code, not by name."""
     def found() -> str:
         try:
             from arrayloom.host.pool.identity import identity as of_node
@@ -115,12 +115,12 @@ def _name(node: dict[str, Any]) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """Of its text, or its type where it has none."""
+    """First line of an error's text, or its type if it has none."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 class _WithoutRay:
-    """Standard output for all threads but Ray's own, which tell there of lost workers: that would stand amid results."""
+    """Standard output for all threads but Ray's own: those print about lost workers, which would mix with results."""
 
     def __init__(self, output: TextIO) -> None:
         self._output = output

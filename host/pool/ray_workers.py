@@ -1,4 +1,4 @@
-"""Tasks over the machines of a Ray cluster: as Ray's own tasks, which it places, retries and cancels."""
+"""Runs tasks on the machines of a Ray cluster as Ray tasks, which Ray places, retries and cancels."""
 
 import threading
 import uuid
@@ -16,13 +16,13 @@ from arrayloom.host.pool.task import ATTEMPTS, Done, Progress, Shared, Task
 NEWS_SECONDS = 0.25
 ANSWER_SECONDS = 10.0
 ROUNDS = 2
-"""How many tasks are under way for each processor: one runs, and its successor is on its node already."""
+"""Tasks in progress per processor: one runs, and the next is already on the node."""
 
 
 class RayWorkers:
     """One task for each processor of the Ray cluster at ``address``: ``HOST:PORT``, or ``auto``.
 
-    The command runs on a machine of the cluster, and every node has the same Arrayloom; both is checked.
+    The command must run on a machine of the cluster, and every node must have the same Arrayloom; both are checked.
     """
 
     def __init__(self, address: str) -> None:
@@ -30,7 +30,7 @@ class RayWorkers:
 
     @property
     def count(self) -> int:
-        """The processors that the cluster has now. Raises ``PoolError`` where it cannot be asked."""
+        """The processors that the cluster has now. Raises ``PoolError`` if it cannot be reached."""
         with connected(self.address) as ray:
             return _processors(ray)
 
@@ -55,7 +55,7 @@ class _Crew:
         self._listener.start()
 
     def room(self) -> int:
-        """By the processors that the cluster has now: it may grow and shrink."""
+        """The limit follows the cluster's current number of processors: it may grow and shrink."""
         return ROUNDS * _processors(self._ray) + AHEAD
 
     def give(self, index: int, task: Task) -> None:
@@ -66,7 +66,7 @@ class _Crew:
         arguments = [None if position in shared else value for position, value in enumerate(task.arguments)]
         keys = {position: one.key for position, one in shared.items()}
         begun = self._on_node.Begun(self._run, index, task.name, keys)
-        # References inside of containers are not resolved by Ray before the task begins, but by it.
+        # Ray does not resolve references inside containers before a task begins; the task does so itself.
         call = self._put((task.function, arguments)), {key: self._lent[key] for key in keys.values()}
         reference = self._begin.options(name=task.name).remote(index, tuple(begun), call, self._board)
         self._waiting[reference] = index, task
@@ -79,7 +79,7 @@ class _Crew:
         index, task = self._waiting.pop(reference)
         answer = self._answer(task, reference)
         if answer.outcome is None:
-            raise WorkerLostError(f"{task.name}: its worker was stopped for want of memory, {ATTEMPTS} times; use nodes "
+            raise WorkerLostError(f"{task.name}: its worker was stopped for lack of memory, {ATTEMPTS} times; use nodes "
                                   "with more memory, or with fewer processors")
         return Done(index, task, answer.outcome.result(), answer.machine, answer.outcome.seconds, answer.attempt)
 
@@ -102,15 +102,15 @@ class _Crew:
             raise TaskError(f"{task.name}: {type(error.cause).__name__}: {error.cause}") from error
         except self._ray.exceptions.RayError as error:
             raise WorkerLostError(f"{task.name}: its worker was lost, {ATTEMPTS} times ({type(error).__name__}: "
-                                  f"{first_line(error)}); where memory ran out, use nodes with more of it, or with fewer "
+                                  f"{first_line(error)}); if memory ran out, use nodes with more of it, or with fewer "
                                   "processors") from error
         require_same(found, node)
         return self._on_node.opened(carried)
 
     def _listen(self) -> None:
-        """Passes on what the board says, until all is over."""
+        """Passes on the board's progress until the run is over."""
         while not self._over.wait(NEWS_SECONDS):
-            with suppress(self._ray.exceptions.RayError):       # the cluster has ended, which ``result`` says
+            with suppress(self._ray.exceptions.RayError):       # the cluster has ended; ``result`` reports it
                 for index, done in self._ray.get(self._board.news.remote(), timeout=ANSWER_SECONDS).items():
                     self._meter.move(index, done)
 
@@ -120,7 +120,7 @@ def _processors(ray: Any) -> int:
 
 
 def _board(ray: Any) -> Any:
-    """The ``Board``, on this machine; it answers, so that no worker is lost before it can say that it begins."""
+    """Starts the ``Board`` on this machine and waits for its answer, so that workers can report their start to it."""
     from arrayloom.host.pool.on_node import Board
 
     strategy = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
@@ -135,7 +135,7 @@ def _board(ray: Any) -> Any:
 
 
 def _checked_run(wanted: str) -> Callable[..., Any]:
-    """A function for Ray that runs a task where the node has the Arrayloom that is ``wanted``: one may have joined late."""
+    """A function for Ray that runs a task if the node has the ``wanted`` Arrayloom: a node may have joined late."""
     ask = asked_for_identity()
 
     def task(number: int, begun: tuple[Any, ...], call: tuple[Any, Any], board: Any) -> tuple[str, str, Any]:
@@ -143,7 +143,7 @@ def _checked_run(wanted: str) -> Callable[..., Any]:
 
         import ray
 
-        attempt = ray.get(board.begin.remote(number))   # first of all: a worker can be lost in the imports below
+        attempt = ray.get(board.begin.remote(number))   # first: a worker can be lost during the imports below
         found, node = ask(), socket.gethostname()
         if found != wanted:
             return found, node, None

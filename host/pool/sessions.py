@@ -1,4 +1,4 @@
-"""Ends a process together with all that it started, also in process groups of their own, as compilers are."""
+"""Ends a process together with all its descendants, also those in other process groups, such as compilers."""
 
 import os
 import signal
@@ -9,13 +9,13 @@ from pathlib import Path
 
 PROC = Path("/proc")
 POLL_SECONDS = 0.005
-SESSION_FIELD = 3       # of /proc/PID/stat, counted behind the name, which may hold anything
+SESSION_FIELD = 3       # fields of /proc/PID/stat, counted after the name, which may contain anything
 
 
 def kill_session(leader: int) -> None:
-    """Kills every process of the session that ``leader`` leads, with those that they start meanwhile.
+    """Kills every process of the session of ``leader``, including those started meanwhile.
 
-    A leader that is this process goes last, and one that has ended must not have been waited for.
+    If this process is the leader, it is killed last; a leader that has ended must not have been reaped yet.
     """
     if leader != os.getpid():
         _kill(leader)
@@ -35,7 +35,7 @@ def _members(leader: int) -> Iterator[int]:
     """The living processes of that session."""
     for folder in PROC.iterdir():
         if folder.name.isdigit():
-            with suppress(OSError):     # it has ended meanwhile
+            with suppress(OSError):     # the process has ended meanwhile
                 fields = (folder / "stat").read_bytes().rpartition(b")")[2].split()
                 if int(fields[SESSION_FIELD]) == leader and fields[0] not in (b"Z", b"X"):
                     yield int(folder.name)

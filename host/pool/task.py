@@ -1,4 +1,4 @@
-"""Tasks, what comes of them, and how far they are."""
+"""Tasks, their results, and their progress."""
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 ATTEMPTS = 3
-"""How often a task is begun whose workers end before it does."""
+"""How often a task is started if its workers end before it does."""
 
 
 @dataclass(frozen=True, eq=False)
 class Shared:
-    """An argument that many tasks have in common: each worker gets it once, and passes ``value`` to the function.
+    """An argument shared by many tasks: each worker receives it once, and passes ``value`` to the function.
 
-    It may stand in ``Task.arguments`` itself, not deeper inside. ``key``: tells it from all others.
+    It must be an element of ``Task.arguments``, not nested deeper. ``key`` identifies it.
     """
 
     value: Any
@@ -24,12 +24,17 @@ class Shared:
 class Task:
     """A call that any worker may make, and may make again when its worker is lost.
 
-    Attributes:
-        name: for people, such as ``segment 3``.
-        function: of a module that workers can import. It is called as ``function(*arguments, progress)``, where
-            ``progress(done)`` takes the work done so far, 0 to ``size``.
-        arguments: values that can be pickled. Arrays arrive read-only, without a copy for each reader.
-        size: share of the whole work, in any unit that all tasks of one run have in common, such as cycles.
+    Attributes
+    ----------
+    name
+        For messages, such as ``segment 3``.
+    function
+        Of a module that workers can import. It is called as ``function(*arguments, progress)``, where
+        ``progress(done)`` takes the work done so far, 0 to ``size``.
+    arguments
+        Values that can be pickled. Arrays arrive read-only, without a copy for each reader.
+    size
+        Share of the whole work, in a unit common to all tasks of one run, such as cycles.
     """
 
     name: str
@@ -40,7 +45,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Machine:
-    """Where a task ran: the host's name, the process on it, and the node's identity in a Ray cluster."""
+    """Where a task ran: the host's name, the process identifier, and the node's identity in a Ray cluster."""
 
     host: str
     process: int
@@ -52,15 +57,22 @@ class Machine:
 
 @dataclass(frozen=True)
 class Done:
-    """What a task gave.
+    """The result of a task.
 
-    Attributes:
-        index: of the task among all in the order in which they were given.
-        task: as it was given.
-        value: what the function returned. Arrays may be read-only.
-        machine: where it ran.
-        seconds: of the call that succeeded.
-        attempts: 1, and one more for each worker that was lost.
+    Attributes
+    ----------
+    index
+        Position of the task in the given order.
+    task
+        The task itself.
+    value
+        What the function returned. Arrays may be read-only.
+    machine
+        Where it ran.
+    seconds
+        Duration of the successful call.
+    attempts
+        1, and one more for each worker that was lost.
     """
 
     index: int
@@ -71,21 +83,27 @@ class Done:
     attempts: int
 
     def figures(self) -> dict[str, Any]:
-        """Where the task ran, how long and how often, under the names that ``--json`` gives them."""
+        """Where the task ran, how long and how often, under their names in ``--json``."""
         return {"task": self.task.name, "host": self.machine.host, "process": self.machine.process,
                 "node": self.machine.node or None, "seconds": self.seconds, "attempts": self.attempts}
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How far all tasks together are at one moment.
+    """The progress of all tasks together at one moment.
 
-    Attributes:
-        done: the work that is done, in the unit of ``Task.size``.
-        size: that of all tasks that are known.
-        tasks_done: those that have ended.
-        tasks: those that are known.
-        complete: whether no more tasks will come.
+    Attributes
+    ----------
+    done
+        Work done, in the unit of ``Task.size``.
+    size
+        Total size of all tasks known so far.
+    tasks_done
+        Number of tasks that have ended.
+    tasks
+        Number of tasks known so far.
+    complete
+        Whether no more tasks will come.
     """
 
     done: float
@@ -96,7 +114,7 @@ class Standing:
 
 
 Progress = Callable[[Standing], None]
-"""Called with how far all tasks are, one call at a time, perhaps from several threads."""
+"""Called with the progress of all tasks, one call at a time, possibly from different threads."""
 
 
 class Workers(Protocol):
@@ -104,7 +122,7 @@ class Workers(Protocol):
 
     @property
     def count(self) -> int:
-        """How many run at the same time."""
+        """Number of tasks that run at the same time."""
         ...
 
     def run(self, tasks: Iterable[Task], progress: Progress | None) -> Iterator[Done]:
@@ -113,12 +131,12 @@ class Workers(Protocol):
 
 
 def run_tasks(tasks: Iterable[Task], where: Workers, progress: Progress | None = None) -> Iterator[Done]:
-    """Runs the tasks on the workers of ``where``; gives each one's result as it ends.
+    """Runs the tasks on the workers of ``where``; yields each result when its task ends.
 
-    ``tasks`` may make tasks while earlier ones run: it is pulled in this thread, only a few tasks ahead of the workers.
-    When the iterator is closed or dropped, or anything is raised in it, such as by Ctrl-C, all workers are ended.
+    ``tasks`` may be a generator: it is read in this thread, only a few tasks ahead of the workers. All
+    workers are ended when the iterator is closed, dropped or interrupted by an exception, such as Ctrl-C.
 
-    Raises what a task raises, as the same type with the same text, and ``WorkerLostError`` for a task whose workers end
-    time after time; ``PoolError`` when there are no workers to be had.
+    Raises a task's exception with the same type and text, ``WorkerLostError`` for a task whose workers end
+    repeatedly, and ``PoolError`` if workers cannot be started.
     """
     return where.run(tasks, progress)

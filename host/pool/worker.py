@@ -14,7 +14,7 @@ _Inbox = queue.SimpleQueue[tuple[Message, int | None]]
 
 
 def main(descriptor: int) -> None:
-    """Runs until it is told to leave; ``descriptor``: this end of the channel. The process leads a session."""
+    """Runs until the parent ends it; ``descriptor``: this end of the channel. The process leads a session."""
     channel, inbox = Channel(Connection(descriptor)), _Inbox()
     threading.Thread(target=_listen, args=(channel, inbox), daemon=True).start()
     lent: dict[str, int] = {}
@@ -31,7 +31,7 @@ def main(descriptor: int) -> None:
 
 
 def _listen(channel: Channel, inbox: _Inbox) -> None:
-    """Ends this process and all that it started when the one that started it is gone, whatever a task is doing."""
+    """Ends this process and its descendants when the parent has ended, even during a task."""
     try:
         while True:
             inbox.put(channel.receive())
@@ -46,7 +46,7 @@ def _run(task: Begin, file: int, lent: dict[str, int], values: dict[str, Any], c
             if key not in values:
                 values[key] = taken(lent.pop(key))
             arguments[position] = values[key]
-    except Exception as error:      # of what pickle imports here
+    except Exception as error:      # an import by pickle failed
         return Outcome(0.0, failure=failure(task.name, error))
     return outcome(task.name, function, tuple(arguments), throttled(lambda done: channel.send(Moved(done))))
 
@@ -54,5 +54,5 @@ def _run(task: Begin, file: int, lent: dict[str, int], values: dict[str, Any], c
 def _answer(channel: Channel, name: str, result: Outcome) -> None:
     try:
         channel.send(Ended(), result)
-    except (TypeError, AttributeError, ValueError, ImportError) as error:   # what pickle raises for a value it cannot take
+    except (TypeError, AttributeError, ValueError, ImportError) as error:   # pickle does not support the value
         channel.send(Ended(), Outcome(result.seconds, failure=failure(name, error)))

@@ -1,4 +1,4 @@
-"""The devices that simulate, the emulator and the RTL, and the choice between all."""
+"""The simulated devices (emulator and RTL), and the choice of a device by name."""
 
 import time
 from collections.abc import Callable
@@ -39,7 +39,8 @@ def open_device(backend: str, config: Config, port: str | None = None, threads: 
 
 
 class EmulatorDevice:
-    """The emulator of ``config``. With ``record`` it keeps what POST instructions compute, for ``trace`` and ``capture``."""
+    """The emulator of ``config``. With ``record`` it keeps the results of POST instructions for ``trace`` and
+    ``capture``."""
 
     name = "emulator"
 
@@ -62,7 +63,7 @@ class EmulatorDevice:
 
     def capture(self) -> Capture:
         if not self._record:
-            raise DeviceError("this emulator records nothing; make it with record=True")
+            raise DeviceError("this emulator records nothing; create it with record=True")
         if self._capture is None:
             raise DeviceError("nothing has run yet")
         return self._capture
@@ -79,11 +80,13 @@ def _instruction_observer(program: Program, progress: Progress) -> Callable[[int
 class RtlDevice:
     """The Verilated accelerator of ``config``; its simulator is built unless the cache has it.
 
-    ``waves`` are recorded of the first run, which is simulated a second time for them.
+    ``waves`` are recorded for the first run, which is simulated a second time for them.
 
-    Attributes:
-        timeline: what every unit did in the last run; None before it, and in a device made without ``timeline``
-            or ``waves``.
+    Attributes
+    ----------
+    timeline
+        What every unit did in the last run; None before it, and in a device made without ``timeline``
+        or ``waves``.
     """
 
     name = "rtl"
@@ -131,7 +134,7 @@ class RtlDevice:
         return self._trace
 
     def capture(self) -> None:
-        """None: the trace port shows only what is written."""
+        """None: the trace port shows only written values."""
 
     def close(self) -> None:
         self._trace = None

@@ -1,4 +1,5 @@
-"""What the host does around a run: a model's inputs to the device's integers, and those to the model's outputs."""
+"""The host's work around a run: converts a model's inputs to the device's integers, and the results to the model's
+outputs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,7 +23,7 @@ def apply_tail(values: Array, output: Output) -> Array:
 
 
 def to_integers(values: Array, port: Input) -> Array:
-    """A batch for an input of the accelerator, [N, *shape], as the integers of its slot, moved and quantized.
+    """Converts a batch [N, *shape] for an input of the accelerator to the integers of its slot, moved and quantized.
 
     Raises ``InputError`` for a wrong shape or dtype.
     """
@@ -50,12 +51,13 @@ def check_values(values: Array, port: ModelPort) -> None:
 
 
 def wanted_shape(shape: Sequence[int]) -> str:
-    """A shape without its batch, as messages give it."""
+    """A shape without its batch, for messages."""
     return f"[{', '.join(['N', *map(str, shape)])}]"
 
 
 def collect(inputs: Mapping[str, Array], ports: Sequence[ModelPort]) -> dict[str, Array]:
-    """The model's inputs, all known to fit; raises ``InputError`` for missing, unknown or differently long ones."""
+    """The model's inputs after checking; raises ``InputError`` for missing or unknown inputs and for different batch
+    sizes."""
     wanted = [port.name for port in ports]
     if missing := sorted(set(wanted) - set(inputs)):
         raise InputError(f"input {missing[0]!r} is missing; the model takes {', '.join(map(repr, wanted))}")

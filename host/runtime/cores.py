@@ -1,4 +1,4 @@
-"""How many cores this process may use: those that the scheduler gives it, and no more than its control groups grant."""
+"""The number of cores that this process may use, limited by its CPU affinity and its control groups."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -10,10 +10,10 @@ PROCESS, MOUNT = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
 
 def usable_cores(process: Path = PROCESS, mount: Path = MOUNT) -> int:
-    """At least 1, and part of a core is none.
+    """The number of usable cores, rounded down, at least 1.
 
-    ``process`` says in which groups the process is, ``mount`` is where they are mounted. Both versions of control groups are
-    known: ``cpu.max`` of a group and of those above it, or ``cpu.cfs_quota_us`` and ``cpu.cfs_period_us``.
+    ``process`` lists the groups of the process, ``mount`` is their mount point. Both versions of control groups are
+    supported: ``cpu.max`` of a group and its ancestors, or ``cpu.cfs_quota_us`` and ``cpu.cfs_period_us``.
     """
     return max(1, min([len(os.sched_getaffinity(0)), *(int(quota) for quota in _quotas(process, mount))]))
 
@@ -30,8 +30,8 @@ def _quotas(process: Path, mount: Path) -> Iterator[float]:
 
 
 def _of_group(mount: Path, path: str, read: Reader) -> Iterator[float]:
-    """The quotas of a group and of those above it; in a container the mount itself may be the group."""
-    inside = ".." not in Path(path).parts       # of a namespace whose group is further down
+    """The quotas of a group and its ancestors; in a container the mount itself may be the group."""
+    inside = ".." not in Path(path).parts       # of a namespace whose root is further down
     group = mount / path.lstrip("/") if inside else mount
     for folder in dict.fromkeys([group, *group.parents, mount]):
         if folder == mount or mount in folder.parents:
@@ -51,7 +51,7 @@ def _legacy(folder: Path) -> float | None:
 
 
 def _ratio(quota: str, period: str) -> float | None:
-    """None for no quota, which is ``max`` or -1."""
+    """The quota in cores; None if there is none, written ``max`` or -1."""
     try:
         found = int(quota) / int(period)
     except (ValueError, ZeroDivisionError):

@@ -1,4 +1,4 @@
-"""What executes programs: one interface, which emulator, RTL and board offer alike (``backends.py``)."""
+"""The interface for executing programs, implemented by emulator, RTL and board (``backends.py``)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -17,9 +17,12 @@ from arrayloom.sim.emulator import Capture
 class Writes(NamedTuple):
     """Words that the POST unit wrote to the scratchpad, in order.
 
-    Attributes:
-        addresses: uint32[n], of words.
-        words: int8[n, size].
+    Attributes
+    ----------
+    addresses
+        uint32[n], word addresses.
+    words
+        int8[n, size].
     """
 
     addresses: NDArray[np.uint32]
@@ -29,9 +32,12 @@ class Writes(NamedTuple):
 class Device(Protocol):
     """Executes one program at a time; one thread at a time.
 
-    Attributes:
-        name: of the backend, ``emulator``, ``rtl`` or ``board``.
-        config: of the accelerator; it runs programs that were compiled for it.
+    Attributes
+    ----------
+    name
+        Name of the backend: ``emulator``, ``rtl`` or ``board``.
+    config
+        Configuration of the accelerator; programs must be compiled for it.
     """
 
     name: str
@@ -40,23 +46,24 @@ class Device(Protocol):
     def execute(self, program: Program, memory: Memory, progress: Progress | None = None) -> RunReport:
         """Runs ``program`` on ``memory`` (``arrayloom.isa.image.build_memory`` and inputs) and leaves the results in it.
 
-        Raises ``DeviceError`` when the run fails, ``ProgramError`` for a program of another configuration.
+        Raises ``DeviceError`` if the run fails, ``ProgramError`` for a program of another configuration.
         """
 
     def trace(self) -> Writes | None:
-        """What the POST unit wrote in the last run; None: cannot be seen.
+        """The POST unit's writes in the last run; None if the device cannot observe them.
 
-        Raises ``DeviceError`` before the first run, and from a device that was made without recording.
+        Raises ``DeviceError`` before the first run, and if the device was created without recording.
         """
 
     def capture(self) -> Capture | None:
-        """What every POST instruction of the last run computed, also where it was never written; None: cannot be seen.
+        """The results of every POST instruction of the last run, even if never written; None if the device cannot observe
+        them.
 
         Raises ``DeviceError`` as ``trace`` does.
         """
 
     def close(self) -> None:
-        """Gives everything back; the device is not used afterwards."""
+        """Releases everything; the device must not be used afterwards."""
 
 
 @runtime_checkable
@@ -64,8 +71,8 @@ class BatchDevice(Device, Protocol):
     """A device that can run the images of a batch together."""
 
     def prepare(self, program: Program) -> bool:
-        """Does once what runs of ``program`` need; whether it runs batches. If not, it runs by ``execute``."""
+        """Prepares runs of ``program``; returns whether batches are supported. If not, use ``execute``."""
 
     def run_batch(self, program: Program, inputs: Mapping[str, NDArray[Any]], ports: Sequence[Output],
                   progress: Progress | None = None) -> tuple[dict[str, NDArray[Any]], RunReport]:
-        """Integer inputs by name, [N, ...] each, to the integers of ``ports`` by name, [N, C, H, W]."""
+        """Runs integer inputs by name, each [N, ...]; returns the integers of ``ports`` by name, each [N, C, H, W]."""

@@ -1,4 +1,4 @@
-"""The accelerator as software sees it: registers, doorbell, interrupt."""
+"""The driver of the accelerator: registers, doorbell, interrupt."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -12,17 +12,19 @@ from arrayloom.isa.registers import IDENTITY_VALUE, Cause, Control, Register, St
 from arrayloom.sim.rtl.build import Build
 from arrayloom.sim.rtl.simulator import RtlSimulator, Timing
 
-BASE = 1 << 20                  # anywhere but zero, so that a forgotten base shows
-WATCHDOG_CYCLES = 100_000       # far above any wait for memory
+BASE = 1 << 20                  # not zero, so that a forgotten base is detected
+WATCHDOG_CYCLES = 100_000       # far longer than any wait for memory
 LARGEST_RUN = 1 << 40
 LOW = 0xFFFF_FFFF
 
 
 class Accelerator(Protocol):
-    """An accelerator that can be reached: the RTL in this process, or one on a board.
+    """A connected accelerator: the RTL in this process, or one on a board.
 
-    Attributes:
-        base: byte address on its memory bus at which the program's memory begins.
+    Attributes
+    ----------
+    base
+        Byte address on its memory bus at which the program's memory begins.
     """
 
     base: int
@@ -41,14 +43,18 @@ class Accelerator(Protocol):
 
 
 class Driver:
-    """One run of ``program`` on an accelerator, in whose memory it lies.
+    """One run of ``program``, which is in the accelerator's memory.
 
-    Raises ``DeviceError`` when the registers do not say that this is an accelerator of the program's configuration.
+    Raises ``DeviceError`` if the registers do not identify an accelerator of the program's configuration.
 
-    Attributes:
-        program: what runs.
-        read: reads a 32-bit register.
-        base: byte address on the memory bus at which the program's memory begins.
+    Attributes
+    ----------
+    program
+        The program to run.
+    read
+        Reads a 32-bit register.
+    base
+        Byte address on the memory bus at which the program's memory begins.
     """
 
     def __init__(self, accelerator: Accelerator, program: Program) -> None:
@@ -85,7 +91,7 @@ class Driver:
         return StatusWord.decode(self.read(Register.STATUS))
 
     def read_64(self, address: int) -> int:
-        """Reads two registers that follow each other, the lower half first."""
+        """Reads two consecutive registers as one number, lower half first."""
         return self.read(address) | self.read(address + 4) << 32
 
     def retired(self) -> dict[Unit, int]:
@@ -98,15 +104,17 @@ class Driver:
                 for block in blocks_of(self.program.configuration.units)}
 
     def close(self) -> None:
-        """Gives the accelerator back."""
+        """Releases the accelerator."""
         self._accelerator.close()
 
 
 class RtlDriver(Driver):
-    """One run on a simulator of its own, whose memory is ``memory``; ``seed`` as of ``RtlSimulator``.
+    """One run on a separate simulator, whose memory is ``memory``; ``seed`` as for ``RtlSimulator``.
 
-    Attributes:
-        simulator: the simulated accelerator.
+    Attributes
+    ----------
+    simulator
+        The simulated accelerator.
     """
 
     def __init__(self, build: Build, program: Program, memory: Memory, timing: Timing, seed: int = 0) -> None:

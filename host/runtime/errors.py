@@ -4,15 +4,15 @@ from arrayloom.isa.errors import ArrayloomError
 
 
 class InputError(ArrayloomError):
-    """An input that the model does not take; names the input, what was given and what is wanted."""
+    """An input does not fit the model; the text names the input, what was given and what is expected."""
 
 
 class DeviceError(ArrayloomError):
-    """A device that does not exist or a run that failed, with the cause that the device gives."""
+    """A device does not exist, or a run failed; the text has the device's reason."""
 
 
 class BoardError(DeviceError):
-    """A board that cannot be reached, or does not hold what is asked of it; names the port and the remedy."""
+    """A board cannot be reached or is unsuitable; the text names the port and the remedy."""
 
 
 class RunError(DeviceError):
@@ -20,4 +20,4 @@ class RunError(DeviceError):
 
 
 class SessionBusyError(DeviceError):
-    """Two threads ran one session at the same moment."""
+    """Two threads used one session at the same time."""

@@ -1,4 +1,4 @@
-"""What is compared with ONNX Runtime for one image, whatever executed the program."""
+"""The comparison with ONNX Runtime for one image, on any device."""
 
 import itertools
 from collections.abc import Mapping
@@ -24,10 +24,14 @@ Array = NDArray[Any]
 class Image:
     """One image on its way to the accelerator.
 
-    Attributes:
-        given: the model's inputs by name, [1, ...], and what the host's head makes of them.
-        integers: the accelerator's inputs by name, [C, H, W].
-        seconds: that the host's head took.
+    Attributes
+    ----------
+    given
+        The model's inputs by name, [1, ...], and the results of the host's head.
+    integers
+        The accelerator's inputs by name, [C, H, W].
+    seconds
+        Duration of the host's head.
     """
 
     given: dict[str, Array]
@@ -36,7 +40,7 @@ class Image:
 
 
 class Examiner:
-    """Compares runs of ``program`` with what ONNX Runtime gives for the model that it was compiled from."""
+    """Compares runs of ``program`` with ONNX Runtime on the model from which it was compiled."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -57,7 +61,7 @@ class Examiner:
         return memory
 
     def compare(self, capture: Capture, memory: Memory, expected: ReferenceValues, report: RunReport) -> Verdict:
-        """What the emulator computed, tensor by tensor, and left in ``memory``."""
+        """Adds the emulator's results, tensor by tensor, and those left in ``memory``."""
         verdict = Verdict(0, 0, 0, None, report, {})
         for name in self.program.layouts:
             tensor = capture.tensor(self.program, name)
@@ -76,7 +80,7 @@ class Examiner:
             verdict.outputs[port.name] = apply_tail(values[None], port)
 
     def finish(self, verdict: Verdict, image: Image, expected: ReferenceValues, note: str | None) -> None:
-        """Adds what the host computes, the model as given, what the program tells, and the reference's ``note``."""
+        """Adds the host's results, the original model's, the program's notes, and the reference's ``note``."""
         clock = Stopwatch()
         with clock:
             values = self._host.tail(image.given | verdict.outputs)
@@ -95,7 +99,7 @@ class Examiner:
         name = self.program.model_outputs[0].name
         wanted = expected.original[name].astype(np.float64)
         got = verdict.outputs[name].astype(np.float64)
-        if wanted.shape != got.shape or not wanted.size:    # such as a number of boxes that the picture decides
+        if wanted.shape != got.shape or not wanted.size:    # such as boxes, whose number depends on the picture
             verdict.original_top1_equal = wanted.shape == got.shape
             verdict.original_max_abs_error = 0.0 if wanted.shape == got.shape else None
             return

@@ -15,14 +15,14 @@ from arrayloom.sim.rtl.verilog import write_plain_verilog
 
 TOP = "arrayloom"
 WAIVERS = Path(__file__).with_name("arrayloom.vlt")
-"""Verilator's warnings for the Verilog that are no faults, each with the reason."""
+"""Waivers for Verilator's warnings about the Verilog that are not faults, each with the reason."""
 
 
 def export_verilog(config: Config, folder: Path) -> list[Path]:
     """Writes ``arrayloom_NAME`` with the endings ``.v``, ``.json`` (ports and registers), ``.h``, ``.rdl`` (SystemRDL),
-    ``.xml`` (IP-XACT) and ``.vlt`` (waivers for Verilator's lint) into ``folder``, which is made where it is missing.
+    ``.xml`` (IP-XACT) and ``.vlt`` (waivers for Verilator's lint) into ``folder``, which is created if missing.
 
-    Returns the paths in that order. Raises ``InputError`` when they cannot be written.
+    Returns the paths in that order. Raises ``InputError`` if they cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

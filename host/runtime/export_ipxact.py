@@ -12,7 +12,7 @@ from arrayloom.isa.registers import REGISTER_ADDRESS_BITS, REGISTER_BITS, VERSIO
 NAMESPACE = "http://www.accellera.org/XMLSchema/IPXACT/1685-2014"
 VENDOR, LIBRARY = "arrayloom", "cores"
 BUSES = {"axi": ("AXI4", "AXI4_rtl", "master"), "axil": ("AXI4-Lite", "AXI4Lite_rtl", "slave")}
-"""Of each group of ports its bus, as the vendor amba.com names it in version r0p0_0, and its side of it."""
+"""The bus of each group of ports, as named by the vendor amba.com in version r0p0_0, and its role."""
 MEMORY_MAP, ADDRESS_SPACE = "registers", "memory"
 
 
@@ -27,7 +27,7 @@ def ip_xact(config: Config, module: str, ports: Sequence[dict[str, Any]], verilo
     ports : sequence of dict
         ``name``, ``direction`` and ``width`` of each.
     verilog : str
-        Name of its file.
+        Name of the Verilog file.
     """
     ET.register_namespace("ipxact", NAMESPACE)
     root = ET.Element(_tag("component"))

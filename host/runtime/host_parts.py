@@ -1,6 +1,6 @@
 """The parts of a network that ONNX Runtime computes on the host in float: a head before the accelerator, a tail after it.
 
-Both run image by image, because shapes for a batch of one may stand in a tail.
+Both run image by image, because a tail may contain shapes for a batch of one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,11 +16,11 @@ from arrayloom.isa.host_parts import HostPart, HostWork, ModelPort
 
 Array = NDArray[Any]
 Values = dict[str, Array]
-"""Values of one image by name, each [1, ...] unless a part makes them of another size."""
+"""Values of one image by name, each [1, ...] unless a part changes the size."""
 
 
 class Runner(Protocol):
-    """What computes the values of a part."""
+    """Computes the values of a part."""
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]: ...
 
@@ -31,29 +31,29 @@ class Runner(Protocol):
 class HostParts:
     """Head and tail, ready to run; either may be missing.
 
-    Raises ``SessionError`` where ONNX Runtime refuses a part, or a value given to it.
+    Raises ``SessionError`` if ONNX Runtime refuses a part, or a value given to it.
     """
 
     def __init__(self, work: HostWork) -> None:
         self._head, self._tail = _runner(work.head), _runner(work.tail)
 
     def before(self, inputs: Mapping[str, Array]) -> list[Values]:
-        """For each image of a batch, [N, ...] by name: the model's inputs, and what the head makes of them."""
+        """For each image of a batch, [N, ...] by name: the model's inputs and the head's results."""
         count = len(next(iter(inputs.values())))
         return [self.head({name: values[index:index + 1] for name, values in inputs.items()}) for index in range(count)]
 
     def head(self, image: Values) -> Values:
-        """The values of one image, and what the head makes of them."""
+        """The values of one image, with the head's results added."""
         return image | run_part(self._head, image)
 
     def tail(self, image: Values) -> Values:
-        """The values of one image, and what the tail makes of them."""
+        """The values of one image, with the tail's results added."""
         return image | run_part(self._tail, image)
 
     def after(self, images: Sequence[Values], outputs: Mapping[str, Array], wanted: Sequence[ModelPort]) -> dict[str, Array]:
-        """The ``wanted`` ones of all values by name: ``outputs`` of the accelerator, [N, ...], and what the tail makes.
+        """The ``wanted`` values by name, from the accelerator's ``outputs``, [N, ...], and the tail's results.
 
-        ``images``: as ``before`` gave them. Raises ``InputError`` for an output whose size is not the same for all images.
+        ``images``: the result of ``before``. Raises ``InputError`` for an output whose size is not the same for all images.
         """
         ended = [self.tail(image | {name: values[index:index + 1] for name, values in outputs.items()})
                  for index, image in enumerate(images)]
@@ -61,7 +61,7 @@ class HostParts:
 
 
 def run_part(part: Runner | None, values: Values) -> Values:
-    """What a part makes of the values that it reads; nothing, where there is no part."""
+    """A part's results for the values that it reads; empty if there is no part."""
     return part.run({name: values[name] for name in part.inputs}) if part else {}
 
 
@@ -70,7 +70,7 @@ def _runner(part: HostPart | None) -> Session | None:
 
 
 def join_images(images: Sequence[Values], wanted: Sequence[ModelPort]) -> dict[str, Array]:
-    """The values of several images as batches, of the wanted ports alone.
+    """The values of the wanted ports for several images, as batches.
 
     Raises ``InputError`` for a value whose size is not that of one image, or not the same for all images.
     """
@@ -78,14 +78,14 @@ def join_images(images: Sequence[Values], wanted: Sequence[ModelPort]) -> dict[s
 
 
 def _joined(port: ModelPort, found: Sequence[Array]) -> Array:
-    """One value of all images as a batch."""
+    """One value for all images, as a batch."""
     if any(values.dtype != port.dtype for values in found):
-        raise InputError(f"output {port.name!r}: the host computes {found[0].dtype}, and the program says {port.dtype}")
+        raise InputError(f"output {port.name!r}: the host computes {found[0].dtype}, but the program says {port.dtype}")
     if len(found) == 1:
         return found[0]
     shapes = {values.shape for values in found}
     if len(shapes) > 1 or found[0].shape[:1] != (1,):
         shown = " and ".join(str(list(shape)) for shape in sorted(shapes)[:2])
-        raise InputError(f"output {port.name!r}: its size is not one image's, or not the same for all ({shown}), so that "
+        raise InputError(f"output {port.name!r}: its size is not one image's, or not the same for all ({shown}), so "
                          "several images have no common array; give one image at a time")
     return np.concatenate(found)

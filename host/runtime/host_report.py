@@ -1,4 +1,4 @@
-"""What the host computes in float and what was rounded, as outputs of commands name it."""
+"""Reports of what the host computes in float and which values were rounded, for the output of commands."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -6,12 +6,12 @@ from typing import Any, Protocol
 
 from arrayloom.isa.host_parts import HostPart, HostWork, InsertedRounding
 
-HOST = "host"   # how the line begins that names head and tail
-_SHOWN = 3      # operators in a line for people
+HOST = "host"   # prefix of the line about head and tail
+_SHOWN = 3      # most operators in a line of text
 
 
 class Compiled(Protocol):
-    """A program, an imported graph, or what was found about one."""
+    """A program, an imported graph, or a report about one."""
 
     @property
     def host(self) -> HostWork: ...
@@ -21,13 +21,13 @@ class Compiled(Protocol):
 
 
 def figures_of_host(compiled: Compiled) -> dict[str, Any]:
-    """What the host computes and what was rounded, under the names that ``--json`` gives them."""
+    """What the host computes and what was rounded, under their names in ``--json``."""
     return {"host": compiled.host.to_json(),
             "inserted_roundings": [asdict(rounding) for rounding in compiled.inserted_roundings]}
 
 
 def lines_of_host(compiled: Compiled) -> Iterator[str]:
-    """The same as lines for people; none where there is nothing to tell."""
+    """The same as lines of text; empty if there is nothing to report."""
     parts = [_in_words(name, part) for name, part in compiled.host.parts.items() if part.nodes]
     if parts:
         yield f"{HOST:13}{' and '.join(parts)}, {_percent(compiled.host.share)} of the multiply-accumulates"

@@ -1,4 +1,4 @@
-"""Input files as arrays: images through a recipe, .npy and .npz as they are."""
+"""Loads input files as arrays: images through a recipe, .npy and .npz unchanged."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ Array = NDArray[Any]
 
 
 class Port(Protocol):
-    """What a model takes under one name; ``shape`` without the batch."""
+    """An input of a model; ``shape`` excludes the batch."""
 
     @property
     def name(self) -> str: ...
@@ -31,13 +31,13 @@ class Port(Protocol):
 
 
 def load_inputs(path: Path, ports: Sequence[Port], recipe: str | None) -> dict[str, Array]:
-    """A file as the model's inputs by name, batch in front.
+    """Loads a file as the model's inputs by name, with a leading batch.
 
     ``.npy`` holds the only input, ``.npz`` one array for each input under its name (or the only input under any name);
-    any other file is an image, which needs ``recipe`` and becomes [1, C, H, W] or [1, H, W, C], as the model's own input is.
-    A float32 input gets what the recipe makes, and a uint8 or int8 one the pixels where the recipe keeps them (int8: minus
-    128), also where the host makes floats of them; otherwise what the recipe makes, quantized as the input's first
-    DequantizeLinear says. Raises ``InputError``, and for an image ``ImageError`` and ``RecipeError``.
+    any other file is an image, which needs ``recipe`` and becomes [1, C, H, W] or [1, H, W, C], like the model's own input.
+    A float32 input gets the recipe's result. A uint8 or int8 input gets pixels if the recipe keeps them (int8: minus 128),
+    even if the host converts them to float; otherwise the recipe's result, quantized with the parameters of the input's
+    first DequantizeLinear. Raises ``InputError``, and for an image ``ImageError`` and ``RecipeError``.
     """
     if path.is_dir():
         raise InputError(f"{path}: is a folder; name the files in it, such as {path}/*.jpg")
@@ -45,7 +45,7 @@ def load_inputs(path: Path, ports: Sequence[Port], recipe: str | None) -> dict[s
         return _load_arrays(path, ports)
     only = _only(path, ports)
     if recipe is None:
-        raise InputError(f"{path}: an image needs to know how to be preprocessed; add --preprocess NAME (recipe)")
+        raise InputError(f"{path}: an image needs a preprocessing recipe; add --preprocess NAME (recipe)")
     encode = only.encoding.apply if only.encoding else None
     return {only.name: preprocess(path, recipe, ("N", *only.shape), only.dtype, encode)}
 

@@ -20,12 +20,16 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class ReferenceValues:
-    """What ONNX Runtime computes for one image, by name.
+    """ONNX Runtime's results for one image, by name.
 
-    Attributes:
-        integer: every 8-bit value and all outputs of the integer model.
-        host: what head and tail make, by `head` and `tail`.
-        original: the outputs of the model as given; None when the import lowered nothing, and where it was not asked for.
+    Attributes
+    ----------
+    integer
+        Every 8-bit value and all outputs of the integer model.
+    host
+        Results of head and tail, by `head` and `tail`.
+    original
+        The outputs of the original model; None if the import lowered nothing, or if not requested.
     """
 
     integer: Values
@@ -34,10 +38,12 @@ class ReferenceValues:
 
 
 class ModelReference:
-    """The reference of an imported model. Nothing of what executes programs takes part in it.
+    """The reference of an imported model. It shares no code with the execution of programs.
 
-    Raises:
-        SessionError: ONNX Runtime refuses a part of the model, or an input to it.
+    Raises
+    ------
+    SessionError
+        ONNX Runtime refuses a part of the model, or an input to it.
     """
 
     def __init__(self, model: ImportedModel) -> None:
@@ -48,11 +54,11 @@ class ModelReference:
         self._given = model.original if model.is_lowered else None
 
     def saturation_note(self) -> str | None:
-        """As `Reference.saturation_note`, of the integer model."""
+        """`Reference.saturation_note` of the integer model."""
         return self._integer.saturation_note()
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """The model's outputs by name for a batch, [N, ...]; raises `InputError` where they have no common array."""
+        """The model's outputs by name for a batch, [N, ...]; raises `InputError` if they have no common array."""
         if self._head is None and self._tail is None:
             values = dict(inputs) | run_part(self._integer, dict(inputs))
             return {port.name: values[port.name] for port in self._wanted}
@@ -61,7 +67,8 @@ class ModelReference:
         return join_images(images, self._wanted)
 
     def run_all(self, inputs: Mapping[str, Array], original: bool = False) -> ReferenceValues:
-        """Every value that can be compared, for one image, [1, ...] by name; with ``original`` the model as given, too."""
+        """Every value that can be compared, for one image, [1, ...] by name; with ``original`` also those of the original
+        model."""
         head = run_part(self._head, dict(inputs))
         given = dict(inputs) | head
         integer = self._integer.run_all({name: given[name] for name in self._integer.inputs})
@@ -74,7 +81,8 @@ class ModelReference:
         return Reference(self._given)
 
     def _run_original(self, inputs: Mapping[str, Array]) -> Values | None:
-        """The model as given; node by node where what ONNX Runtime fuses of it fails, as scales per channel do."""
+        """The outputs of the original model; run node by node if ONNX Runtime's fused form fails, as with scales per
+        channel."""
         if self._given is None:
             return None
         try:

@@ -1,4 +1,4 @@
-"""Results as files, whole or not at all."""
+"""Writes results to files atomically."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,18 +13,18 @@ from arrayloom.isa.files import write_atomically
 
 
 def save_model(model: onnx.ModelProto, path: Path) -> None:
-    """An ONNX file, whole or not at all."""
+    """Writes an ONNX file atomically."""
     _save_whole(path, lambda file: file.write(model.SerializeToString()))
 
 
 def save_arrays(path: Path, arrays: dict[str, Any]) -> None:
-    """An .npz, whole or not at all."""
+    """Writes an .npz atomically."""
     _save_whole(path, lambda file: np.savez(file, **arrays))
 
 
 def save_features(path: Path, features: Sequence[Features], files: Sequence[str], model: str,
                   notices: Sequence[str]) -> None:
-    """The features of several runs as one .npz, whole or not at all.
+    """Writes the features of several runs as one .npz atomically.
 
     ``features`` float32 [N, H, W, C] and ``features_integer``, ``files`` [N], ``model``, and ``notices`` of the model.
     """

@@ -1,4 +1,4 @@
-"""The emulator with a plan: what sessions and services run whole batches on."""
+"""The emulator with a plan, on which sessions and services run whole batches."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,9 +22,9 @@ Array = NDArray[Any]
 class PlannedDevice:
     """The device of ``interpreter`` with a plan for the program that it ran last; a plan is made once and then kept.
 
-    Single runs on a prepared memory are the interpreter's, and so is every run of a program that has no plan. With
-    ``Library.ONNXRUNTIME`` a plan multiplies with what the reference computes with, so nothing that is compared with ONNX
-    Runtime comes from here: ``verify`` takes the emulator itself.
+    The interpreter executes single runs on a prepared memory, and all runs of a program without a plan. With
+    ``Library.ONNXRUNTIME`` a plan uses the reference's own library for products, so nothing that is compared with ONNX
+    Runtime may come from here: ``verify`` uses the emulator itself.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class PlannedDevice:
         self._layers: list[str] = []
 
     def prepare(self, program: Program) -> bool:
-        """Makes the plan unless it is there; whether the program has one."""
+        """Makes the plan if needed; returns whether the program has one."""
         program.require(self.config)
         wanted = (program, program.instructions, program.constants)
         if len(self._prepared) != len(wanted) or any(a is not b for a, b in zip(self._prepared, wanted, strict=True)):
@@ -56,9 +56,9 @@ class PlannedDevice:
 
     def run_batch(self, program: Program, inputs: Mapping[str, Array], ports: Sequence[Output],
                   progress: Progress | None = None) -> tuple[dict[str, Array], RunReport]:
-        """Runs all images of ``inputs``; only for a program that ``prepare`` has found a plan for."""
+        """Runs all images of ``inputs``; only after ``prepare`` has returned true for the program."""
         if not self.prepare(program) or self._plan is None:
-            raise ValueError("the program has no plan; ask prepare first")
+            raise ValueError("the program has no plan; call prepare first")
         count = len(next(iter(inputs.values())))
         begin = time.perf_counter()
         results = self._plan.run(inputs, ports, progress and _step_observer(self._plan, self._layers, count, progress))
@@ -85,8 +85,7 @@ class PlannedDevice:
 
 
 def _step_observer(plan: Plan, layers: Sequence[str], images: int, progress: Progress) -> Callable[[Step, State], None]:
-    """Says after each step how far the batch is; as elsewhere, the share begins again with each image. ``layers``: by
-    instruction."""
+    """Reports progress after each step; as elsewhere, the share restarts with each image. ``layers``: by instruction."""
     count = len(plan.program)
     before, done, shown = 0, 0, 0
 

@@ -18,11 +18,15 @@ _BYTES = (np.dtype(np.uint8), np.dtype(np.int8))
 class Reference:
     """One model in ONNX Runtime.
 
-    Args:
-        model: the model; for bit-exact comparison the `integer_model` of an imported graph.
+    Args
+    ----
+    model
+        The model; for bit-exact comparison the `integer_model` of an imported graph.
 
-    Raises:
-        SessionError: ONNX Runtime refuses the model, or an input to it.
+    Raises
+    ------
+    SessionError
+        ONNX Runtime refuses the model, or an input to it.
     """
 
     def __init__(self, model: onnx.ModelProto) -> None:
@@ -32,16 +36,16 @@ class Reference:
 
     @property
     def inputs(self) -> Sequence[str]:
-        """Names of what the model must be given."""
+        """Names of the model's inputs."""
         return self._session.inputs
 
     @property
     def exact_kernels(self) -> bool:
-        """Whether ONNX Runtime is set to avoid kernels that saturate; it cannot for int8 activations."""
+        """Whether ONNX Runtime is configured to avoid saturating kernels, which is impossible for int8 activations."""
         return self._session.exact_kernels
 
     def saturation_note(self) -> str | None:
-        """A sentence where this model runs without the exact kernels on a machine whose others saturate, else None."""
+        """A note if this model runs without the exact kernels on a machine whose other kernels saturate, else None."""
         if self.exact_kernels or not saturates("uint8", exact=False):
             return None
         return (
@@ -56,7 +60,7 @@ class Reference:
     def run_all(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """The model's outputs and every uint8 or int8 value inside it.
 
-        Only integers are exposed: that leaves float islands to be optimized as without it, so that the values are
+        Only integers are exposed: float islands are then optimized as usual, so the values are
         those of `run`.
         """
         if self._extended is None:
@@ -75,12 +79,15 @@ def _integer_values(model: onnx.ModelProto, inputs: Mapping[str, Array]) -> list
 def saturates(activations: str = "uint8", exact: bool = True) -> bool:
     """Whether ONNX Runtime's int8 products saturate on this machine: it adds pairs of products in 16 bits.
 
-    That is so on x86-64 CPUs with AVX2 and without VNNI. For uint8 activations the session option that `Reference`
+    This is the case on x86-64 CPUs with AVX2 but without VNNI. For uint8 activations the session option that `Reference`
     sets avoids it.
 
-    Args:
-        activations: dtype of the activations, "uint8" or "int8".
-        exact: whether that option is set.
+    Args
+    ----
+    activations
+        Dtype of the activations, "uint8" or "int8".
+    exact
+        Whether that option is set.
     """
     depth = 64
     x = np.full((1, depth), np.iinfo(activations).max, activations)
@@ -104,7 +111,7 @@ def saturates(activations: str = "uint8", exact: bool = True) -> bool:
 
 
 def saturation_notice() -> str | None:
-    """A sentence for the user where comparisons on this machine may differ through ONNX Runtime's fault, else None."""
+    """A note for the user if ONNX Runtime may compute wrong results on this machine, else None."""
     at_fault = [dtype for dtype in ("uint8", "int8") if saturates(dtype)]
     if not at_fault:
         return None

@@ -1,4 +1,4 @@
-"""What is known of a run: how far it is while it goes on, and what it cost in the end."""
+"""Reports of a run: its progress, and its cost at the end."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -15,18 +15,28 @@ from arrayloom.isa.program import Program
 
 @dataclass(frozen=True)
 class RunReport:
-    """What one run of a program cost.
+    """The cost of one run of a program.
 
-    Attributes:
-        backend: the device's name.
-        macs: multiply-accumulates of the graph.
-        multipliers: of the accelerator.
-        wall_seconds: of the run alone, with what the host computes in float before and after it.
-        cycles: from doorbell to interrupt, None where the backend has no clock.
-        counters: ``counters[unit][cause]`` in cycles, which sum to ``cycles`` for each unit and for FETCH.
-        words_read: bus beats.
-        words_written: bus beats.
-        host_seconds: the host's share of ``wall_seconds``.
+    Attributes
+    ----------
+    backend
+        Name of the device.
+    macs
+        Multiply-accumulates of the graph.
+    multipliers
+        Number of multipliers of the accelerator.
+    wall_seconds
+        Duration of the run, including the host's float computations before and after it.
+    cycles
+        Cycles from doorbell to interrupt, None if the backend has no clock.
+    counters
+        ``counters[unit][cause]`` in cycles; for each unit and for FETCH they sum to ``cycles``.
+    words_read
+        Bus beats.
+    words_written
+        Bus beats.
+    host_seconds
+        The host's share of ``wall_seconds``.
     """
 
     backend: str
@@ -41,32 +51,32 @@ class RunReport:
 
     @property
     def utilization(self) -> float | None:
-        """Multiply-accumulates of the graph over those that the array could have done."""
+        """Ratio of the graph's multiply-accumulates to those that the array could have done."""
         return self.macs / (self.multipliers * self.cycles) if self.cycles else None
 
     @property
     def cycles_per_second(self) -> float | None:
-        """Simulated cycles in a second of the run."""
+        """Simulated cycles per second of the run."""
         return self.cycles / (self.wall_seconds - self.host_seconds) if self.cycles else None
 
     @property
     def macs_per_second(self) -> float:
-        """Multiply-accumulates in a second of the run."""
+        """Multiply-accumulates per second of the run."""
         return self.macs / self.wall_seconds if self.wall_seconds else 0.0
 
     def with_host(self, seconds: float) -> "RunReport":
-        """The report of a run around which the host has computed so long."""
+        """The report with the host's computing time added."""
         return replace(self, wall_seconds=self.wall_seconds + seconds, host_seconds=self.host_seconds + seconds)
 
     def figures(self) -> dict[str, Any]:
-        """The figures under the names that ``--json`` gives them."""
+        """The figures under their names in ``--json``."""
         return {"cycles": self.cycles, "macs": self.macs, "utilization": self.utilization,
                 "wall_seconds": self.wall_seconds, "cycles_per_second": self.cycles_per_second,
                 "macs_per_second": self.macs_per_second}
 
 
 def total(reports: list[RunReport]) -> RunReport:
-    """Several runs as one."""
+    """The sum of several runs."""
     first = reports[0]
     cycles = None if first.cycles is None else sum(r.cycles or 0 for r in reports)
     counters = first.counters and {
@@ -95,14 +105,20 @@ class Stopwatch:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """How far a run is at one moment.
+    """The progress of a run at one moment.
 
-    Attributes:
-        done: instructions that are complete.
-        count: instructions in all.
-        layer: of the oldest instruction that is not complete; empty where it belongs to none.
-        share: of the work that is done, 0 to 1.
-        cycles: since the run began, None where the backend has no clock.
+    Attributes
+    ----------
+    done
+        Number of completed instructions.
+    count
+        Number of all instructions.
+    layer
+        Layer of the oldest incomplete instruction; empty if it belongs to none.
+    share
+        Fraction of the work that is done, 0 to 1.
+    cycles
+        Cycles since the run began, None if the backend has no clock.
     """
 
     done: int
@@ -113,18 +129,21 @@ class Snapshot:
 
 
 Progress = Callable[[Snapshot], None]
-"""Called with how far a run is, while it goes on."""
+"""Called with the progress of a run."""
 
 
 class ProgressModel:
-    """Says how far a run of ``program`` is from the number of instructions that each unit has completed.
+    """Computes the progress of a run of ``program`` from the number of instructions completed by each unit.
 
-    The share of the work is that of the array's cycles, which are known exactly and make up nearly all of a run; for a
-    program without convolutions it is that of the instructions.
+    The share is the fraction of the array's cycles, which are known exactly and dominate a run; for a program
+    without convolutions it is the fraction of instructions.
 
-    Attributes:
-        layers: each instruction's layer, as ``layers_of`` gives them.
-        instructions: each unit's instructions in order, as indices in the program.
+    Attributes
+    ----------
+    layers
+        Each instruction's layer, as ``layers_of`` gives them.
+    instructions
+        Each unit's instructions in order, as indices in the program.
     """
 
     def __init__(self, program: Program) -> None:
@@ -145,7 +164,7 @@ class ProgressModel:
 
 
 def layers_of(program: Program) -> list[str]:
-    """For each instruction the name of its layer; the first, where several share it; empty where none has it."""
+    """The layer name of each instruction; the first if several layers share it, empty if none does."""
     names = [""] * len(program)
     for layer in reversed(program.layers):
         for index in layer.instructions:

@@ -28,7 +28,7 @@ Array = NDArray[Any]
 
 
 class Features(NamedTuple):
-    """The tensor before the classifier, [N, H, W, C]: the network's integers, and dequantized to float32."""
+    """The tensor before the classifier, [N, H, W, C]: the network's integers, and their values dequantized to float32."""
 
     integers: Array
     values: NDArray[np.float32]
@@ -36,17 +36,17 @@ class Features(NamedTuple):
 
 def load_program(source: str | Path | onnx.ModelProto | Program, config: str | Config | None = None,
                  options: ImportOptions = DEFAULT_OPTIONS) -> Program:
-    """A program as it is, from a program file, or compiled from a model.
+    """Loads a program: given directly, from a program file, or compiled from a model.
 
     With ``config``, a preset's name, a file or a ``Config``, a program must be for it, and a model is compiled for it
-    instead of the default. ``options``: how a model is compiled; raises ``InputError`` where they are given for a program.
+    instead of for the default. ``options``: how a model is compiled; raises ``InputError`` if they are given for a program.
     """
     chosen = None if config is None else load_config(config)
     if isinstance(source, str | Path) and is_program(Path(source)):
         source = Program.load(Path(source))
     if isinstance(source, Program):
         if options != DEFAULT_OPTIONS:
-            raise InputError(f"program {source.model}: what lies on the host and what is rounded was chosen when it was "
+            raise InputError(f"program {source.model}: what the host computes and what is rounded was chosen when it was "
                              "compiled; leave these options out, or compile the model again with them")
         if chosen is not None:
             source.require(chosen)
@@ -58,10 +58,10 @@ class Session:
     """Runs a network on a device.
 
     ``source``: an ONNX model (path or proto), a program file, or a ``Program``. ``config``: a preset's name or a
-    ``Config``; without, the device's, a program's own, or the default. ``backend``: ``rtl``, ``emulator``, or ``board`` with
+    ``Config``; default: the device's, a program's own, or the default. ``backend``: ``rtl``, ``emulator``, or ``board`` with
     the ``port`` of a board, such as ``/dev/ttyUSB0``. ``host``: how much of a model the host may compute in float at its
     beginning and end: ``none``, ``small`` (up to 1 % of the multiply-accumulates) or ``any``; ``insert_rounding``: whether
-    values between integer layers may be quantized that the model has in float. Both are for models, not for programs. One
+    float values between integer layers may be quantized. Both are for models, not for programs. One
     thread at a time: a second one gets ``SessionBusyError``.
     """
 
@@ -79,30 +79,30 @@ class Session:
 
     @property
     def report(self) -> RunReport:
-        """What the last run cost; raises ``DeviceError`` before the first."""
+        """The cost of the last run; raises ``DeviceError`` before the first."""
         if self._report is None:
             raise DeviceError("this session has not run yet, so it has no report: call run, score or features first")
         return self._report
 
     def prepare(self) -> bool:
-        """Does before the first run what it would do; whether the images of a batch then run together."""
+        """Does the work of the first run in advance; returns whether the images of a batch run together."""
         return isinstance(self.device, BatchDevice) and self.device.prepare(self.program)
 
     def run(self, inputs: Mapping[str, Array], progress: Progress | None = None) -> dict[str, Array]:
-        """Model inputs by name, each [N, ...] as the model takes them, to model outputs by name, [N, ...].
+        """Runs model inputs by name, each [N, ...] as the model expects; returns model outputs by name, each [N, ...].
 
         Images of a batch run together on the emulator, and one after the other elsewhere; ``report`` holds their sum.
         """
         return self._execute(inputs, [], self.program.model_outputs, progress)[0]
 
     def score(self, inputs: Mapping[str, Array], progress: Progress | None = None) -> tuple[dict[str, Array], Features]:
-        """What ``run`` and ``features`` give, from one run."""
+        """The results of ``run`` and ``features`` from one run."""
         port = self._feature_port()
         outputs, results = self._execute(inputs, [port], self.program.model_outputs, progress)
         return outputs, _features(results[port.name], port)
 
     def features(self, inputs: Mapping[str, Array]) -> Features:
-        """The tensor before the classifier; raises ``DeviceError`` when no matrix product ends the network."""
+        """The tensor before the classifier; raises ``DeviceError`` if the network does not end with a matrix product."""
         port = self._feature_port()
         return _features(self._execute(inputs, [port], [], None)[1][port.name], port)
 
@@ -114,7 +114,7 @@ class Session:
 
     def _execute(self, inputs: Mapping[str, Array], more: list[Output], wanted: list[ModelPort],
                  progress: Progress | None) -> tuple[dict[str, Array], dict[str, Array]]:
-        """The ``wanted`` ones of the model's outputs by name, [N, ...]; and the integers of the device's outputs and of
+        """The ``wanted`` model outputs by name, [N, ...], and the integers of the device's outputs and of
         ``more`` by name, [N, C, H, W]."""
         if not self._busy.acquire(blocking=False):
             raise SessionBusyError("this session is running in another thread; give each thread a session of its own")
@@ -141,7 +141,7 @@ class Session:
 
     def _run_all(self, integers: Mapping[str, Array], ports: list[Output],
                  progress: Progress | None) -> tuple[dict[str, Array], RunReport]:
-        """The integers of ``ports`` by name, [N, C, H, W], and what the runs cost."""
+        """The integers of ``ports`` by name, [N, C, H, W], and the cost of the runs."""
         if isinstance(self.device, BatchDevice) and self.device.prepare(self.program):
             return self.device.run_batch(self.program, integers, ports, progress)
         count = len(next(iter(integers.values())))

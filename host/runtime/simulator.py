@@ -1,4 +1,4 @@
-"""The simulator that programs of a configuration run on."""
+"""The simulator for programs of a configuration."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ WORKLOAD = ("workload.py", "workload_network.py")   # by name, since they need t
 
 
 def simulator_of(config: Config) -> Build:
-    """The simulator of ``config``: the optimized one where it was asked for on this machine, else it is built at need.
+    """The simulator of ``config``: the optimized one if it was made on this machine, else the normal one, built on demand.
 
     Raises ``ToolError`` and ``BuildError``.
     """
@@ -18,5 +18,5 @@ def simulator_of(config: Config) -> Build:
 
 
 def workload_digest() -> str:
-    """Changes with what runs to find out what to optimize, and so with the optimized builds that are taken."""
+    """A key of optimized builds that changes with the training workload."""
     return digest_files(map(Path(__file__).with_name, WORKLOAD))

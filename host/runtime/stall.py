@@ -1,4 +1,4 @@
-"""The report of a run that failed: the state of every unit, queue and store when it ended."""
+"""The report of a failed run: the state of every unit, queue and store at its end."""
 
 from collections.abc import Iterator
 
@@ -25,7 +25,7 @@ MEANING = {
 
 
 def describe(driver: Driver, status: StatusWord) -> str:
-    """The report of a failed run, several lines; reads registers only. Of a damaged program, which instruction is."""
+    """The report of a failed run, several lines; reads only registers. For a damaged program, names the instruction."""
     try:
         report = _Report(driver)
     except EncodingError as error:
@@ -76,12 +76,12 @@ class _Report:
         return ", ".join(f"{count} of {name}" for name, count in held.items() if count) or "none"
 
     def _missing(self, unit: Unit, giver: Unit, waiting: int) -> str:
-        """The token of ``giver`` that the instruction ``waiting`` lacks, and who would give it."""
+        """The token of ``giver`` that the instruction ``waiting`` lacks, and the instruction that would give it."""
         if giver is unit:
             return f"the end of {unit.name}'s own earlier instructions"
         index = int(self.givers[giver][waiting])
         if index == NO_GIVER:
-            return f"a token of {giver.name}, and no instruction of {giver.name} that is to come gives one"
+            return f"a token of {giver.name}, and no later instruction of {giver.name} gives one"
         return f"a token of {giver.name}, which the end of {self._instruction(index)} gives"
 
     def _instruction(self, index: int) -> str:

@@ -1,4 +1,4 @@
-"""What a comparison with ONNX Runtime found, and how values are compared for it."""
+"""The result of a comparison with ONNX Runtime, and the comparison of values."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,7 +15,7 @@ Array = NDArray[Any]
 
 @dataclass
 class Verdict:
-    """What a comparison with ONNX Runtime found, over one image or several.
+    """The result of a comparison with ONNX Runtime, over one or several images.
 
     Attributes
     ----------
@@ -24,26 +24,26 @@ class Verdict:
     bytes_compared, bytes_differing : int
         Sums over all images.
     first_difference : dict or None
-        What differed first: ``tensor``, ``coordinate``, ``expected`` and ``got``; None when nothing did.
+        The first difference: ``tensor``, ``coordinate``, ``expected`` and ``got``; None if there is none.
     report : RunReport
-        What the runs cost; of several images the sum.
+        Cost of the runs; the sum over several images.
     outputs : dict of ndarray
         The device's outputs for the last image by name, each [1, ...].
     original_top1_equal : bool or None
-        Whether the first output has its largest value where ONNX Runtime has it on the model as given, for every image.
-        None when the import lowered nothing.
+        Whether the largest value of the first output is at the same place as in ONNX Runtime on the original model, for
+        every image. None if the import lowered nothing.
     original_max_abs_error : float or None
-        The largest difference of the first output from that of the model as given. None when the import lowered nothing, and
-        where the two have different shapes.
+        The largest difference of the first output from the original model's. None if the import lowered
+        nothing, or if the shapes differ.
     notes, notices : list of str
         The program's.
     host_bytes_compared, host_bytes_differing : int
-        Of everything that the host's head and tail make, over all images, against the same parts in ONNX Runtime, given what
-        ONNX Runtime computes before them.
+        Bytes of all results of the host's head and tail, over all images, compared with the same parts in ONNX Runtime on
+        ONNX Runtime's own intermediate results.
     host : HostWork
         What the host computes in float.
     inserted_roundings : list of InsertedRounding
-        Values that the model has in float and that are quantized here.
+        Float values of the model that are quantized here.
     """
 
     tensors_compared: int
@@ -83,14 +83,14 @@ class Verdict:
 
 
 def add_comparison(verdict: Verdict, comparison: Comparison) -> None:
-    """Adds what the words differ in that the POST unit wrote to the scratchpad."""
+    """Adds the differences between words that the POST unit wrote to the scratchpad."""
     verdict.bytes_differing += comparison.bytes_differing
     if comparison.first and not verdict.first_difference:
         verdict.first_difference = comparison.first.to_json()
 
 
 def compare_memories(verdict: Verdict, expected: Array, got: Array) -> None:
-    """Adds what two memories differ in after the same run, both uint8."""
+    """Adds the differences between two memories after the same run, both uint8."""
     unequal = expected != got
     count = int(unequal.sum())
     verdict.bytes_differing += count
@@ -101,7 +101,7 @@ def compare_memories(verdict: Verdict, expected: Array, got: Array) -> None:
 
 
 def compare_tensor(verdict: Verdict, name: str, expected: Array, got: Array) -> None:
-    """Adds one tensor to the verdict; ``expected`` as ONNX Runtime gives it, ``got`` [C, H, W]."""
+    """Adds one tensor to the verdict; ``expected`` from ONNX Runtime, ``got`` [C, H, W]."""
     wanted = expected.reshape(got.shape)
     verdict.bytes_compared += got.size
     unequal = wanted != got
@@ -127,7 +127,7 @@ def compare_host(verdict: Verdict, name: str, expected: Array, got: Array) -> No
 
 
 def _unequal_bytes(expected: Array, got: Array) -> int:
-    """How many bytes of a value of the host's differ; all, where shape or dtype does."""
+    """The number of differing bytes of a host value; all if shape or dtype differs."""
     if expected.shape != got.shape or expected.dtype != got.dtype:
         return max(expected.nbytes, got.nbytes, 1)
     first, second = (np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8) for values in (expected, got))

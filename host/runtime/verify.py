@@ -1,8 +1,8 @@
 """Comparison with ONNX Runtime at every tensor of the integer graph.
 
-The emulator is compared with ONNX Runtime tensor by tensor, also those that never leave the POST unit's pipeline; the
-RTL is compared with the emulator at every word that the POST unit writes, a board at every byte of its memory, and both with
-ONNX Runtime at the outputs.
+The emulator is compared with ONNX Runtime tensor by tensor, including tensors that never leave the POST unit's pipeline. The
+RTL is compared with the emulator at every word that the POST unit writes, a board at every byte of its memory, and both are
+compared with ONNX Runtime at the outputs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -46,18 +46,18 @@ def verify(model: str | Path | onnx.ModelProto, inputs: Mapping[str, Array], con
     config : str or Config, optional
         A preset's name, a TOML file, or a configuration.
     backend : {"rtl", "emulator", "board"}, optional
-        What executes the program.
+        The device that executes the program.
     progress : callable, optional
-        Called with a ``Snapshot`` now and then while an image runs.
+        Called with a ``Snapshot`` from time to time during a run.
     options : ImportOptions, optional
-        How much of the network may lie on the host, and whether values may be rounded that the model has in float.
+        How much of the network the host may compute, and whether float values may be rounded.
     port : str, optional
-        Where the backend ``board`` is reached, such as ``/dev/ttyUSB0``.
+        Address of the backend ``board``, such as ``/dev/ttyUSB0``.
 
     Returns
     -------
     Verdict
-        Over all images; ``equal`` when every byte is ONNX Runtime's.
+        Over all images; ``equal`` if every byte equals ONNX Runtime's.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def verify(model: str | Path | onnx.ModelProto, inputs: Mapping[str, Array], con
     ConfigError
         There is no such configuration.
     InputError
-        An input is missing, unknown, empty, or of another shape or dtype than the model's.
+        An input is missing, unknown, empty, or its shape or dtype is not the model's.
     DeviceError
         There is no such backend, or a run failed.
     """
@@ -88,7 +88,7 @@ def verify_files(model: str | Path | onnx.ModelProto, files: Sequence[Path], rec
     recipe : str, optional
         How images are preprocessed.
     opened : callable, optional
-        Gives the device for the configuration instead of ``backend``; it is closed afterwards.
+        Opens the device for the configuration, instead of ``backend``; it is closed afterwards.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def verify_files(model: str | Path | onnx.ModelProto, files: Sequence[Path], rec
     Raises
     ------
     CompileError, ConfigError, InputError, DeviceError
-        As ``verify``; ``InputError`` for a file that cannot be read, too.
+        As for ``verify``; ``InputError`` also for a file that cannot be read.
     ImageError, RecipeError
         An image cannot be decoded, or the recipe is unknown or does not fit the model.
     """
@@ -122,14 +122,14 @@ def _verify(imported: ImportedModel, batches: Sequence[Mapping[str, Array]], con
 
 
 def images_of(batch: Mapping[str, Array], ports: Sequence[ModelPort]) -> list[dict[str, Array]]:
-    """The images of a batch, [1, ...] each, once all of it is known to fit the model's inputs; at least one."""
+    """The images of a batch, each [1, ...], after checking that the batch fits the model's inputs; at least one."""
     known = collect(batch, ports)
     count = len(next(iter(known.values())))
     return [{name: values[index:index + 1] for name, values in known.items()} for index in range(count)]
 
 
 class Verifier:
-    """Checks a compiled model on a device, one image a call; ``program`` was compiled from the imported ``model``."""
+    """Checks a compiled model on a device, one image per call; ``program`` was compiled from the imported ``model``."""
 
     def __init__(self, model: ImportedModel, program: Program, device: Device) -> None:
         self.program, self.device = program, device

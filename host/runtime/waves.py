@@ -22,9 +22,9 @@ from arrayloom.sim.rtl.timeline import Timeline, Track
 
 DEFAULT_CYCLES = 10_000
 LIMIT_BYTES = 4 << 30
-MARGIN = 64             # cycles on both sides of a layer or an instruction: pipelines work for two at a time
-STEP = 1024             # cycles between looks at the file
-GROUPS = (("ARRAY", "POST", "STORE"), ("LOAD",), ("FETCH",))    # of these, the first with a unit that works for it counts
+MARGIN = 64             # cycles added on both sides of a layer or instruction, since pipelines overlap two of them
+STEP = 1024             # cycles between checks of the file's size
+GROUPS = (("ARRAY", "POST", "STORE"), ("LOAD",), ("FETCH",))    # the first cause with a unit that works for the layer counts
 GRAMMAR = "a cycle, layer:NAME or instruction:N"
 
 
@@ -49,7 +49,7 @@ class Point:
         raise InputError(f"{option} {text}: must be {GRAMMAR}")
 
     def span(self, program: Program, timeline: Timeline) -> tuple[int, int]:
-        """First and last cycle. Raises ``InputError`` when there is no such place in the program or in the run."""
+        """First and last cycle. Raises ``InputError`` if there is no such place in the program or in the run."""
         if self.cycle is not None:
             if self.cycle >= timeline.cycles:
                 raise InputError(f"waveforms of {self}: the run has {timeline.cycles:,} cycles")
@@ -77,7 +77,8 @@ class Point:
 
 
 def _span(wanted: Collection[int], timeline: Timeline, name: str) -> tuple[int, int]:
-    """From the first to the last cycle in which a unit computes for one of the instructions; LOAD may be far ahead."""
+    """From the first to the last cycle in which a unit computes for one of the instructions; excludes LOAD, which may be far
+    ahead."""
     for group in GROUPS:
         spans = [span for unit in group if (span := _computing(timeline.tracks[unit], timeline.cycles, wanted))]
         if spans:
@@ -97,14 +98,14 @@ def _computing(track: Track, cycles: int, wanted: Collection[int]) -> tuple[int,
 class Window:
     """From ``first`` to ``last``, both included.
 
-    Without ``last`` it ends where ``first`` does, if that is a layer or an instruction, else after 10,000 cycles.
+    Without ``last`` it ends at the end of ``first`` if that is a layer or an instruction, else after 10,000 cycles.
     """
 
     first: Point = Point(cycle=0)
     last: Point | None = None
 
     def cycles(self, program: Program, timeline: Timeline) -> tuple[int, int]:
-        """First and last cycle of a run, ``last`` cut at its end. Raises ``InputError`` when they are not in order."""
+        """First and last cycle, limited to the end of the run. Raises ``InputError`` if they are not in order."""
         begin, end = self.first.span(program, timeline)
         if self.last is None and self.first.cycle is not None:
             end += DEFAULT_CYCLES - 1
@@ -117,24 +118,24 @@ class Window:
 
 @dataclass(frozen=True)
 class Waves:
-    """Waveforms of ``window``, written to ``path``, whose suffix says the format; at most ``limit`` bytes."""
+    """Waveforms of ``window``, written to ``path``, whose suffix determines the format; at most ``limit`` bytes."""
 
     path: Path
     window: Window
     limit: int = LIMIT_BYTES
 
     def require_format(self) -> WaveFormat:
-        """The format; raises ``InputError`` where the suffix is that of no format."""
+        """The format; raises ``InputError`` for an unknown suffix."""
         suffix = self.path.suffix.lower().removeprefix(".")
         if suffix not in set(WaveFormat):
-            raise InputError(f"{self.path}: waveforms are written as .vcd or .fst; choose a name that ends so")
+            raise InputError(f"{self.path}: waveforms are written as .vcd or .fst; choose a name with one of these endings")
         return WaveFormat(suffix)
 
     def record(self, program: Program, memory: Memory, timing: Timing, timeline: Timeline) -> None:
         """Runs ``program`` again, in the slower build for waveforms, up to the end of the window.
 
-        ``memory`` is as it was before the run that ``timeline`` describes. Raises ``InputError`` for a window outside
-        the run, and when the file would outgrow the limit; it is removed then.
+        ``memory`` is the memory before the run that ``timeline`` describes. Raises ``InputError`` for a window outside
+        the run, and if the file would exceed the limit; it is then removed.
         """
         first, last = self.window.cycles(program, timeline)
         print(f"waveforms of cycles {first:,} to {last:,} of {timeline.cycles:,}", file=sys.stderr)

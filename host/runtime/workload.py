@@ -1,4 +1,4 @@
-"""What runs on a simulator so that it can be optimized: a network whose results are compared with the emulator's."""
+"""The training workload for optimizing a simulator: a network whose results are compared with the emulator's."""
 
 from functools import cached_property
 from typing import NamedTuple
@@ -25,12 +25,12 @@ SEED = 2
 
 
 def workload_of(config: Config) -> Workload:
-    """The workload of ``config``. Its run raises ``DeviceError`` for a build that does not do what the emulator does."""
+    """The workload of ``config``. Its run raises ``DeviceError`` for a build that differs from the emulator."""
     return Workload(workload_digest(), _Comparison(config).run)
 
 
 class _Expected(NamedTuple):
-    """A program with its memory before and after, and what its POST instructions compute."""
+    """A program with its memory before and after, and the results of its POST instructions."""
 
     program: Program
     before: Memory
@@ -53,8 +53,9 @@ class _Comparison:
                 raise RunError(describe(driver, status))
             compared = compare_writes(program, capture, *driver.simulator.take_trace())
             if compared.bytes_differing or not np.array_equal(memory, after):
-                raise DeviceError(f"{build.library} does not compute what the emulator does "
-                                  f"({compared.first or 'memory differs'}): it is not kept. Install another version of g++, "
+                raise DeviceError(f"{build.library} does not compute the same as the emulator "
+                                  f"({compared.first or 'memory differs'}): it is discarded. Install another version of "
+                                  "g++, "
                                   "or build without optimizing")
             return driver.read_64(Register.CYCLES)
         finally:

@@ -1,7 +1,7 @@
-"""A network of random weights that keeps every unit of an accelerator as busy as a residual network does.
+"""A network with random weights that keeps every unit of an accelerator as busy as a residual network does.
 
-Simulators are optimized for it (workload.py). Its widths are multiples of the array's size, so that it takes about as
-many cycles on any accelerator.
+Simulators are optimized for it (workload.py). Its widths are multiples of the array's size, so it takes about the same
+number of cycles on any accelerator.
 """
 
 import math
@@ -17,10 +17,10 @@ from arrayloom.isa.config import Config
 SEED = 1
 INPUT = "image"
 LARGEST_SIDE = 28       # of the first layer's result, in pixels
-WORDS_A_PIXEL = 20      # of the scratchpad, for every pixel of that result: more than the widest block takes
+WORDS_A_PIXEL = 20      # scratchpad words for every pixel of that result: more than the widest block takes
 IMAGE_CHANNELS = 3
 CLASSES = 10
-WEIGHT_DEVIATION = 73   # of int8 weights that are all alike likely
+WEIGHT_DEVIATION = 73   # of uniformly distributed int8 weights
 SUM_SCALE, PRODUCT_SCALE = 1.5, 128     # of two activations
 OPSET, IR_VERSION = 13, 8
 
@@ -30,8 +30,9 @@ _MICROSOFT = "com.microsoft"
 def workload_network(config: Config) -> onnx.ModelProto:
     """The network for that accelerator: ``image`` uint8 [1, 3, H, W], the same in every call.
 
-    A stem on an image, residual blocks with 1x1, 3x3 and strided convolutions, a pool; then, for fewer cycles, what other
-    networks have: a depthwise convolution, a table, a product of activations, layers of many weights, a classifier.
+    A stem on an image, residual blocks with 1x1, 3x3 and strided convolutions, a pool; then, for fewer cycles, parts of
+    other networks: a depthwise convolution, a lookup table, a product of activations, layers with many weights, a
+    classifier.
     """
     net = _Writer()
     narrow, wide = 2 * config.size, 4 * config.size
@@ -99,7 +100,7 @@ class _Writer:
         return self.node(operator, [left, *self._unit, right, *self._unit, *result], _MICROSOFT)
 
     def _weights(self, shape: tuple[int, ...]) -> list[str]:
-        """Weights, their scale, under which results spread as the activations do, and their zero point."""
+        """Weights, a scale that gives results the spread of the activations, and the zero point."""
         values = self._random.integers(-127, 128, shape, np.int8)
         scale = np.float32(1 / (WEIGHT_DEVIATION * math.sqrt(math.prod(shape[1:]))))
         return [self._constant(values), self._constant(scale), self._constant(np.int8(0))]

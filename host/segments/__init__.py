@@ -1,1 +1,1 @@
-"""A program in segments that run side by side, each checked against the emulator, their cycles put together exactly."""
+"""Runs a program as parallel segments, each checked against the emulator, and merges their cycles exactly."""

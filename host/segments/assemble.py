@@ -1,4 +1,4 @@
-"""The verdict over one image from the runs of its segments."""
+"""Combines the runs of an image's segments into one verdict."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from arrayloom.host.segments.segment import Segment
 
 def assemble(examiner: Examiner, image: Image, emulation: Emulation, number: int, segments: Sequence[Segment],
              runs: Sequence[Run]) -> tuple[Verdict, Merged]:
-    """What ``Verifier`` finds, and how its cycles were put together; ``number``: of the image in the ``emulation``."""
+    """The result of ``Verifier``, and how its cycles were merged; ``number``: of the image in the ``emulation``."""
     examined = emulation.examined(number)
     verdict, judge = examined.verdict, Judge(examiner.program, examined.capture)
     memory = examiner.memory(image)

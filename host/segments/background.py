@@ -1,4 +1,4 @@
-"""What runs beside the workers in this process: ONNX Runtime and the emulator, image after image."""
+"""Work in this process in parallel to the workers: ONNX Runtime and the emulator, image by image."""
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ Array = NDArray[Any]
 
 
 class References:
-    """ONNX Runtime's values of all images for a model, computed in a thread of its own from now on."""
+    """ONNX Runtime's values of all images for a model, computed in a separate thread."""
 
     def __init__(self, model: ImportedModel, images: Sequence[Mapping[str, Array]]) -> None:
         self._pool = ThreadPoolExecutor(1)
@@ -33,12 +33,12 @@ class References:
         return self._values[image].result()
 
     def note(self) -> str | None:
-        """As ``ModelReference.saturation_note``; there are images."""
+        """``ModelReference.saturation_note``; requires at least one image."""
         assert self._reference is not None
         return self._reference.result().saturation_note()
 
     def close(self) -> None:
-        """Ends the thread, after the image that it is at."""
+        """Ends the thread after the current image."""
         self._pool.shutdown(cancel_futures=True)
 
     def _run(self, inputs: Mapping[str, Array]) -> ReferenceValues:
@@ -48,9 +48,9 @@ class References:
 
 @dataclass(frozen=True)
 class Examined:
-    """What the emulator computed for an image, in how many seconds, and how that compares with ONNX Runtime.
+    """The emulator's results for an image, their duration, and the comparison with ONNX Runtime.
 
-    ``note``: of the reference, that it may err on this machine.
+    ``note``: the reference's, that it may be wrong on this machine.
     """
 
     capture: Capture
@@ -61,7 +61,7 @@ class Examined:
 
 
 class Emulation:
-    """The emulator on all images, in a thread of its own from now on; ``wanted``: where states are asked for."""
+    """The emulator on all images, in a separate thread; ``wanted``: instructions at which states are needed."""
 
     def __init__(self, examiner: Examiner, images: Sequence[Image], references: References, wanted: Iterable[int]) -> None:
         self._examiner, self._images, self._references = examiner, images, references
@@ -73,15 +73,15 @@ class Emulation:
         self._thread.start()
 
     def state(self, image: int, index: int) -> State:
-        """Waits until the emulator has come to that instruction; raises what it raised."""
+        """Waits until the emulator has reached that instruction; raises its error, if any."""
         return self._states[image][index].result()
 
     def examined(self, image: int) -> Examined:
-        """Waits until the image is done; raises what the emulator or ONNX Runtime raised."""
+        """Waits until the image is done; raises the error of emulator or ONNX Runtime, if any."""
         return self._examined[image].result()
 
     def close(self) -> None:
-        """Ends the thread, at the next instruction."""
+        """Ends the thread at the next instruction."""
         self._stopped.set()
         self._thread.join()
 
@@ -89,7 +89,7 @@ class Emulation:
         try:
             for number in range(len(self._images)):
                 self._examined[number].set_result(self._examine(number))
-        except BaseException as error:      # whoever waits gets it
+        except BaseException as error:      # passed on to the waiting thread
             waited: list[Future[Any]] = [*self._examined, *(one for states in self._states for one in states.values())]
             for future in waited:
                 if not future.done():
@@ -111,4 +111,4 @@ class Emulation:
 
 
 class _StoppedError(Exception):
-    """Nobody waits for the emulator any more."""
+    """Raised in the emulator when its results are no longer needed."""

@@ -1,4 +1,4 @@
-"""Comparison of a segment's run with the emulator: every word that POST wrote, the scratchpad and memory in the end."""
+"""Comparison of a segment's run with the emulator: every word written by POST, and the final scratchpad and memory."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,15 +20,15 @@ Place = tuple[int, str, str | None, tuple[int, int, int] | None]    # the first 
 
 @dataclass(frozen=True)
 class Judge:
-    """Compares runs of segments of ``program`` with ``capture``, what the emulator computed for the same image."""
+    """Compares runs of segments of ``program`` with ``capture``, the emulator's results for the same image."""
 
     program: Program
     capture: Capture
 
     def compare(self, segment: Segment, run: Run, start: State, end: State) -> Comparison:
-        """What the run of a segment differs in, between the emulator's states at its ``start`` and its ``end``.
+        """The differences between the run of a segment and the emulator, from state ``start`` to state ``end``.
 
-        Where words of the POST unit differ, so do scratchpad and memory in the end; those are compared where all words are
+        If words of the POST unit differ, final scratchpad and memory differ too; those are compared only if all words are
         equal.
         """
         return next((found for found in (self._writes(segment, run), self._own(segment, run, start, end),
@@ -43,7 +43,7 @@ class Judge:
                               run.writes.words[begin:stop])
 
     def _own(self, segment: Segment, run: Run, start: State, end: State) -> Comparison:
-        """What the segment's own instructions write back, before and after all others."""
+        """The word that the segment's own instructions write back, before and after all others."""
         words, (before, after) = run.writes.words, segment.own_posts
         places = np.r_[:before, len(words) - after:len(words)]
         expected = np.concatenate([np.repeat(state.scratchpad[segment.word][None], count, 0)
@@ -69,7 +69,7 @@ class Judge:
             segment.end - 1, f"memory at {int(places[index]) * size + lane:#x} after {segment}", None, None))
 
     def _word(self, segment: Segment, word: int, lane: int) -> Place:
-        """What a byte of the scratchpad is in the end."""
+        """Describes a byte of the final scratchpad."""
         seen = f"word {word} of the scratchpad after {segment}"
         for instruction, addresses, _ in reversed(self.capture.writes):
             if instruction < segment.end and (pixels := np.flatnonzero(addresses == word)).size:
@@ -79,7 +79,7 @@ class Judge:
 
 
 def _found(unequal: NDArray[np.bool_], expected: Words, got: Words, place: Callable[[int, int], Place]) -> Comparison:
-    """The comparison of [n, size] bytes; ``place``: what the byte in a row and a column of these is."""
+    """Compares [n, size] bytes; ``place`` describes the byte at a row and column."""
     if not unequal.any():
         return Comparison(unequal.size, 0, None)
     row, column = (int(each) for each in np.argwhere(unequal)[0])

@@ -4,4 +4,4 @@ from arrayloom.isa.errors import ArrayloomError
 
 
 class SegmentError(ArrayloomError):
-    """A program that cannot be cut as asked, or segments that do not fit each other; names places and reason."""
+    """A program cannot be cut as requested, or segments do not fit together; the text names places and reason."""

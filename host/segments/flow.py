@@ -1,6 +1,6 @@
-"""What lies between the units before each instruction of a program, if all before it are complete.
+"""The state between the units before each instruction of a program, after all earlier ones are complete.
 
-That is independent of all timing: tokens that were given and not taken, what LOAD has put into its FIFOs and nobody took,
+It does not depend on timing: tokens given but not taken, data that LOAD has put into FIFOs and no unit has taken,
 and sums in the accumulators.
 """
 
@@ -24,14 +24,20 @@ Pair = tuple[Unit, Unit]    # producer, consumer
 
 @dataclass(frozen=True)
 class Stock:
-    """One FIFO over the whole program; what is put into it is numbered from 0.
+    """One FIFO over the whole program; its entries are numbered from 0.
 
-    Attributes:
-        loads: int64[m], the instructions that fill it.
-        begins: int64[m], the number of the first that each puts in.
-        ends: int64[m], one more than the number of the last.
-        taken: int64[n + 1], how much is gone before each instruction.
-        used: int64[n + 1], how much was needed by any instruction before.
+    Attributes
+    ----------
+    loads
+        int64[m], the instructions that fill it.
+    begins
+        int64[m], the number of the first entry of each.
+    ends
+        int64[m], one more than the number of the last entry of each.
+    taken
+        int64[n + 1], entries taken before each instruction.
+    used
+        int64[n + 1], entries needed by any earlier instruction.
     """
 
     loads: Counts
@@ -41,25 +47,25 @@ class Stock:
     used: Counts
 
     def level(self, index: int) -> int:
-        """How much is in the FIFO before instruction ``index``."""
+        """The number of entries in the FIFO before instruction ``index``."""
         loads = int(np.searchsorted(self.loads, index))
         return int(self.ends[loads - 1]) - int(self.taken[index]) if loads else 0
 
     def held(self, index: int) -> int:
-        """Loads before instruction ``index`` of which anything is left."""
+        """Loads before instruction ``index`` with entries left."""
         return int(np.searchsorted(self.loads, index)) - self._gone(index)
 
     def open_from(self, index: int) -> int:
-        """The first load of which anything is left before instruction ``index``; ``index`` where none of those before is."""
+        """The first load with entries left before instruction ``index``; ``index`` if there is none."""
         gone = self._gone(index)
         return min(index, int(self.loads[gone])) if gone < len(self.loads) else index
 
     def between(self, first: int, end: int | None) -> Iterator[tuple[int, int, int]]:
-        """What instructions ``first`` to ``end`` take; None: what is left in the end, too.
+        """Yields what instructions ``first`` to ``end`` consume; None: including what is left at the end.
 
         Yields:
-            Each load before ``end`` of whose contents anything is left before ``first``; the number of its contents that
-            are gone by then, and how much of the others is taken, perhaps nothing.
+            Each load before ``end`` with entries left before ``first``, the number of its entries
+            already taken, and the number taken from then on, possibly 0.
         """
         gone, limit = int(self.taken[first]), np.iinfo(np.int64).max if end is None else int(self.taken[end])
         stop = len(self.taken) if end is None else end
@@ -69,21 +75,29 @@ class Stock:
             yield int(load), start - int(begin), max(0, min(int(last), limit) - start)
 
     def _gone(self, index: int) -> int:
-        """Loads of which nothing is left before instruction ``index``."""
+        """The number of loads without entries left before instruction ``index``."""
         return int(np.searchsorted(self.ends, self.taken[index], "right"))
 
 
 class Flow:
-    """What lies between the units of ``program`` before each of its ``n`` instructions.
+    """The state between the units of ``program`` before each of its ``n`` instructions.
 
-    Attributes:
-        instructions: all of them, decoded.
-        units: int64[n], the unit of each; -1 where there is none.
-        end: index of the instruction that ends it.
-        filled: int64[n + 1], accumulator banks that were full before each instruction, since the beginning.
-        drained: int64[n + 1], those that were drained again.
-        stocks: by what LOAD supplies.
-        pairs: by producer and consumer, the instructions that give tokens and those that take them, int64[k] each.
+    Attributes
+    ----------
+    instructions
+        All instructions, decoded.
+    units
+        int64[n], the unit of each; -1 if it has none.
+    end
+        Index of the instruction that ends the program.
+    filled
+        int64[n + 1], number of accumulator banks filled before each instruction.
+    drained
+        int64[n + 1], number of accumulator banks drained before each instruction.
+    stocks
+        The FIFOs, by kind of data that LOAD supplies.
+    pairs
+        By producer and consumer, the instructions that give tokens and those that take them, each int64[k].
     """
 
     def __init__(self, program: Program) -> None:
@@ -107,21 +121,22 @@ class Flow:
 
     @cached_property
     def closed(self) -> NDArray[np.bool_]:
-        """bool[n + 1]: whether, besides, nothing in a FIFO that was needed before is kept for instructions after."""
+        """bool[n + 1]: whether, in addition, no FIFO entry is used both before and after each instruction."""
         return self.quiet & np.all([stock.used <= stock.taken for stock in self.stocks.values()], axis=0)
 
     def tokens(self, index: int) -> dict[Pair, int]:
-        """How many tokens each unit has given another that were not taken before instruction ``index``."""
+        """The number of tokens from each unit to each other unit not yet taken before instruction ``index``."""
         counts = {pair: int(np.searchsorted(givers, index)) - int(np.searchsorted(takers, index))
                   for pair, (givers, takers) in self.pairs.items()}
         return {pair: count for pair, count in counts.items() if count}
 
     def loads(self, first: int, end: int) -> list[tuple[int, Instruction | None]]:
-        """What must be loaded into the FIFOs for instructions ``first`` to ``end``.
+        """The data that must be loaded into the FIFOs for instructions ``first`` to ``end``.
 
-        Returns:
-            In order, each load before ``end`` of whose contents anything is left before ``first``, and that part of it
-            which these instructions take; None where they take nothing.
+        Returns
+        -------
+            In order, each load before ``end`` with entries left before ``first``, and the
+            part that these instructions take, or None.
         """
         config = self.program.configuration
         until = None if end == self.end else end
@@ -130,11 +145,11 @@ class Flow:
                 for load, offset, count in shares]
 
     def held(self, index: int) -> int:
-        """Loads before instruction ``index`` of which anything is left in the FIFOs."""
+        """Loads before instruction ``index`` with entries left in the FIFOs."""
         return sum(stock.held(index) for stock in self.stocks.values())
 
     def open_from(self, end: int) -> int:
-        """The first instruction that loads what is not taken before ``end``; ``end`` where none of those before does."""
+        """The first instruction whose loaded data is not all taken before ``end``; ``end`` if there is none."""
         return min(stock.open_from(end) for stock in self.stocks.values())
 
     def _stock(self, supply: Supply) -> Stock:

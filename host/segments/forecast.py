@@ -1,4 +1,4 @@
-"""How a verification over workers is spread, and how long it takes, before it is begun."""
+"""Forecast of a verification over workers: how it is spread, and how long it takes."""
 
 from dataclasses import asdict, dataclass
 from heapq import heapreplace
@@ -14,12 +14,18 @@ from arrayloom.host.segments.spread import Spread
 class Part:
     """One task: an image, or a segment of its run.
 
-    Attributes:
-        image: its number.
-        segment: None for the whole image.
-        cycles: by the cost model.
-        begin: seconds after the first task.
-        end: likewise.
+    Attributes
+    ----------
+    image
+        Number of the image.
+    segment
+        None for the whole image.
+    cycles
+        Cycles predicted by the cost model.
+    begin
+        Start in seconds after the first task's.
+    end
+        End in seconds after the first task's start.
     """
 
     image: int
@@ -29,18 +35,21 @@ class Part:
     end: float
 
     def figures(self) -> dict[str, Any]:
-        """Under the names that ``--json`` gives them."""
+        """The figures under their names in ``--json``."""
         found = {"image": self.image, "cycles": self.cycles, "begin_seconds": self.begin, "end_seconds": self.end}
         return found | (self.segment.figures() if self.segment else {})
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What is expected of ``workers`` that simulate as fast as ``speed`` says.
+    """The forecast for ``workers`` that simulate at ``speed``.
 
-    Attributes:
-        cycles: of whole runs of all images, by the cost model.
-        parts: in the order in which they are begun.
+    Attributes
+    ----------
+    cycles
+        Cycles of whole runs of all images, predicted by the cost model.
+    parts
+        Tasks in the order of their start.
     """
 
     workers: int
@@ -50,12 +59,12 @@ class Forecast:
 
     @property
     def simulated(self) -> int:
-        """Cycles of all parts; what two segments have in common is simulated twice."""
+        """Cycles of all parts; the overlap of two segments is simulated twice."""
         return sum(part.cycles for part in self.parts)
 
     @property
     def seconds(self) -> float:
-        """From the first task to the end of the last."""
+        """Seconds from the first task to the end of the last."""
         return max(part.end for part in self.parts)
 
     @property
@@ -64,14 +73,14 @@ class Forecast:
         return self.cycles / self.speed.emulated + self.cycles / self.speed.simulated
 
     def figures(self) -> dict[str, Any]:
-        """Under the names that ``--json`` gives them."""
+        """The figures under their names in ``--json``."""
         return {"workers": self.workers, "predicted_cycles": self.cycles, "simulated_cycles": self.simulated,
                 "predicted_seconds": self.seconds, "predicted_seconds_without_workers": self.alone,
                 "segments": [part.figures() for part in self.parts], "speed": asdict(self.speed)}
 
 
 def forecast(plan: Spread, workers: int, speed: Speed) -> Forecast:
-    """What to expect when the tasks of ``plan`` are begun in order, each by the first worker that is free."""
+    """The forecast if the tasks of ``plan`` are started in order, each by the first free worker."""
     flow = plan.planner.flow
     program, config = flow.program, flow.program.configuration
     cycles = predict(program, config).cycles

@@ -1,4 +1,4 @@
-"""The emulator's run of a whole program, which leaves the states at which segments begin and end."""
+"""The emulator's run of a whole program, which records the states at which segments begin and end."""
 
 from collections.abc import Callable, Iterable
 
@@ -12,10 +12,10 @@ from arrayloom.sim.emulator import Capture, Emulator
 
 def emulate(program: Program, memory: Memory, wanted: Iterable[int], deliver: Callable[[State], None],
             ask: Callable[[], None] = lambda: None) -> Capture:
-    """Runs ``program`` on ``memory``, which has the inputs in it and then the results.
+    """Runs ``program`` on ``memory``, which contains the inputs and afterwards the results.
 
-    ``deliver`` gets the state before each of the ``wanted`` instructions as soon as the emulator has come there; ``ask`` is
-    called before each instruction. What they raise ends the run. Returns what the emulator computed.
+    ``deliver`` receives the state before each of the ``wanted`` instructions as soon as the emulator reaches it; ``ask`` is
+    called before each instruction. An exception in either ends the run. Returns the emulator's results.
 
     Raises ``EmulatorError`` for a program that breaks the ISA.
     """

@@ -1,8 +1,8 @@
-"""Instructions that change nothing, and give or take tokens.
+"""Instructions without effect that give or take tokens.
 
-LOAD fills the weight FIFO for ARRAY with tiles from the beginning of memory, whatever lies there; ARRAY convolves one pixel
-into an accumulator, and DEPTHWISE into one of its own; POST replaces these by a word of the scratchpad, which it writes back
-where it was, as it does without them. STORE copies the word to a place in memory.
+LOAD fills the weight FIFO for ARRAY with tiles of arbitrary content from the beginning of memory; ARRAY convolves
+one pixel into an accumulator, and DEPTHWISE one into an accumulator of its own; POST ignores these sums and writes a
+scratchpad word back unchanged. STORE copies the word to an unused address in memory.
 """
 
 from collections.abc import Iterator
@@ -27,12 +27,16 @@ Masks = list[int]
 
 @dataclass(frozen=True)
 class Idle:
-    """What such instructions may touch.
+    """The resources that such instructions may use.
 
-    Attributes:
-        config: of the accelerator.
-        word: of the scratchpad. Nobody but POST may write it meanwhile.
-        address: in memory, of a word that nobody reads.
+    Attributes
+    ----------
+    config
+        Configuration of the accelerator.
+    word
+        Scratchpad word; only POST may write it meanwhile.
+    address
+        Address in memory of a word that is never read.
     """
 
     config: Config
@@ -40,17 +44,18 @@ class Idle:
     address: int
 
     def giving(self, tokens: dict[tuple[Unit, Unit], int]) -> list[Instruction]:
-        """Instructions after which so many tokens of each unit for each other one have been given."""
+        """Instructions that give the specified numbers of tokens from each unit to each other unit."""
         masks = {unit: _masks({pair[1]: count for pair, count in tokens.items() if pair[0] is unit}) for unit in Unit}
         return list(self._instructions("signal", masks))
 
     def taking(self, tokens: dict[tuple[Unit, Unit], int]) -> list[Instruction]:
-        """Instructions that take so many tokens of each unit for each other one."""
+        """Instructions that take the specified numbers of tokens from each unit for each other unit."""
         masks = {unit: _masks({pair[0]: count for pair, count in tokens.items() if pair[1] is unit}) for unit in Unit}
         return list(self._instructions("wait", masks))
 
     def _instructions(self, name: str, masks: dict[Unit, Masks]) -> Iterator[Instruction]:
-        """Of each unit as many as it has masks, and what these need; mask by mask, they have it as their ``name``."""
+        """One instruction per mask of each unit, with the instructions that it needs; the mask is stored in field
+        ``name``."""
         posts = iter(masks[Unit.POST])
         if masks[Unit.LOAD] or masks[Unit.ARRAY]:
             yield from self._sums(name, masks[Unit.LOAD] or [0], masks[Unit.ARRAY] or [0])
@@ -67,7 +72,8 @@ class Idle:
             yield Store(**{name: mask}, address=self.address, source=self.word, words=1, rows=1)
 
     def _sums(self, name: str, loads: Masks, convolves: Masks) -> Iterator[Instruction]:
-        """A full accumulator bank of one pixel and parameters to drain it, whatever they hold; each tile is loaded alone."""
+        """Fills an accumulator bank with one pixel and loads parameters of arbitrary content to drain it; each tile is
+        loaded separately."""
         tiles = max(len(loads), len(convolves))
         for mask in [*loads, *[0] * (tiles - len(loads))]:
             yield LoadWeights(**{name: mask}, address=0, words=self.config.size)
@@ -87,7 +93,7 @@ class Idle:
 
 
 def count_giving(tokens: dict[tuple[Unit, Unit], int]) -> int:
-    """How many instructions ``Idle.giving`` makes."""
+    """The number of instructions of ``Idle.giving``."""
     loads, arrays, posts, stores, depthwise = (max((count for pair, count in tokens.items() if pair[0] is unit), default=0)
                                                for unit in Unit)
     sums = max(1, loads, arrays) + max(1, arrays) + 1 if loads or arrays else 0
@@ -96,6 +102,6 @@ def count_giving(tokens: dict[tuple[Unit, Unit], int]) -> int:
 
 
 def _masks(counts: dict[Unit, int]) -> Masks:
-    """Masks that name each unit so many times, as few as possible."""
+    """The fewest masks that name each unit the specified number of times."""
     return [sum(1 << unit for unit, count in counts.items() if count > number)
             for number in range(max(counts.values(), default=0))]

@@ -1,8 +1,8 @@
-"""The runs of a program's segments as one run.
+"""Merges the runs of a program's segments into one run.
 
-Two segments have instructions in common, the end of one and the beginning of the next. Where the digests of both runs'
-control state are equal at one of those, the first would go on as the second does, cycle for cycle: so what the first has
-done up to there and the second from there on is what the whole program does.
+The end of each segment overlaps the beginning of the next. If the digests of both runs' control state are equal at
+an instruction of the overlap, the first run would continue exactly like the second, cycle for cycle. The first run up
+to there and the second from there on are then the run of the whole program.
 """
 
 import itertools
@@ -24,11 +24,14 @@ RTL = "rtl"
 
 @dataclass(frozen=True)
 class Seam:
-    """Where one segment's run is taken up by the next one's.
+    """Where one segment's run continues in the next one's.
 
-    Attributes:
-        instruction: of the program, after whose completion; None where the segments have none of the POST unit in common.
-        exact: whether the control states are equal there.
+    Attributes
+    ----------
+    instruction
+        The program's instruction after whose completion the runs are joined; None if the segments share no POST instruction.
+    exact
+        Whether the control states are equal there.
     """
 
     instruction: int | None
@@ -39,9 +42,12 @@ class Seam:
 class Merged:
     """A whole run.
 
-    Attributes:
-        events: as those of ``Run``, of all segments without what they have in common.
-        seams: one less than there are segments.
+    Attributes
+    ----------
+    events
+        Events as in ``Run``, of all segments without the overlaps.
+    seams
+        The seams, one fewer than segments.
     """
 
     events: NDArray[np.void]
@@ -49,11 +55,11 @@ class Merged:
 
     @property
     def exact(self) -> bool:
-        """Whether that is to the cycle what the accelerator does when it runs the whole program."""
+        """Whether it equals, cycle by cycle, the accelerator's run of the whole program."""
         return all(seam.exact for seam in self.seams)
 
     def report(self, program: Program, seconds: float) -> RunReport:
-        """What the run cost, if it took so many seconds."""
+        """The report of the run, given its duration in seconds."""
         timeline = make_timeline(program, self.events)
         read, written = (int(self.events[name].sum(dtype=np.int64)) for name in ("words_read", "words_written"))
         return RunReport(RTL, program.macs, program.configuration.multipliers, seconds, timeline.cycles, timeline.counters(),
@@ -61,7 +67,7 @@ class Merged:
 
 
 def merge(segments: Sequence[Segment], runs: Sequence[Run]) -> Merged:
-    """``segments`` in order, and what each one's run gave."""
+    """Merges ``segments``, given in order, with their runs."""
     parts = list(zip(segments, runs, strict=True))
     seams: list[Seam] = []
     for before, after in itertools.pairwise(parts):
@@ -74,7 +80,7 @@ def merge(segments: Sequence[Segment], runs: Sequence[Run]) -> Merged:
 
 
 def _seam(before: Segment, ended: Run, after: Segment, begun: Run, earlier: int | None) -> Seam:
-    """Where both are in the same state, after instruction ``earlier``; where they never are, the last that they share."""
+    """The first seam after instruction ``earlier`` at which both are in the same state, else the last shared instruction."""
     first, second = _digests(before, ended), _digests(after, begun)
     shared = [place for place in before.posts.tolist()
               if after.first <= place < after.end and (earlier is None or place > earlier)]
@@ -83,7 +89,7 @@ def _seam(before: Segment, ended: Run, after: Segment, begun: Run, earlier: int 
 
 
 def _digests(segment: Segment, run: Run) -> dict[int, tuple[int, ...]]:
-    """By instruction of the program, what the control state was when it was complete."""
+    """The control state at the completion of each instruction of the program."""
     places = segment.posts[run.points["instruction"].astype(np.int64)]
     return {int(place): tuple(digest.tolist()) for place, digest in zip(places, run.points["digest"], strict=True)
             if place != OWN}

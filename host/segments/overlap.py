@@ -1,8 +1,8 @@
-"""How far a segment goes on into the next one, so that both come to the same state of the accelerator.
+"""How far a segment overlaps the next one, so that both reach the same state of the accelerator.
 
-The next segment begins with empty FIFOs. It has come to the state of the one before when LOAD is as far ahead as in the
-whole program. The segment before leaves out what is used after its end, and FETCH has seen none of that until it comes
-near. Between the two, the states can be compared.
+The next segment begins with empty FIFOs; it reaches the state of the previous one when LOAD is as far ahead as in the
+whole program. The previous segment omits loads for later instructions, which matters only once FETCH gets near its end.
+Between these two points the states can be compared.
 """
 
 
@@ -19,16 +19,18 @@ from arrayloom.isa.supplies import Supply
 
 Cycles = NDArray[np.int64]
 
-STEPS = 256         # of the estimated clock: within one, the units work side by side, and one waits for the other
-PIECE = 128         # instructions that are looked at together
-START_CYCLES = 1000     # until the first weights are there and LOAD is at its pace
+STEPS = 256         # estimated cycles in which units overlap; only beyond that does one wait for another
+PIECE = 128         # instructions processed at once
+START_CYCLES = 1000     # cycles until the first weights arrive and LOAD reaches its rate
 
 
 class Overlap:
-    """Where segments of a program may end.
+    """The possible ends of a program's segments.
 
-    Attributes:
-        clock: int64[n + 1], about how many cycles pass until the instructions before each are done.
+    Attributes
+    ----------
+    clock
+        int64[n + 1], estimated cycles until all instructions before each are done.
     """
 
     def __init__(self, flow: Flow) -> None:
@@ -47,7 +49,7 @@ class Overlap:
         self._weights = flow.stocks[Supply.WEIGHTS]
 
     def end(self, first: int) -> int:
-        """The least instruction at which the segment before one that begins at ``first`` may end."""
+        """The earliest end of a segment whose successor begins at ``first``."""
         posts = self._own[Unit.POST]
         same = self._caught_up(first)
         place = int(np.searchsorted(posts, same))
@@ -58,7 +60,7 @@ class Overlap:
         return next((end for end in closed if self.flow.open_from(end) > seen), self.flow.end)
 
     def _caught_up(self, first: int) -> int:
-        """The instruction at which LOAD has filled the weight FIFO, if a segment begins at ``first``."""
+        """The instruction at which LOAD has filled the weight FIFO, for a segment that begins at ``first``."""
         words = self._weights.level(first) + self.config.weight_words + START_CYCLES
         for begin in range(first, self.flow.end, PIECE):
             ahead = self._spare[begin:begin + PIECE] - self._spare[first] >= words
@@ -67,7 +69,7 @@ class Overlap:
         return self.flow.end
 
     def _seen(self, post: int) -> int:
-        """The last instruction that FETCH can have read when ``post`` is complete: it stops at the first full queue."""
+        """The last instruction that FETCH can have read when ``post`` completes: it stops at the first full queue."""
         begun = self._begun(post)
         full = int(self._weights.taken[begun]) + self.config.weight_words
         held = self._weights.loads[np.searchsorted(self._weights.ends, full, "right"):]
@@ -78,7 +80,7 @@ class Overlap:
         return min(stops) + FETCH_BUFFER_BYTES // INSTRUCTION_BYTES
 
     def _begun(self, post: int) -> int:
-        """One more than the last Convolve that ARRAY can have begun when ``post`` is complete: banks follow in order.
+        """One more than the last Convolve that ARRAY can have started when ``post`` completes: banks are used in order.
 
         By then, POST may have released banks whose words are still in its lanes.
         """
@@ -87,7 +89,7 @@ class Overlap:
         return int(self._fills[bank]) + 1 if bank < len(self._fills) else self.flow.end
 
     def _stop(self, unit: Unit, waiting: int, in_flight: int) -> int:
-        """The instruction that a unit's queue has no room for while the unit cannot take instruction ``waiting``."""
+        """The first instruction that does not fit into a unit's queue while the unit cannot take instruction ``waiting``."""
         own = self._own[unit]
         place = int(np.searchsorted(own, waiting)) + in_flight + timing.QUEUE_HEAD + self.config.queue_depth
         return int(own[place]) if place < len(own) else self.flow.end

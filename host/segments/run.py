@@ -27,16 +27,24 @@ Moved = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Run:
-    """What a segment's run gave.
+    """The results of a segment's run.
 
-    Attributes:
-        writes: of the POST unit.
-        scratchpad: int8[words, size], in the end.
-        changes: of memory from the beginning to the end.
-        events: ``arrayloom.sim.rtl.library.SEGMENT`` [n], what every unit did.
-        points: ``arrayloom.sim.rtl.library.POINT`` [n], digests of the control state.
-        seconds: of the simulation alone.
-        library: of the simulator.
+    Attributes
+    ----------
+    writes
+        Words written by the POST unit.
+    scratchpad
+        int8[words, size], the final content.
+    changes
+        Changes of memory from beginning to end.
+    events
+        ``arrayloom.sim.rtl.library.SEGMENT`` [n], events of every unit.
+    points
+        ``arrayloom.sim.rtl.library.POINT`` [n], digests of the control state.
+    seconds
+        Duration of the simulation.
+    library
+        Library of the simulator.
     """
 
     writes: Writes
@@ -49,25 +57,25 @@ class Run:
 
     @property
     def cycles(self) -> int:
-        """From doorbell to interrupt."""
+        """Cycles from doorbell to interrupt."""
         return int(self.events["cycles"].sum(dtype=np.int64))
 
 
 @cache
 def simulator(config: Config) -> Build:
-    """The simulator of ``config``, which is built unless the cache has it; found once in a process."""
+    """The simulator of ``config``, built unless it is in the cache; located once per process."""
     return simulator_of(config)
 
 
 def prepare(config: Config, _: Moved) -> None:
-    """Has the simulator ready in this process."""
+    """Prepares the simulator in this process."""
     simulator(config)
 
 
 def run_segment(program: Program, segment: Segment, start: State, moved: Moved) -> Run:
-    """Runs a segment of ``program`` that begins in the state ``start``; ``moved`` gets its cycles.
+    """Runs a segment of ``program`` from the state ``start``; ``moved`` is called with its cycles.
 
-    Raises ``RunError`` when the accelerator reports an error.
+    Raises ``RunError`` if the accelerator reports an error.
     """
     config = program.configuration
     memory = segment.memory(program)

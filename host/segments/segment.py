@@ -1,11 +1,11 @@
-"""A part of a program as a program of its own.
+"""A part of a program as an independent program.
 
-It begins with instructions that give the tokens which were given before it and not taken, and load again what lies in the
-FIFOs. It ends with instructions that take the tokens which are taken after it, and with an end of its own; what would be
-left in the FIFOs is not loaded. All that must be put into an accelerator before it runs are the contents of the scratchpad
-and of memory.
+It begins with instructions that give the outstanding tokens and reload the content of the FIFOs. It ends
+with instructions that take the tokens that later instructions would take, and with its own end; data
+that would remain in the FIFOs is not loaded. Only the contents of scratchpad and memory must be set
+before it runs.
 
-The instructions between keep their addresses, so that what FETCH reads ahead is what it reads in the whole program.
+The instructions in between keep their addresses, so FETCH prefetches the same as in the whole program.
 """
 
 from dataclasses import dataclass, replace
@@ -23,25 +23,37 @@ from arrayloom.isa.program import Layer, Program
 
 Code = NDArray[np.uint8]
 
-OWN = -1        # the place of an instruction that is not of the whole program
+OWN = -1        # place of an instruction that is not in the whole program
 
 
 @dataclass(frozen=True)
 class Segment:
     """Instructions ``first`` to ``end`` of a program.
 
-    Attributes:
-        number: of the segment, from 0.
-        first: its first instruction.
-        last: one more than its last instruction but for those that it has in common with the next segment.
-        end: one more than its last instruction.
-        instructions: uint8[n * 64], what the accelerator runs.
-        code_address: where they lie in memory, which else is as the whole program has it.
-        layers: what instructions belong to; those that only this segment has belong to none.
-        places: int64[n], the instruction of the whole program that each is, or is a part of; ``OWN`` for others.
-        posts: int64[p], those of ``places`` that the POST unit executes.
-        word: of the scratchpad, which instructions of its own read and write back.
-        scratch: address in memory of a word that only instructions of its own use.
+    Attributes
+    ----------
+    number
+        Number of the segment, from 0.
+    first
+        Its first instruction.
+    last
+        One more than its last instruction before the overlap with the next segment.
+    end
+        One more than its last instruction.
+    instructions
+        uint8[n * 64], the instructions to run.
+    code_address
+        Their address in memory, whose other content is that of the whole program.
+    layers
+        Layers of the instructions; those added by this segment belong to none.
+    places
+        int64[n], for each instruction its counterpart in the whole program; ``OWN`` for added ones.
+    posts
+        int64[p], those of ``places`` that the POST unit executes.
+    word
+        Scratchpad word that the added instructions read and write back.
+    scratch
+        Address in memory of a word that only the added instructions use.
     """
 
     number: int
@@ -60,13 +72,13 @@ class Segment:
         return f"segment {self.number} (instructions {self.first} to {self.end - 1} of the program)"
 
     def figures(self) -> dict[str, int]:
-        """Its number and its instructions, the last of each included, under the names that ``--json`` gives them."""
+        """Its number and its ranges of instructions, both ends included, under their names in ``--json``."""
         return {"segment": self.number, "first_instruction": self.first, "last_instruction": self.last - 1,
                 "end_instruction": self.end - 1}
 
     @property
     def own_posts(self) -> tuple[int, int]:
-        """Instructions of the POST unit that only this segment has, at its beginning and at its end."""
+        """Added instructions of the POST unit, at the beginning and at the end."""
         real = np.flatnonzero(self.posts != OWN)
         return (int(real[0]), len(self.posts) - 1 - int(real[-1])) if len(real) else (len(self.posts), 0)
 
@@ -76,15 +88,15 @@ class Segment:
                        write_base=0)
 
     def memory(self, whole: Program) -> Memory:
-        """A fresh memory in which it lies, with the other instructions and the constants of ``whole`` around it."""
+        """A fresh memory with the segment, the other instructions and the constants of ``whole``."""
         memory = build_memory(whole)
         memory[self.code_address:self.code_address + self.instructions.size] = self.instructions
         return memory
 
 
 def begins(flow: Flow, first: int) -> bool:
-    """Whether a segment can begin at instruction ``first``: no sums are in the accumulators, and what comes before that
-    instruction fits before its address."""
+    """Whether a segment can begin at instruction ``first``: the accumulators are empty, and the added
+    instructions fit before its address."""
     if not first:
         return True
     start = first - flow.held(first) - count_giving(flow.tokens(first))
@@ -101,7 +113,7 @@ def ends(flow: Flow, end: int) -> bool:
 def cut(flow: Flow, number: int, first: int, last: int, end: int) -> Segment:
     """The segment of these instructions.
 
-    Raises ``SegmentError`` where a segment cannot begin or end there.
+    Raises ``SegmentError`` if a segment cannot begin or end there.
     """
     if not (0 <= first < last <= end <= flow.end and begins(flow, first) and ends(flow, end)):
         raise SegmentError(f"a segment of instructions {first} to {end} of {flow.end}: sums, parameters or lookup tables "
@@ -110,7 +122,7 @@ def cut(flow: Flow, number: int, first: int, last: int, end: int) -> Segment:
 
 
 def _has_tile(program: Program) -> bool:
-    """Whether memory has room for a tile of weights, which instructions that give tokens load."""
+    """Whether memory has at least one tile of weights, which the token-giving instructions load."""
     return program.memory_bytes >= program.configuration.size**2
 
 
@@ -146,7 +158,7 @@ class _Cutter:
                        self._layers(kept), places, np.concatenate(posts), self.word, self.scratch)
 
     def _require_alone(self) -> None:
-        """Raises ``SegmentError`` where a load that is left out orders others: they would no longer wait."""
+        """Raises ``SegmentError`` if other instructions wait for an omitted load: they would no longer be ordered."""
         for load in self.dropped:
             one = self.flow.instructions[load]
             if one.signal or one.wait & ~(1 << Unit.LOAD):
@@ -154,7 +166,7 @@ class _Cutter:
                                    f"wait for instruction {load} ({one}), of which nothing is used before")
 
     def _untouched(self) -> int:
-        """A word of the scratchpad that LOAD does not write."""
+        """A scratchpad word that LOAD does not write."""
         free = np.ones(self.config.activation_words, np.bool_)
         for one in self.flow.instructions[self.first:self.end]:
             if isinstance(one, LoadActivations):
@@ -175,7 +187,7 @@ class _Cutter:
         return code
 
     def _layers(self, kept: NDArray[np.int64]) -> list[Layer]:
-        """The layers of which any instruction is in the segment, as far as they are in it."""
+        """The layers with instructions in the segment, limited to it."""
         layers = []
         for layer in self.flow.program.layers:
             bounds = np.searchsorted(kept, np.array(layer.runs)) + self.first - self.start

@@ -1,4 +1,4 @@
-"""How fast segments run on this machine, as measured: kept beside the simulator that was measured."""
+"""The measured speed of segments on this machine, stored next to the simulator."""
 
 import json
 import time
@@ -15,17 +15,21 @@ from arrayloom.host.segments.state import State
 from arrayloom.isa.files import write_atomically
 from arrayloom.isa.image import build_memory
 
-SHORT = 400_000     # cycles of a segment that is run to be measured, about
+SHORT = 400_000     # approximate cycles of a segment run for the measurement
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Cycles in a second.
+    """Cycles per second.
 
-    Attributes:
-        simulated: of a segment in one worker, from the task's beginning to its end.
-        emulated: of the emulator beside the workers.
-        measured: on what.
+    Attributes
+    ----------
+    simulated
+        Speed of a segment in one worker, from the task's beginning to its end.
+    emulated
+        Speed of the emulator in parallel to the workers.
+    measured
+        Description of the measurement.
     """
 
     simulated: float
@@ -34,18 +38,19 @@ class Speed:
 
 
 def place(library: Path) -> Path:
-    """Where the speed of a simulator is kept."""
+    """The file with the speed of a simulator."""
     return library.with_name("speed.json")
 
 
 def keep(speed: Speed, library: Path) -> None:
-    """For later plans with that simulator. Without effect where its folder cannot be written: it is measured again then."""
+    """Saves the speed for later plans with that simulator. If its folder is not writable, the speed is measured again next
+    time."""
     with suppress(OSError), write_atomically(place(library)) as file:
         file.write(json.dumps(asdict(speed)).encode())
 
 
 def kept(library: Path) -> Speed | None:
-    """What was kept last; None where there is nothing, or nothing that can be read."""
+    """The saved speed; None if there is none or it cannot be read."""
     try:
         found: Any = json.loads(place(library).read_bytes())
         return Speed(float(found["simulated"]), float(found["emulated"]), str(found["measured"]))
@@ -68,7 +73,7 @@ def measure(planner: Planner) -> Speed:
 
 
 class _MeasuredError(Exception):
-    """The emulator has come far enough."""
+    """Raised when the emulator has run far enough."""
 
 
 def _note(state: State, states: dict[int, tuple[float, State]], end: int) -> None:

@@ -8,19 +8,25 @@ from arrayloom.host.segments.plan import Planner
 from arrayloom.host.segments.segment import Segment, cut
 from arrayloom.isa.program import Program
 
-MOST_SEGMENTED = 4      # images: of more, each goes to one worker, for the emulator in one process could not keep pace
+MOST_SEGMENTED = 4      # images; with more, each goes to one worker, as a single emulator could not keep pace
 
 
 @dataclass(frozen=True)
 class Spread:
-    """What is done where.
+    """How the work is divided.
 
-    Attributes:
-        planner: of the program.
-        whole: the first so many images are run by one worker each.
-        segmented: those after them are run in segments.
-        segments: of the program, in order.
-        sizes: about the cycles of each.
+    Attributes
+    ----------
+    planner
+        Planner of the program.
+    whole
+        Number of images that are run by one worker each, the first ones.
+    segmented
+        Number of the following images, which are run in segments.
+    segments
+        Segments of the program, in order.
+    sizes
+        Estimated cycles of each.
     """
 
     planner: Planner
@@ -31,7 +37,7 @@ class Spread:
 
     @property
     def cycles(self) -> int:
-        """Of a whole run, about."""
+        """Estimated cycles of a whole run."""
         return int(self.planner.clock[self.planner.flow.end])
 
     @property
@@ -41,23 +47,23 @@ class Spread:
 
     @property
     def tasks(self) -> int:
-        """How many there are."""
+        """The number of tasks."""
         return self.whole + self.segmented * len(self.segments)
 
     @property
     def size(self) -> int:
-        """Cycles of all tasks, about."""
+        """Estimated cycles of all tasks."""
         return self.whole * self.cycles + self.segmented * sum(self.sizes)
 
 
 def segmented(images: int, workers: int) -> int:
-    """How many of the last images are run in segments: those for which there is not a worker each."""
+    """The number of images to run in segments: the last ones, which do not have a worker each."""
     rest = images % workers
     return rest if rest <= MOST_SEGMENTED else 0
 
 
 def spread(program: Program, images: int, workers: int, cuts: tuple[int, ...] | None = None) -> Spread:
-    """Spreads ``images`` of ``program``.
+    """Divides ``images`` of ``program``.
 
     ``cuts``: the first instructions of all segments but the first, in ascending order, instead of as planned.
     """

@@ -1,4 +1,4 @@
-"""What an accelerator and its memory hold between two instructions of a program, as far as it is no control state."""
+"""The state of an accelerator and its memory between two instructions of a program, without control state."""
 
 from dataclasses import dataclass
 
@@ -14,11 +14,14 @@ Places = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Changes:
-    """Words of a memory that are not what they were.
+    """Changed words of a memory.
 
-    Attributes:
-        places: int64[n], ascending, the number of each word.
-        words: int8[n, size].
+    Attributes
+    ----------
+    places
+        int64[n], ascending, the number of each word.
+    words
+        int8[n, size].
     """
 
     places: Places
@@ -26,7 +29,7 @@ class Changes:
 
     @classmethod
     def between(cls, before: Memory, after: Memory, size: int) -> "Changes":
-        """Those of a memory of words of ``size`` bytes."""
+        """The changes between two contents of a memory with words of ``size`` bytes."""
         kind = np.dtype(f"u{min(size, 8)}")
         unequal = before.view(kind) != after.view(kind)
         places = distinct(np.flatnonzero(unequal) // (size // kind.itemsize))
@@ -37,7 +40,7 @@ class Changes:
         memory.view(np.int8).reshape(-1, self.words.shape[1])[self.places] = self.words
 
     def at(self, places: Places, otherwise: Words) -> Words:
-        """int8[n, size]: the words of these places; ``otherwise``: what those hold that are not changed."""
+        """int8[n, size]: the words at these places; ``otherwise``: the content of unchanged words."""
         rows = np.searchsorted(self.places, places)
         there = rows < len(self.places)
         there[there] = self.places[rows[there]] == places[there]
@@ -48,12 +51,16 @@ class Changes:
 
 @dataclass(frozen=True)
 class State:
-    """Before instruction ``index``, when all before it are complete.
+    """The state before instruction ``index``, after all earlier ones are complete.
 
-    Attributes:
-        index: of the instruction.
-        scratchpad: int8[words, size].
-        changes: of memory since the program was placed in it, the inputs among them.
+    Attributes
+    ----------
+    index
+        Index of the instruction.
+    scratchpad
+        int8[words, size].
+    changes
+        Changes of memory since the program was loaded, including the inputs.
     """
 
     index: int

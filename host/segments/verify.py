@@ -1,4 +1,4 @@
-"""Verification of a network over workers: images as a whole where there are many, and in segments where there are few."""
+"""Verification of a network over workers: whole images if there are many, segments if there are few."""
 
 import socket
 import time
@@ -35,7 +35,7 @@ Inputs = Sequence[Mapping[str, NDArray[Any]]]
 Load = Callable[[], tuple[ImportedModel, Inputs]]
 
 class Job(NamedTuple):
-    """What a task is for: an image, and which segment of its run; None for the whole."""
+    """The purpose of a task: an image, and the segment of its run; None for the whole run."""
 
     image: int
     segment: int | None = None
@@ -43,12 +43,16 @@ class Job(NamedTuple):
 
 @dataclass(frozen=True)
 class SpreadVerdict:
-    """What a verification over workers found.
+    """The result of a verification over workers.
 
-    Attributes:
-        verdict: over all images, as without workers.
-        exact: whether cycles, counters and words of its report are those of whole runs; otherwise they are an estimate.
-        tasks: for each task, in order, ``Done.figures``, the image, and of a segment its instructions and cycles.
+    Attributes
+    ----------
+    verdict
+        Over all images, as without workers.
+    exact
+        Whether cycles, counters and words of its report are exact; otherwise they are an estimate.
+    tasks
+        For each task, in order, ``Done.figures``, the image, and for a segment its instructions and cycles.
     """
 
     verdict: Verdict
@@ -61,7 +65,7 @@ def verify_files_over(where: Workers, model: str | Path | onnx.ModelProto, files
                       options: ImportOptions = DEFAULT_OPTIONS) -> SpreadVerdict:
     """``arrayloom.host.runtime.verify.verify_files`` on the RTL, over workers.
 
-    Raises what that does, and ``PoolError`` when there are no workers to be had or they are lost again and again.
+    Raises the same errors, and ``PoolError`` if workers cannot be started or are lost repeatedly.
     """
     chosen = load_config(config)
 
@@ -75,10 +79,10 @@ def verify_files_over(where: Workers, model: str | Path | onnx.ModelProto, files
 def forecast_files_over(where: Workers, model: str | Path | onnx.ModelProto, files: Sequence[Path],
                         recipe: str | None = None, config: str | Config = DEFAULT,
                         options: ImportOptions = DEFAULT_OPTIONS) -> Forecast:
-    """What to expect of ``verify_files_over`` with the same arguments.
+    """The forecast of ``verify_files_over`` with the same arguments.
 
-    How fast segments are simulated was measured before with the same simulator, or is measured now, on this machine. Raises
-    as ``verify_files_over``.
+    The simulation speed is taken from an earlier measurement with the same simulator, or measured now, on this machine.
+    Raises the errors of ``verify_files_over``.
     """
     chosen = load_config(config)
     imported = import_model(model, options)
@@ -93,21 +97,22 @@ def forecast_files_over(where: Workers, model: str | Path | onnx.ModelProto, fil
 
 
 class Verification:
-    """One verification. ``load`` gives the model and batches of its inputs; ``cuts``: where to cut instead of as planned.
+    """One verification. ``load`` returns the model and batches of its inputs; ``cuts``: instructions at which to cut instead
+    of the plan's.
 
-    Workers start, and load the simulator, while the model is imported and compiled here. The emulator goes ahead of them in
+    Workers start and load the simulator while the model is imported and compiled here. The emulator runs ahead of them in
     a thread of this process.
     """
 
     def __init__(self, where: Workers, load: Load, config: Config, progress: Progress | None = None,
                  cuts: tuple[int, ...] | None = None) -> None:
         self._where, self._load, self._config, self._progress, self._cuts = where, load, config, progress, cuts
-        self._jobs: list[Job | None] = []       # of each task; None where it only loads the simulator
+        self._jobs: list[Job | None] = []       # of each task; None if it only loads the simulator
         self._work: _Work | None = None
         self._stop = ExitStack()
 
     def run(self) -> SpreadVerdict:
-        """Raises as ``verify_files_over``."""
+        """Raises the errors of ``verify_files_over``."""
         with self._stop:
             done = {one.index: one for one in run_tasks(self._tasks(), self._where, self._progress and self._tell)}
             assert self._work is not None
@@ -115,7 +120,7 @@ class Verification:
             return self._work.result({job: done[index] for index, job in enumerate(self._jobs) if job}, seconds)
 
     def _tasks(self) -> Iterator[Task]:
-        """Pulled while workers are at work."""
+        """Generates tasks while the workers run."""
         count = self._where.count
         for number in range(count):
             self._jobs.append(None)
@@ -135,7 +140,7 @@ class Verification:
             yield task
 
     def _tell(self, standing: Standing) -> None:
-        """Without the tasks that only load the simulator; how many there are of the others is known before they are made."""
+        """Progress without the tasks that only load the simulator; the number of the others is known in advance."""
         assert self._progress is not None
         done = max(0, standing.tasks_done - sum(job is None for job in self._jobs))
         if self._work is None:
@@ -147,7 +152,7 @@ class Verification:
 
 @dataclass(frozen=True)
 class _Work:
-    """What is to be done once the model is compiled; ``images``: those that are run in segments."""
+    """The tasks after the compilation; ``images``: those that are run in segments."""
 
     examiner: Examiner
     images: list[Image]
@@ -160,7 +165,7 @@ class _Work:
         shared = Shared(whole)
         for number, inputs in enumerate(images):
             yield Job(number), Task(f"image {number}", verify_image, (shared, inputs), self.plan.cycles)
-        shared = Shared(replace(whole.program, layers=[], probes={}, layouts={}))     # a segment has no use for those
+        shared = Shared(replace(whole.program, layers=[], probes={}, layouts={}))     # not needed for a segment
         for number in range(len(self.images)):
             for segment, size in zip(self.plan.segments, self.plan.sizes, strict=True):
                 job = Job(self.plan.whole + number, segment.number)
@@ -187,7 +192,7 @@ class _Work:
 
 
     def _keep_speed(self, done: dict[Job, Done], cycles: int) -> None:
-        """Of segments on this machine, for later forecasts; ``cycles``: of one image."""
+        """The speed of segments on this machine, for later forecasts; ``cycles``: of one image."""
         here = [one for job, one in done.items() if job.segment is not None and one.machine.host == socket.gethostname()]
         if here and (seconds := self.emulation.examined(0).seconds):
             simulated = sum(one.value.cycles for one in here) / sum(one.seconds for one in here)
@@ -196,7 +201,7 @@ class _Work:
 
 
 def _figures(job: Job, done: Done, segments: Sequence[Segment], seam: Seam | None) -> dict[str, Any]:
-    """What a task did, under the names that ``--json`` gives it."""
+    """A task's figures under their names in ``--json``."""
     found = done.figures() | {"image": job.image}
     if job.segment is None:
         return found | {"cycles": done.value.report.cycles}

@@ -1,4 +1,4 @@
-"""A whole image in one worker, as without workers."""
+"""Runs a whole image in one worker, as without workers."""
 
 from collections.abc import Mapping
 from contextlib import closing
@@ -18,14 +18,14 @@ from arrayloom.isa.program import Program
 
 @dataclass(frozen=True, eq=False)
 class Whole:
-    """A model and its program; each worker gets it once, and keeps what it makes of it for all images."""
+    """A model and its program; each worker receives it once and reuses what it prepares for all images."""
 
     model: ImportedModel
     program: Program
 
 
 def verify_image(whole: Whole, inputs: Mapping[str, NDArray[Any]], moved: Moved) -> Verdict:
-    """Compares every tensor for one image; ``moved`` gets the cycles of the RTL."""
+    """Compares every tensor for one image; ``moved`` is called with the cycles of the RTL."""
     verifier = _verifier(whole)
     with closing(verifier.device):
         return verifier.verify(inputs, lambda snapshot: moved(snapshot.cycles or 0))

@@ -1,4 +1,4 @@
-"""Serving: bundles, the service that answers for them over gRPC and HTTP, and its client."""
+"""Serving: bundles, the service that runs them for clients over gRPC and HTTP, and its client."""
 
 from arrayloom.host.serving.bundle import Bundle
 from arrayloom.host.serving.errors import BundleError

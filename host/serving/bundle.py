@@ -1,6 +1,6 @@
-"""Bundles: a compiled program with all that serving it needs, in one folder that can be checked.
+"""Bundles: a compiled program and everything needed to serve it, in one folder with checksums.
 
-The folder's ``bundle.json`` says what it holds, with the SHA-256 of every file.
+The folder's ``bundle.json`` lists its contents with the SHA-256 of every file.
 """
 
 import hashlib
@@ -28,20 +28,20 @@ PROGRAM_FILE, LABELS_FILE = f"program{SUFFIX}", "labels.txt"
 
 @dataclass(frozen=True)
 class Bundle:
-    """A compiled program with the name and version it is served under, its class names and its preprocessing.
+    """A compiled program with its served name and version, its class names and its preprocessing.
 
     Parameters
     ----------
     name, version
-        Under which it is served.
+        The name and version that clients ask for.
     program
-        What runs.
+        The compiled program.
     labels
-        Names of the classes, one a class, or None.
+        Class names in the order of the outputs, or None.
     recipe
-        Name of the preprocessing of encoded images, or None where only tensors are taken.
+        Name of the preprocessing of encoded images, or None if the bundle accepts tensors only.
     source
-        Lineage as JSON values.
+        Where the program comes from, as JSON values.
     """
 
     name: str
@@ -52,23 +52,24 @@ class Bundle:
     source: Mapping[str, Any]
 
     @classmethod
-    def create(cls, name: str, program: Program | Path, version: int = 1, labels: Sequence[str] | Path | None = None,
-               recipe: str | None = None, source: Mapping[str, Any] | None = None) -> Self:
-        """From a program or program file and labels or a file of labels, one a line; without, those that the program holds.
+    def create(cls, name: str, program: Program | str | Path, version: int = 1,
+               labels: Sequence[str] | str | Path | None = None, recipe: str | None = None,
+               source: Mapping[str, Any] | None = None) -> Self:
+        """Makes a bundle from a program (or its file) and labels (or a file with one per line; default: the program's own).
 
         Raises
         ------
         BundleError
-            For a bad name, version or labels.
+            The name, the version or the labels are invalid.
         ProgramError
-            For the program file.
+            The program file cannot be read.
         RecipeError
-            For a recipe that is unknown or does not make the program's input.
+            The recipe is unknown or does not produce the program's input.
         """
         check_name(name)
         check_version(version)
-        loaded = Program.load(program) if isinstance(program, Path) else program
-        lines = _read_labels(labels) if isinstance(labels, Path) else labels
+        loaded = program if isinstance(program, Program) else Program.load(Path(program))
+        lines = _read_labels(Path(labels)) if isinstance(labels, str | Path) else labels
         lines = None if lines is None else fitted(lines, _class_count(loaded))
         if lines is None and len(loaded.labels) >= max(_class_count(loaded), 1):
             lines = loaded.labels
@@ -76,8 +77,9 @@ class Bundle:
         bundle._check()
         return bundle
 
-    def save(self, folder: Path) -> Manifest:
-        """Writes ``folder``, whole or not at all; raises ``BundleError`` where it exists already or cannot be written."""
+    def save(self, folder: str | Path) -> Manifest:
+        """Writes ``folder`` atomically; raises ``BundleError`` if it already exists or cannot be written."""
+        folder = Path(folder)
         if folder.exists():
             raise BundleError(f"{folder}: exists already; choose another folder or remove it first")
         try:
@@ -87,8 +89,9 @@ class Bundle:
             raise BundleError(f"{folder}: cannot be written: {error.strerror}") from None
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
+    def load(cls, folder: str | Path) -> Self:
         """Reads a folder and checks every file's SHA-256; raises ``BundleError`` naming folder and file or field."""
+        folder = Path(folder)
         try:
             manifest = Manifest.from_json(read_plain(folder / MANIFEST).decode())
             contents = {file: read_plain(folder / file) for file in manifest.files}
@@ -118,27 +121,27 @@ class Bundle:
     def _check(self) -> None:
         classes = _class_count(self.program)
         if self.labels is not None and len(self.labels) < classes:
-            raise BundleError(f"labels: {len(self.labels)} for {classes} classes; give one a class")
+            raise BundleError(f"labels: {len(self.labels)} for {classes} classes; give one per class")
         if self.labels is not None and any(len(label.splitlines()) > 1 for label in self.labels):
-            raise BundleError("labels: a label holds a line break; labels are kept one a line")
+            raise BundleError("labels: a label holds a line break; labels are stored one per line")
         if self.recipe is not None:
             _check_recipe(self.recipe, self.program.model_inputs)
 
 
 def _class_count(program: Program) -> int:
-    """How many classes a classifier ranks; 0 where that cannot be told."""
+    """The number of classes of a classifier; 0 if it is unknown."""
     return _classes(program.model_outputs[0]) if len(program.model_outputs) == 1 else 0
 
 
 def _classes(port: ModelPort) -> int:
-    """How many scores an output holds of one image; 0 for boxes and maps of classes, of which several dimensions are larger
+    """The number of scores per image in an output; 0 for boxes and class maps, which have several dimensions larger
     than 1."""
     count = math.prod(port.shape)
     return count if port.shape and count == max(port.shape) else 0
 
 
 def _check_recipe(name: str, ports: Sequence[ModelPort]) -> None:
-    """A blank image of the input's own size shows whether the recipe makes that input."""
+    """Preprocesses a blank image of the input's size to check that the recipe produces that input."""
     recipe(name)
     size = input_size((1, *ports[0].shape)) if len(ports) == 1 else None
     if size is None:

@@ -6,15 +6,15 @@ from arrayloom.isa.errors import ArrayloomError
 
 
 class BundleError(ArrayloomError):
-    """A bundle that is damaged, incomplete or of another format; names the folder and the field or file."""
+    """A bundle is damaged, incomplete or of another format; the text names the folder and the field or file."""
 
 
 class ServeError(ArrayloomError):
-    """A service that cannot start: settings, files or ports; names the setting and the remedy."""
+    """A service cannot start because of settings, files or ports; the text names the setting and the remedy."""
 
 
 class Kind(Enum):
-    """A kind of failure: gRPC's name of the status code, and HTTP's number."""
+    """A kind of failure: the name of the gRPC status code, and the HTTP status."""
 
     INVALID = ("INVALID_ARGUMENT", 400)
     UNAUTHENTICATED = ("UNAUTHENTICATED", 401)
@@ -36,7 +36,7 @@ class Kind(Enum):
 
 
 class ServiceError(ArrayloomError):
-    """A request that is not answered; the text names what was wrong and what would be valid."""
+    """A request is refused; the text names what is wrong and what would be valid."""
 
     def __init__(self, kind: Kind, message: str) -> None:
         super().__init__(message)
@@ -44,12 +44,12 @@ class ServiceError(ArrayloomError):
 
 
 class MessageError(ArrayloomError):
-    """A tensor in a message that cannot be what it claims; names the tensor's field, what it holds and what is wanted."""
+    """A tensor in a message contradicts itself; the text names the field, its content and what is expected."""
 
 
 class ClientError(ArrayloomError):
-    """A request that was not answered. ``code``: gRPC's name of the status, such as ``INVALID_ARGUMENT``; empty where the
-    request never left."""
+    """A request that was not answered. ``code``: the name of the gRPC status, such as ``INVALID_ARGUMENT``; empty if the
+    request was never sent."""
 
     def __init__(self, message: str, code: str = "") -> None:
         super().__init__(message)
@@ -57,7 +57,7 @@ class ClientError(ArrayloomError):
 
 
 class ReplicaLostError(Exception):
-    """A replica's process ended, or was ended because it took too long; the text says which. Never leaves the service."""
+    """A replica's process ended, or was ended for taking too long; the text says which. Stays inside the service."""
 
 
 class RunTooLongError(ReplicaLostError):
@@ -65,12 +65,12 @@ class RunTooLongError(ReplicaLostError):
 
 
 class ClosedError(Exception):
-    """The other side of a service's connection to its replica is gone."""
+    """The connection between a service and its replica is closed."""
 
 
 class CancelledError(Exception):
-    """A run that the service wants no more, since its request's time is over or its client has gone."""
+    """A run was cancelled by the service: its request timed out or its client left."""
 
 
 class SchemaError(ValueError):
-    """A ``.proto`` file of a protocol that the reader does not understand."""
+    """The reader does not understand a protocol's ``.proto`` file."""

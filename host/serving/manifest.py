@@ -1,4 +1,4 @@
-"""What a bundle's ``bundle.json`` says, and the names and versions of models."""
+"""The content of a bundle's ``bundle.json``, and valid names and versions of models."""
 
 import json
 import re
@@ -12,33 +12,33 @@ from arrayloom.host.serving.errors import BundleError
 
 MANIFEST = "bundle.json"
 FORMAT = 1
-LARGEST_VERSION = (1 << 63) - 1         # versions travel as int64
+LARGEST_VERSION = (1 << 63) - 1         # versions are int64 in messages
 _FILE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_]*(\.[a-zA-Z0-9\-_]+)*")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-._]{0,254}")
-"""The names of models, images and services, which are also names on the wire and of folders; to be matched whole. The rule
+"""Valid names of models, images and services (full match): they also appear in messages and as folder names. The rule
 is that of Azure Machine Learning's model registry."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """The fields of ``bundle.json``; raises ``BundleError`` for a field that cannot be.
+    """The fields of ``bundle.json``; raises ``BundleError`` for an invalid field.
 
     Parameters
     ----------
     name, version
-        Of the model.
+        Name and version of the model.
     program, labels
         Names of files in the bundle's own folder; ``labels`` may be None.
     recipe
-        The name of the preprocessing, or None where only tensors are taken.
+        The name of the preprocessing, or None if only tensors are accepted.
     sha256
-        Of every file, by its name.
+        SHA-256 of every file, by file name.
     source
         Where the program comes from, as JSON values.
     format
-        Of bundles.
+        Version of the bundle format.
     """
 
     name: str
@@ -65,12 +65,12 @@ class Manifest:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The other files of the folder, next to ``bundle.json``."""
+        """The files of the folder other than ``bundle.json``."""
         return (self.program,) if self.labels is None else (self.program, self.labels)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """That of a bundle's folder, which it names in ``BundleError``."""
+        """Reads the manifest of a bundle's folder; raises ``BundleError``, which names the folder."""
         try:
             return cls.from_json(read_plain(folder / MANIFEST).decode())
         except (BundleError, UnicodeDecodeError) as error:
@@ -81,7 +81,7 @@ class Manifest:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Raises ``BundleError`` for anything but a manifest of this format."""
+        """Parses a manifest; raises ``BundleError`` for anything else."""
         try:
             fields = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -98,20 +98,20 @@ class Manifest:
 
 
 def check_name(name: object) -> None:
-    """Raises ``BundleError`` for what is no model name."""
+    """Raises ``BundleError`` if it is not a valid model name."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise BundleError(f"name {name!r}: must begin with a letter or digit and hold only letters, digits, '-', '.' and "
                           "'_', 255 at most")
 
 
 def check_version(version: object) -> None:
-    """Raises ``BundleError`` for what is no version."""
+    """Raises ``BundleError`` if it is not a valid version."""
     if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= LARGEST_VERSION:
         raise BundleError(f"version {version!r}: must be an integer from 1 up")
 
 
 def read_plain(path: Path) -> bytes:
-    """The content of a file of a bundle; raises ``BundleError``."""
+    """Reads a file of a bundle; raises ``BundleError``."""
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
             raise BundleError(f"{path.name} is a link, a pipe or a device; a bundle holds plain files")

@@ -1,10 +1,10 @@
-"""What the server needs beyond Arrayloom's own dependencies: the extra ``serve``."""
+"""The packages of the extra ``serve``, which the server needs."""
 
 from importlib.util import find_spec
 
 MODULES = {"grpc": "grpcio", "grpc_reflection": "grpcio-reflection", "google.protobuf": "protobuf", "aiohttp": "aiohttp",
            "prometheus_client": "prometheus-client"}
-"""Distributions by the module that they bring."""
+"""Distributions by the module that they provide."""
 
 REMEDY = "install it with: pip install '.[serve]'"
 
@@ -17,5 +17,5 @@ def missing() -> list[str]:
 def _is_there(module: str) -> bool:
     try:
         return find_spec(module) is not None
-    except ModuleNotFoundError:     # the package that it lies in is missing
+    except ModuleNotFoundError:     # its parent package is missing
         return False

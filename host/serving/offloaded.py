@@ -1,7 +1,7 @@
 """Reads messages for a service: ``python -m arrayloom.host.serving.offloaded FD MEMORY``.
 
-The service holds the other end of socket FD. The process may take MEMORY bytes beyond what it has when it starts, gives way
-to the service's own process, and ends with it.
+The service holds the other end of socket FD. The process may allocate MEMORY bytes more than at its start, runs at a lower
+priority than the service, and ends with it.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ _PAGE = 4096
 
 
 def answer(header: dict[str, Any], blocks: list[memoryview]) -> tuple[dict[str, Any], list[Block]]:
-    """What a message holds, or why it cannot be read."""
+    """The content of a message, or why it cannot be read."""
     try:
         return READERS[header["reader"]].read(bytes(blocks[0]), header["facts"], Limits(**header["limits"])).pack()
     except ServiceError as error:
@@ -34,14 +34,14 @@ def answer(header: dict[str, Any], blocks: list[memoryview]) -> tuple[dict[str, 
     except ArrayloomError as error:
         return {"error": "INVALID", "message": str(error)}, []
     except MemoryError:
-        return {"error": "INVALID", "message": "the message takes more memory than there is for one; send a smaller one"}, []
+        return {"error": "INVALID", "message": "reading the message needs too much memory; send a smaller one"}, []
 
 
 def main(arguments: list[str]) -> None:
-    """Answers until the service goes away."""
+    """Answers until the service closes the socket."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(NICENESS)
-    gc.disable()    # nothing here is circular, and collections go through millions of lists again and again
+    gc.disable()    # nothing here is circular, and each garbage collection would scan millions of lists
     used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * _PAGE
     resource.setrlimit(resource.RLIMIT_AS, (used + int(arguments[1]),) * 2)
     connection = socket.socket(fileno=int(arguments[0]))

@@ -32,7 +32,7 @@ class Running:
     metrics_port: int | None = None
 
     def facts(self) -> dict[str, Any]:
-        """What a program that started the service wants to know."""
+        """Ports and names, for a program that started the service."""
         settings = self.service.settings
         own = {} if self.metrics_port is None else {"metrics_port": self.metrics_port}
         return {"name": settings.name, "host": settings.host, "port": self.grpc_port, "http_port": self.http_port, **own,
@@ -42,7 +42,7 @@ class Running:
 
 @contextlib.asynccontextmanager
 async def running(bundles: Sequence[Path], settings: Settings, labels: Labels | None = None) -> AsyncIterator[Running]:
-    """A service on bundles' folders, with labels of their versions; at the end it finishes what it accepted.
+    """Runs a service on bundle folders with version labels; at exit it finishes accepted requests.
 
     Raises ``BundleError``, ``ServeError``, and ``ServiceError`` when the first model cannot be loaded.
     """
@@ -92,7 +92,7 @@ async def _until_cancelled(bundles: Sequence[Path], settings: Settings, on_ready
 
 
 def check_exposure(settings: Settings) -> None:
-    """Warns of an address that other machines reach, where keys or TLS are missing."""
+    """Warns if other machines can reach the address and keys or TLS are missing."""
     missing = [what for what, there in (("keys (--keys-file)", settings.keys_file), ("TLS (--tls-cert)", settings.tls_cert))
                if there is None]
     if missing and not http_server.is_loopback(settings.host):
@@ -101,5 +101,5 @@ def check_exposure(settings: Settings) -> None:
 
 
 def _remedy() -> str:
-    """How an operator puts a model onto the device, by the protocols that have a way."""
+    """How an operator loads a model, for each protocol that allows it."""
     return " or ".join(f"{protocol.load.verb} {protocol.load.path}" for protocol in PROTOCOLS if protocol.load)

@@ -1,4 +1,4 @@
-"""From an image file to the tensor that a network takes: decoding, and named recipes of resizing and normalization."""
+"""Converts image files to a network's input tensor: decoding, and named recipes for resizing and normalization."""
 
 from arrayloom.host.vision.decode import MAX_PIXELS, ImageSource, images_in, load_image
 from arrayloom.host.vision.errors import ImageError, RecipeError

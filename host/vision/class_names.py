@@ -22,9 +22,9 @@ def _imagenet() -> tuple[str, ...]:
 
 BUILT_IN: Mapping[str, Callable[[], tuple[str, ...]]] = {
     "imagenet": _imagenet, "voc": lambda: VOC_CLASSES, "coco": lambda: COCO_CLASSES}
-"""What ``--labels`` takes instead of a file."""
+"""Names that ``--labels`` accepts instead of a file."""
 
 
 def fitted(labels: Sequence[str], classes: int) -> tuple[str, ...]:
-    """The labels of so many classes: without the background in front, where the network has no class for it."""
+    """The built-in labels for that number of classes: without the leading background if the network has no class for it."""
     return tuple(labels[1:] if len(labels) == classes + 1 and labels[0] == BACKGROUND else labels)

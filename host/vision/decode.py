@@ -22,19 +22,20 @@ MAX_PIXELS = 1 << 26
 """Largest image accepted or produced by resizing, in pixels: 192 MiB as RGB."""
 
 MAX_SCANS, MAX_SEGMENTS = 100, 10_000
-"""Of a JPEG. Encoders write a dozen scans into a progressive one, and each takes as long as a whole picture."""
+"""Most scans of a JPEG. Encoders write about a dozen into a progressive one, and each takes as long to decode as a whole
+picture."""
 
 SIGNATURES = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n", "BMP": b"BM"}
-"""The accepted formats, each with the bytes that its files begin with."""
+"""The accepted formats, each with the first bytes of its files."""
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
-"""Of their files, in small letters."""
+"""Suffixes of the files, in lower case."""
 
-_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd8]", re.DOTALL)      # none of those within compressed data
+_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd8]", re.DOTALL)      # markers outside compressed data
 _SCAN, _END = 0xDA, 0xD9
-_LYING = (5, 6, 7, 8)   # EXIF orientations of pictures that are stored on their side
+_LYING = (5, 6, 7, 8)   # EXIF orientations of pictures stored rotated by 90 degrees
 
-# What Pillow's decoders raise on malformed data, apart from UnidentifiedImageError and the bomb check.
+# Exceptions of Pillow's decoders for malformed data, in addition to UnidentifiedImageError and the decompression bomb check.
 _DECODER_ERRORS = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, ArithmeticError, struct.error)
 
 
@@ -43,7 +44,7 @@ def load_image(source: ImageSource) -> Pixels:
 
     Parameters: `source`, the path of a JPEG, PNG or BMP file, or the encoded bytes of one.
     Returns: uint8 [H, W, 3] in RGB order, upright (the EXIF orientation is applied). Grey becomes three equal
-    channels; of samples with 16 bits the upper 8 are kept.
+    channels; 16-bit samples keep their upper 8 bits.
     Raises: `ImageError` for a file that cannot be read, another format, damaged or truncated data, transparent
     pixels, and more than `MAX_PIXELS` pixels.
     """
@@ -59,9 +60,9 @@ def load_image(source: ImageSource) -> Pixels:
 
 
 def images_in(folder: Path) -> list[Path]:
-    """The image files of a folder and the folders in it, in the order of their paths.
+    """The image files of a folder and its subfolders, in the order of their paths.
 
-    Raises `ImageError` where there is none.
+    Raises `ImageError` if there is none.
     """
     files = [file for file in folder.rglob("*") if file.is_file()]
     found = sorted(file for file in files if file.suffix.lower() in SUFFIXES)
@@ -71,7 +72,7 @@ def images_in(folder: Path) -> list[Path]:
 
 
 def image_size(source: ImageSource) -> tuple[int, int]:
-    """Height and width that `load_image` gives, from the header alone; raises `ImageError` for a header that is none."""
+    """Height and width of `load_image`'s result, from the header alone; raises `ImageError` for an invalid header."""
     name = f"image of {len(source)} bytes" if isinstance(source, bytes) else os.fspath(source)
     try:
         with io.BytesIO(source) if isinstance(source, bytes) else Path(name).open("rb") as file:
@@ -97,7 +98,7 @@ def _decode(file: BinaryIO, name: str) -> Pixels:
 
 
 def _check_scans(file: BinaryIO, head: bytes, name: str) -> None:
-    """Counts before anything is decompressed, as the decoder goes through all of them in one go."""
+    """Limits the scans of a JPEG before anything is decompressed, since the decoder processes all of them in one call."""
     if not head.startswith(SIGNATURES["JPEG"]):
         return
     file.seek(0)
@@ -108,7 +109,7 @@ def _check_scans(file: BinaryIO, head: bytes, name: str) -> None:
 
 
 def _scans(data: bytes) -> tuple[int, int]:
-    """How many scans and segments a JPEG has, counted until either is too many."""
+    """The number of scans and segments of a JPEG, counted until either is too large."""
     position, scans, segments = 2, 0, 0
     while scans <= MAX_SCANS and segments <= MAX_SEGMENTS and (found := _MARKER.search(data, position)):
         kind, position = data[found.end() - 1], found.end()
@@ -122,7 +123,7 @@ def _scans(data: bytes) -> tuple[int, int]:
 
 @contextmanager
 def _explained(name: str, head: bytes) -> Iterator[None]:
-    """Turn what Pillow raises into an `ImageError` that names the file, the reason and the remedy."""
+    """Convert Pillow's exceptions to an `ImageError` that names the file, the reason and the remedy."""
     try:
         yield
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -150,7 +151,7 @@ def _to_rgb(image: Image.Image, name: str) -> Pixels:
     if image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema() != (255, 255):
         raise ImageError(f"{name}: has transparent pixels, whose colour is open; flatten it onto a background first")
     if image.mode.startswith("I"):
-        # Pillow would clip 16-bit grey to 255 here, while it keeps the upper byte of 16-bit colour.
+        # Pillow would clip 16-bit grey to 255 here, although it keeps the upper byte of 16-bit colour.
         grey = (np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8)
         return np.repeat(grey[:, :, np.newaxis], 3, axis=2)
     return np.array(image.convert("RGB"))

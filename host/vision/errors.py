@@ -16,4 +16,4 @@ class LabelError(ArrayloomError):
 
 
 class DetectionError(ArrayloomError):
-    """Outputs are none of a detector, or not of the one that was named."""
+    """Outputs are not those of a detector, or not of the named one."""

@@ -1,4 +1,4 @@
-"""Where a picture lies in the tensor that a recipe makes of it, and boxes brought back from there to the picture."""
+"""Where a picture is in a recipe's tensor, and the mapping of boxes from the tensor back to the picture."""
 
 from typing import Any, NamedTuple, Self
 
@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 
 class Geometry(NamedTuple):
-    """Where the whole picture lies in a network's input, in pixels of that input.
+    """Where the whole picture is in a network's input, in pixels of that input.
 
-    ``canvas``: height and width of the input. ``top`` and ``left``: the picture's first row and column, negative where the
-    input is cut out of it. ``height`` and ``width``: of the whole picture, resized.
+    ``canvas``: height and width of the input. ``top`` and ``left``: the picture's first row and column, negative if the
+    input is a crop of it. ``height`` and ``width``: size of the whole picture after resizing.
     """
 
     canvas: tuple[int, int]
@@ -21,11 +21,11 @@ class Geometry(NamedTuple):
 
     @classmethod
     def stretched(cls, height: int, width: int) -> Self:
-        """The picture fills the input, whatever its aspect ratio."""
+        """A geometry in which the picture fills the input, whatever its aspect ratio."""
         return cls((height, width), 0, 0, height, width)
 
     def cropped(self, size: int) -> Self:
-        """The same after `center_crop` to ``size`` x ``size``."""
+        """The geometry after `center_crop` to ``size`` x ``size``."""
         top, left = crop_offsets(self.canvas, size)
         return self._replace(canvas=(size, size), top=self.top - top, left=self.left - left)
 
@@ -35,9 +35,9 @@ class Geometry(NamedTuple):
         return self == Geometry.stretched(*self.canvas)
 
     def undo(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Boxes [..., 4] (ymin, xmin, ymax, xmax) as parts of the input to the same as parts of the picture.
+        """Converts boxes [..., 4] (ymin, xmin, ymax, xmax) from fractions of the input to fractions of the picture.
 
-        Where the picture fills the input they stay as they are, bit for bit.
+        If the picture fills the input, they stay the same bit for bit.
         """
         if self.is_stretched:
             return boxes

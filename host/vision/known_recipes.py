@@ -1,4 +1,4 @@
-"""The recipes that are known by name."""
+"""The named recipes."""
 
 from functools import partial
 
@@ -12,7 +12,7 @@ _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
 
 SLIM_MEAN = (123.68, 116.779, 103.939)
-"""Mean of ImageNet's pixels, RGB, as TF-Slim's networks of VGG's kind subtract it."""
+"""Mean of ImageNet's pixels, RGB, as subtracted by TF-Slim's networks such as VGG."""
 
 DENSENET_SCALE = 0.017
 
@@ -86,7 +86,8 @@ _RECIPES = (
     ),
     Recipe(
         name="yolox",
-        description="to the model's size in its upper left corner, grey 114 beside, BGR 0..255 (YOLOX)",
+        description="resized in proportion into the upper left corner of the model's size, grey 114 elsewhere, BGR 0..255 "
+                    "(YOLOX)",
         fit=CornerLetterbox,
         channels=Channels.BGR,
     ),

@@ -1,8 +1,8 @@
-"""Letterboxes: pictures resized in proportion, with grey beside them, to the input of a detector.
+"""Letterboxes: resize a picture in proportion to a detector's input, and fill the rest with grey.
 
 `Letterbox` is Ultralytics' (`LetterBox` of ultralytics/data/augment.py), `CornerLetterbox` YOLOX' (`preproc` of
-yolox/data/data_augment.py). Both resample bilinearly with pixels' centres at a half and without antialiasing, as OpenCV's
-INTER_LINEAR does, and round to whole numbers; OpenCV's fixed-point weights may differ from that by 1.
+yolox/data/data_augment.py). Both resample bilinearly with half-pixel centres and without antialiasing, as OpenCV's
+INTER_LINEAR does, and round to whole numbers; OpenCV's fixed-point weights may cause a difference of 1.
 """
 
 from abc import ABC, abstractmethod
@@ -19,7 +19,7 @@ GREY = 114
 
 @dataclass(frozen=True)
 class _Box(ABC):
-    """A picture in proportion in a frame of ``height`` x ``width``; ``place`` says where in it."""
+    """Resizes a picture in proportion into a frame of ``height`` x ``width``; ``place`` determines the position."""
 
     height: int
     width: int
@@ -29,14 +29,14 @@ class _Box(ABC):
 
     @abstractmethod
     def place(self, height: int, width: int) -> Geometry:
-        """Where a picture of that size lies."""
+        """Where a picture of that size is placed."""
 
     def _scale(self, height: int, width: int) -> float:
         return min(self.height / height, self.width / width)
 
 
 class Letterbox(_Box):
-    """To ``height`` x ``width``: as large as fits, in the middle, sides rounded; an odd pixel goes below or to the right."""
+    """Fits into ``height`` x ``width``, in the middle, sides rounded; an odd pixel goes below or to the right."""
 
     def place(self, height: int, width: int) -> Geometry:
         scale = self._scale(height, width)
@@ -46,7 +46,7 @@ class Letterbox(_Box):
 
 
 class CornerLetterbox(_Box):
-    """To ``height`` x ``width``: as large as fits, in the upper left corner, sides rounded down."""
+    """Fits into ``height`` x ``width``, in the upper left corner, sides rounded down."""
 
     def place(self, height: int, width: int) -> Geometry:
         scale = self._scale(height, width)

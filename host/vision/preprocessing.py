@@ -1,4 +1,4 @@
-"""From encoded images to the tensor that a network takes: the calls that apply recipes."""
+"""Converts encoded images to a network's input tensor by applying recipes."""
 
 import os
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from arrayloom.host.vision.recipe_type import Channels, Encoding, Recipe
 from arrayloom.host.vision.resize import PlainResize, SlimResize
 
 ORDERS = ("RGB", "BGR")
-"""Orders of channels that `preprocess_array` takes."""
+"""Orders of channels that `preprocess_array` accepts."""
 
 
 def preprocess(
@@ -29,8 +29,8 @@ def preprocess(
     Parameters: `source`, path or encoded bytes; `recipe_name`, one of `recipes()`; `input_shape`, the shape that the
     model declares for its input, in which anything but a positive integer is a free dimension; `dtype` and `encode`,
     see `Recipe.apply`.
-    Returns: [1, C, H, W] of `dtype`, or [1, H, W, C] where the model has its channels last.
-    Raises: `ImageError` for the image, `RecipeError` for the recipe or where its result does not fit the model.
+    Returns: [1, C, H, W] of `dtype`, or [1, H, W, C] if the model has its channels last.
+    Raises: `ImageError` for the image, `RecipeError` for the recipe or if its result does not fit the model.
     """
     chosen = recipe(recipe_name)
     if input_shape is None:
@@ -55,11 +55,11 @@ def _fits(shape: tuple[int, ...], declared: Sequence[int | str | None]) -> bool:
 def preprocess_array(images: ImageSource | Sequence[ImageSource], order: str = "RGB", scaling_factor: float = 1.0,
                      output_height: int = 224, output_width: int = 224,
                      preserve_aspect_ratio: bool = True) -> NDArray[np.float32]:
-    """Encoded images to float32 [N, output_height, output_width, 3]; what it returns, a featurizer takes.
+    """Converts encoded images to float32 [N, output_height, output_width, 3], the input of a featurizer.
 
-    TensorFlow 1's bilinear resizing; with the aspect ratio preserved the smaller side becomes 256, truncating, and the
-    centre is cut out, whatever size is asked for; otherwise the image is resized plainly. Then the channels' means are
-    subtracted and the result is multiplied by ``scaling_factor`` (0.017 for DenseNet).
+    TensorFlow 1's bilinear resizing; with the aspect ratio preserved, the smaller side becomes 256 (the other is truncated)
+    and the centre is cropped to the requested size; otherwise the image is resized directly. Then the channels' means are
+    subtracted, and the result is multiplied by ``scaling_factor`` (0.017 for DenseNet).
 
     Parameters: `images`, one image or several, each a path or the encoded bytes; `order`, RGB or BGR, of the channels.
     Raises: `ImageError` for an image, `RecipeError` for the other arguments.

@@ -1,4 +1,4 @@
-"""A recipe: how an image becomes the tensor that a network takes."""
+"""A recipe: how an image becomes a network's input tensor."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,14 +17,14 @@ from arrayloom.host.vision.resize import Resize, center_crop
 _CHANNELS = (1, 3)
 
 PIXEL_RECIPES = ("none", "yolo", "yolox", "ssd", "ssd-mobilenet")
-"""Names of the recipes that give an input of bytes the pixels, for messages."""
+"""Names of the recipes that give pixels to an 8-bit input, for messages."""
 
 Encoding = Callable[[NDArray[np.float32]], NDArray[Any]]
-"""Turns real values into the bytes that a network takes for them."""
+"""Quantizes real values to a network's 8-bit input."""
 
 
 class Channels(Enum):
-    """Which channels the tensor has, in order."""
+    """The channels of the tensor, in order."""
 
     RGB = "RGB"
     BGR = "BGR"
@@ -35,10 +35,10 @@ class Channels(Enum):
 class Recipe:
     """Resize, centre crop, choose channels, then (pixel / divisor - mean) / std * scale in float32, rounded in this order.
 
-    Parameters: `name`, what the recipe is chosen by; `description`, one line for listings; `resize`, or None to keep
+    Parameters: `name`, by which the recipe is chosen; `description`, one line for listings; `resize`, or None to keep
     the size; `crop`, the side of the centre crop in pixels, or None; `channels` of the tensor, in order; `divisor`;
-    `mean` and `std`, which hold one value, or one for each channel of the tensor; `scale`; `fit`, which makes the `resize`
-    to a height and a width where those are the model's own (`fitted`); `normalizes_floats_only`: an integer input gets the
+    `mean` and `std`, which hold one value, or one for each channel of the tensor; `scale`; `fit`, which makes the
+    `resize` for the model's height and width (`fitted`); `normalizes_floats_only`: an integer input gets the
     pixels, because such a network normalizes them itself.
     """
 
@@ -55,13 +55,13 @@ class Recipe:
     normalizes_floats_only: bool = False
 
     def fitted(self, height: int, width: int) -> Self:
-        """The recipe for a model's input of this size; itself where its size does not depend on the model."""
+        """The recipe for a model's input of this size; unchanged if its size does not depend on the model."""
         return self if self.fit is None else replace(self, resize=self.fit(height, width), fit=None)
 
     def for_input(self, shape: Sequence[int | str | None]) -> Self:
         """The recipe for the shape that a model declares for its input, [N, C, H, W] or [N, H, W, C].
 
-        Raises `RecipeError` where the recipe needs its height and width and they are free, or the input is no image.
+        Raises `RecipeError` if the recipe needs the height and width but they are free, or the input is not an image.
         """
         if self.fit is None:
             return self
@@ -73,7 +73,7 @@ class Recipe:
         return self.fitted(*size)
 
     def geometry(self, height: int, width: int) -> Geometry:
-        """Where an image of this size lies in the tensor; raises `RecipeError` before `fitted`."""
+        """Where an image of this size is in the tensor; raises `RecipeError` before `fitted`."""
         self._require_size()
         place = Geometry.stretched(height, width) if self.resize is None else self.resize.place(height, width)
         return place if self.crop is None else place.cropped(self.crop)
@@ -82,9 +82,9 @@ class Recipe:
         """Turn an image into a network's input.
 
         Parameters: `image`, uint8 [H, W, 3] in RGB order; `dtype`, the type of the network's input: float32, uint8 or
-        int8; `encode`, for an input of bytes, how the network quantizes the values that they stand for. Where the recipe
-        leaves pixels as they are, uint8 is the pixel, rounded after a resizing, and int8 the pixel minus 128; other recipes
-        need `encode` for bytes.
+        int8; `encode`, for an 8-bit input, the network's quantization. If the recipe leaves pixels unchanged,
+        uint8 is the pixel, rounded after resizing, and int8 is the pixel minus 128; other recipes need `encode`
+        for 8-bit inputs.
         Returns: [1, C, H', W'] of that type.
         Raises: `RecipeError` for another kind of image or another type, and before `fitted` where that is needed.
         """
@@ -106,13 +106,13 @@ class Recipe:
 
     def apply_for(self, image: Pixels, shape: Sequence[int | str | None], dtype: DTypeLike = np.float32,
                   encode: Encoding | None = None) -> NDArray[Any]:
-        """As `apply`, in the size and the order of channels of an input of ``shape``, where the recipe makes those."""
+        """Like `apply`, with the size and the channel order of an input of ``shape``, if the recipe can produce them."""
         tensor = self.for_input(shape).apply(image, dtype, encode)
         return np.ascontiguousarray(tensor.transpose(0, 2, 3, 1)) if is_channels_last(shape) else tensor
 
     @property
     def keeps_pixels(self) -> bool:
-        """Whether values stay 0..255 for an integer input, so that it can take them."""
+        """Whether values stay 0..255 for an integer input."""
         return self.normalizes_floats_only or (self.divisor == self.scale == 1 and set(self.mean) == {0.0}
                                                and set(self.std) == {1.0})
 
@@ -122,7 +122,7 @@ class Recipe:
                               f"as in recipe({self.name!r}).fitted(640, 640)")
 
     def _pixels(self, image: Pixels) -> NDArray[Any]:
-        """Return [C, H', W'], uint8, or float32 where the resizing makes that."""
+        """Return [C, H', W'], uint8, or float32 if the resizing returns that."""
         resized: NDArray[Any] = image if self.resize is None else self.resize(image)
         if self.crop is not None:
             resized = center_crop(resized, self.crop)
@@ -142,7 +142,7 @@ class Recipe:
 
 
 def input_size(shape: Sequence[int | str | None]) -> tuple[int, int] | None:
-    """Height and width of a model's input [N, C, H, W] or [N, H, W, C]; None where they are free, or it is no image."""
+    """Height and width of a model's input [N, C, H, W] or [N, H, W, C]; None if they are free, or it is not an image."""
     if len(shape) != 4:
         return None
     height, width = shape[1:3] if is_channels_last(shape) else shape[2:]

@@ -1,4 +1,4 @@
-"""Resizing and cropping of uint8 [H, W, 3] images, in the two ways that published weights were evaluated with.
+"""Resizing and cropping of uint8 [H, W, 3] images, in the two ways used to evaluate published weights.
 
 `ResizeShortest`, `ResizeTo` and `center_crop` resample as Pillow does, with antialiasing, to the sizes of torchvision's
 transforms (`Resize` with one integer, `CenterCrop`).
@@ -29,11 +29,11 @@ class Resize(Protocol):
     """A rule that gives an image a new size."""
 
     def __call__(self, image: Pixels) -> Pixels | Floats:
-        """Return the image in its new size: uint8 [H, W, 3] in, and out uint8, or float32 where values are not rounded."""
+        """Return the image in its new size: from uint8 [H, W, 3] to uint8, or to float32 if values are not rounded."""
         ...
 
     def place(self, height: int, width: int, /) -> Geometry:
-        """Where an image of this size lies in the result."""
+        """Where an image of this size is in the result."""
         ...
 
 
@@ -73,7 +73,7 @@ def center_crop(image: NDArray[Any], size: int) -> NDArray[Any]:
 
 
 def require_size(image: Pixels, height: int, width: int) -> None:
-    """Raises `RecipeError` where resizing the image to this size would go beyond `MAX_PIXELS`."""
+    """Raises `RecipeError` if resizing the image to this size would exceed `MAX_PIXELS`."""
     if height * width > MAX_PIXELS:
         raise RecipeError(
             f"an image of {image.shape[1]} x {image.shape[0]} pixels would be resized to {width} x {height}, more than "
@@ -87,7 +87,7 @@ def _resample(image: Pixels, height: int, width: int, resampling: Resampling) ->
 
 
 class _Taps(NamedTuple):
-    """Of each output position along an axis: the two neighbours, and the weight of the second."""
+    """For each output position along an axis, the two neighbours and the weight of the second."""
 
     lower: NDArray[np.intp]
     upper: NDArray[np.intp]
@@ -95,7 +95,7 @@ class _Taps(NamedTuple):
 
 
 def resize_bilinear(image: Pixels, height: int, width: int, half_pixel: bool = False) -> Floats:
-    """uint8 [H, W, C] to float32 [height, width, C]; ``half_pixel``: pixels have their centres at a half, as in torch.
+    """uint8 [H, W, C] to float32 [height, width, C]; ``half_pixel``: half-pixel centres, as in torch.
 
     Raises ``RecipeError`` for a size beyond `MAX_PIXELS`.
     """
@@ -125,10 +125,11 @@ def _taps(length: int, new_length: int, half_pixel: bool) -> _Taps:
 
 @dataclass(frozen=True)
 class SlimResize:
-    """The smaller side to 256, the other one in proportion, then the centre: TF-Slim's evaluation of VGG and ResNet.
+    """Resizes the smaller side to 256, the other in proportion, then crops the centre: TF-Slim's evaluation of VGG and
+    ResNet.
 
-    Sizes are truncated after a float32 product. A crop that would reach beyond the image makes it larger first, so that
-    ``height`` x ``width`` pixels come out whatever is asked for.
+    Sizes are truncated after a float32 product. If the crop is larger than the image, the image is enlarged first,
+    so the result always has ``height`` x ``width`` pixels.
     """
 
     height: int

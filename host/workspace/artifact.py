@@ -1,7 +1,7 @@
 """What models, images, services and operations have in common: identity, labels, lineage, deletion.
 
-Each kind is a subclass that says how its process is ended; a row's kind leads to its class, so that one artifact can be
-deleted with others of any kind.
+Each kind is a subclass that defines how its process is ended. A row's kind determines its class, so one artifact can be
+deleted together with others of any kind.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from arrayloom.host.workspace.registry import Registry
 
 
 class Artifact:
-    """One entry of a workspace's registry, as it was when it was read; ``refresh`` reads it again."""
+    """One entry of a workspace's registry, as of its last read; ``refresh`` reads it again."""
 
     KIND: ClassVar[str]
     kinds: ClassVar[dict[str, type[Artifact]]] = {}
@@ -38,7 +38,7 @@ class Artifact:
 
     @classmethod
     def of(cls, workspace: Registry, entry: Entry) -> Self:
-        """The object for an entry that has been read."""
+        """Wraps an entry that has been read."""
         artifact = cls.__new__(cls)
         artifact._bind(workspace, entry)
         return artifact
@@ -46,7 +46,8 @@ class Artifact:
     @classmethod
     def list(cls, workspace: Registry, name: str | None = None, tags: Sequence[Filter] = (),
              properties: Sequence[Filter] = (), latest: bool = False) -> list[Self]:
-        """Newest first, by name, tags and properties: each filter a key, or [key, value]; all must hold.
+        """Lists artifacts, newest first, filtered by name, tags and properties. Each filter is a key or [key, value]; all
+        must match.
 
         ``latest`` keeps the highest version of each name.
         """
@@ -81,7 +82,7 @@ class Artifact:
 
     @property
     def parents(self) -> tuple[Parent, ...]:
-        """What this was made from; it may have been deleted since."""
+        """What this was made from; the originals may have been deleted since."""
         return self.entry.parents
 
     @property
@@ -100,13 +101,13 @@ class Artifact:
         return self.workspace.path / self.entry.path
 
     def refresh(self) -> Self:
-        """Reads the entry again; raises ``NotFoundError`` when it has been deleted."""
+        """Reads the entry again; raises ``NotFoundError`` if it has been deleted."""
         with self.workspace.database.read() as connection:
             self.entry = entries.get(connection, self.entry.id)
         return self
 
     def add_tags(self, tags: Mapping[str, str]) -> None:
-        """Adds tags, or gives them new values."""
+        """Adds tags or changes their values."""
         with self.workspace.database.write() as connection:
             entries.put_labels(connection, self.entry.id, "tag", tags)
         self.refresh()
@@ -127,33 +128,33 @@ class Artifact:
             current = entries.get(connection, self.entry.id).properties
             if taken := sorted(set(properties) & set(current)):
                 raise WorkspaceError(f"{self.entry.reference} has the property {taken[0]!r} already, and properties do not "
-                                     "change; use a tag for what does")
+                                     "change; use a tag for a value that changes")
             entries.put_labels(connection, self.entry.id, "property", properties)
         self.refresh()
 
     def dependents(self) -> tuple[str, ...]:
-        """What has to be deleted before this, in that order, as ``kind name:version``."""
+        """The artifacts that must be deleted before this one, in order, as ``kind name:version``."""
         with self.workspace.database.read() as connection:
             return tuple(entry.reference for entry in entries.dependents(connection, self.entry))
 
     def delete(self, cascade: bool = False, on_progress: Callable[[int, int], None] | None = None) -> tuple[str, ...]:
         """Deletes the entry and its files; returns what was deleted, in order.
 
-        ``cascade`` deletes what was made from it as well, in order: services, images, this, converted models. A service ends
-        first, which may take as long as its requests; ``on_progress`` is called with how many are deleted, and of how many.
+        ``cascade`` also deletes what was made from it, in order: services, images, this, converted models. A service first
+        finishes its requests, which may take a while; ``on_progress`` is called with the number deleted and the total.
 
         Raises
         ------
         InUseError
-            Something depends on it, and not ``cascade``.
+            Something depends on it, and ``cascade`` is false.
         """
         return self._delete_with_descendants(on_progress) if cascade else self._delete_alone()
 
     def end_process(self) -> None:
-        """Ends the process that belongs to it, if there is one."""
+        """Ends its process, if there is one."""
 
     def settle(self) -> None:
-        """Brings the entry up to date where only its process could have done so, and was killed."""
+        """Updates the entry if its process was killed before it could do so itself."""
 
     def _delete_alone(self) -> tuple[str, ...]:
         self.end_process()
@@ -170,7 +171,7 @@ class Artifact:
         return (current.reference,)
 
     def _delete_with_descendants(self, on_progress: Callable[[int, int], None] | None) -> tuple[str, ...]:
-        """Operations are cancelled, then services and images go, then this, then the models made from it."""
+        """Cancels operations, then deletes services and images, then this, then the models made from it."""
         with self.workspace.database.read() as connection:
             made = [artifact(self.workspace, entry) for entry in entries.descendants(connection, self.entry)]
         before = [other for other in made if other.entry.kind != "model"]

@@ -1,4 +1,4 @@
-"""The job of a conversion: source to ONNX, ONNX to integers, integers to a program."""
+"""The job of a conversion: export to ONNX, quantization, compilation."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -27,7 +27,7 @@ FOLDER = "program"
 
 
 def run(running: Running, request: Mapping[str, Any]) -> None:
-    """Source to ONNX, ONNX to integers, integers to a program, and all of it into the registry."""
+    """Converts the source to ONNX, quantizes it, compiles it, and registers the result."""
     workspace = running.workspace
     with workspace.database.read() as connection:
         source = Model.of(workspace, entries.get(connection, request["model"]))
@@ -38,7 +38,8 @@ def run(running: Running, request: Mapping[str, Any]) -> None:
         print(f"compiling for {request['config']}", flush=True)
         program = compile_model(model, load_config(request["config"]), _options(request), partial(progress, "compiling"))
         _describe(program)
-        # What would only fail when the program is served fails here: labels that are too few, a recipe of other shape.
+        # Mistakes that would surface only when the program is served are reported here: too few labels, a recipe of another
+        # shape.
         Bundle.create(request["name"], program, labels=request["labels"], recipe=request["preprocess"])
         _publish(running, request, source, program)
 
@@ -63,8 +64,8 @@ def _quantized(running: Running, request: Mapping[str, Any], model: onnx.ModelPr
                                  "float model")
         return model
     if not request["calibration"]:
-        raise WorkspaceError("the model is a float model, and no calibration was given; give calibration: some dozen images "
-                             "like those to come, as a folder or as arrays")
+        raise WorkspaceError("the model is a float model, and no calibration was given; give calibration: a few dozen "
+                             "representative images, as a folder or as arrays")
     calibration = Calibration.from_path(running.path / request["calibration"], request["preprocess"], takes_arrays=True)
     print(f"quantizing with {len(calibration)} images by {request['method']}", flush=True)
     quantized = quantize(model, calibration, request["method"], progress, _options(request))

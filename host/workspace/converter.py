@@ -37,23 +37,23 @@ class AccelOnnxConverter:
                 properties: Mapping[str, str] | None = None, description: str | None = None,
                 inputs: Sequence[str] = (), outputs: Sequence[str] = (), host: str = HostPolicy.SMALL,
                 insert_rounding: bool = False, allow_code: bool = False) -> Operation:
-        """Starts to compile a model; a float one is quantized first.
+        """Starts to compile a model; a float model is quantized first.
 
         Parameters
         ----------
         model : Model
             An int8 or float ONNX model, a PyTorch archive, or a TensorFlow SavedModel.
         model_name : str | None
-            Name of the program; ``NAME.loom`` of the model's name where None.
+            Name of the program; None: ``NAME.loom`` with the model's name.
         config : str
             The accelerator: a preset's name or a TOML file.
         preprocess : str | None
-            Recipe that makes the network's input from an image; kept with the program.
+            Recipe that turns an image into the network's input; stored with the program.
         labels : Path | str | Sequence[str] | None
-            Class names or a file of them, one a line; kept with the program.
+            Class names, or a file with one per line; stored with the program.
         calibration : CalibrationData | None
-            What a float network is run on to find ranges: a folder of images (needs ``preprocess``), an .npz file of
-            preprocessed float32 arrays or of uint8 photographs [N, H, W, 3], or float32 arrays [N, ...].
+            The data on which a float network is run to find ranges: a folder of images (needs ``preprocess``), an .npz file
+            of preprocessed float32 arrays or of uint8 photographs [N, H, W, 3], or float32 arrays [N, ...].
         method : str
             ``minmax``, ``percentile`` or ``entropy``.
         tags, properties, description
@@ -64,16 +64,16 @@ class AccelOnnxConverter:
             How much of the network the host may compute in float at its beginning and end: ``none``, ``small`` (up to 1 % of
             the multiply-accumulates) or ``any``.
         insert_rounding : bool
-            Whether values between integer layers may be quantized that the model has in float.
+            Whether float values between integer layers may be quantized.
         allow_code : bool
-            Whether code may run that the model's file holds: a PyTorch archive or a SavedModel is converted only so. Say it
-            for files whose maker you trust.
+            Whether code in the model's file may run. PyTorch archives and SavedModels are converted only with it; set it
+            only for files from a source that you trust.
 
         Raises
         ------
         WorkspaceError
-            What can be seen at once: the model is a program already or may hold code, an extra or the calibration is
-            missing.
+            The model is already a program or may contain code, or an extra or the calibration is missing. Later errors are
+            the operation's.
         """
         _require_convertible(model, allow_code)
         load_config(config)
@@ -92,7 +92,7 @@ class AccelOnnxConverter:
     @staticmethod
     def convert_tf_model(workspace: Registry, model: Model, input_tensors: str | Sequence[str],
                          output_tensors: str | Sequence[str], **options: Any) -> Operation:
-        """A TensorFlow SavedModel; tensor names as lists, or comma-joined as the original wanted them.
+        """Converts a TensorFlow SavedModel; tensor names are lists, or comma-separated as in the original API.
 
         ``options`` as for ``convert``.
         """
@@ -120,7 +120,7 @@ def _program_name(name: str) -> str:
 
 
 def _calibration(data: CalibrationData | None, preprocess: str | None) -> tuple[str | None, dict[str, bytes]]:
-    """Where the calibration lies, and files to put into the operation's folder: arrays are such files."""
+    """The path of the calibration, and files to write to the operation's folder (calibration given as arrays)."""
     if data is None:
         return None, {}
     if isinstance(data, str | Path):
@@ -128,7 +128,7 @@ def _calibration(data: CalibrationData | None, preprocess: str | None) -> tuple[
         if not path.exists():
             raise WorkspaceError(f"calibration {path}: no such folder or file; give a folder of images or an .npz file")
         if path.is_dir() and preprocess is None:
-            raise WorkspaceError(f"calibration {path}: a folder of images needs to know how they are preprocessed; give "
+            raise WorkspaceError(f"calibration {path}: a folder of images needs a preprocessing recipe; give "
                                  "preprocess")
         return str(path), {}
     buffer = io.BytesIO()

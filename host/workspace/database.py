@@ -9,11 +9,11 @@ from arrayloom.host.workspace.errors import BusyError, DamagedError, DiskFullErr
 
 FILE = "registry.sqlite"
 SCHEMA_VERSION = 1
-APPLICATION_ID = 0x4C4F4F4D  # "LOOM", so that file(1) and we know the file as ours
-FORMER_APPLICATION_ID = 0x57454654  # of workspaces up to format 1
+APPLICATION_ID = 0x4C4F4F4D  # "LOOM", by which file(1) and this module recognize the file
+FORMER_APPLICATION_ID = 0x57454654  # used by workspaces up to format 1
 BUSY_SECONDS = 30.0
 NO_ROOM = {"SQLITE_FULL", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_WRITE"}
-"""SQLite's names of what a full disk ends in."""
+"""SQLite error codes caused by a full disk."""
 
 _SCHEMA = """
 CREATE TABLE entries (
@@ -65,7 +65,7 @@ class Database:
 
     @classmethod
     def create(cls, path: Path) -> "Database":
-        """A new, empty registry. An interrupted creation leaves no version behind and is simply repeated."""
+        """Creates an empty registry. An interrupted creation sets no version and can simply be repeated."""
         database = cls(path)
         with database._explained(), closing(database._connect()) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -74,7 +74,7 @@ class Database:
         return database
 
     def check(self) -> None:
-        """Raises ``NotFoundError`` without a file, ``DamagedError`` for one that is not ours or of another version."""
+        """Raises ``NotFoundError`` if there is no file, ``DamagedError`` if it is not a registry of this version."""
         if not self.path.is_file():
             raise NotFoundError(f"{self.path}: no such registry; create a workspace with: arrayloom workspace create DIR")
         with self.read() as connection:
@@ -90,13 +90,13 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """A connection that sees one state of the registry throughout, also where the disk is full."""
+        """A connection that sees one consistent state of the registry; works on a full disk too."""
         with self._explained(), closing(self._reader()) as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that excludes every other writer; it is durable when the block has ended without an error."""
+        """A transaction that excludes every other writer; it is durable once the block ends without an error."""
         with self._explained(), closing(self._connect()) as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -119,7 +119,8 @@ class Database:
         return connection
 
     def _reader(self) -> sqlite3.Connection:
-        """In a transaction. SQLite's file of what readers share may find no room; a reader that is alone needs none."""
+        """Runs in a transaction. On a full disk SQLite may not be able to create its shared-memory file; a reader with
+        exclusive access does not need one."""
         try:
             return self._begun(self._connect())
         except sqlite3.OperationalError as error:

@@ -1,9 +1,9 @@
 """Rows of the registry: models, images, services and operations, with names, versions, tags, properties and lineage.
 
-Every function on rows takes a connection, so that a caller can put several into one transaction.
+Every function on rows takes a connection, so a caller can combine several in one transaction.
 
-Images and services need what they were made from, and a running operation needs its inputs. A converted model is a copy
-that stands on its own: the model that it was made from may be deleted before it, once no image holds either.
+Images and services need what they were made from, and a running operation needs its inputs. A converted model is
+an independent copy: its source model may be deleted before it, once no image uses either.
 """
 
 import json
@@ -63,7 +63,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Draft:
-    """What the caller says of a new entry; the registry adds id, version and time."""
+    """The caller's values for a new entry; the registry adds id, version and time."""
 
     kind: str
     name: str
@@ -76,7 +76,7 @@ class Draft:
 
 
 def check_name(name: str, what: str) -> str:
-    """``name`` itself; raises ``WorkspaceError`` saying what a name of ``what`` may be."""
+    """Returns ``name`` if it is valid; else raises ``WorkspaceError`` with the rule for names of ``what``."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise WorkspaceError(f"{what} name {name!r}: must be 1 to 255 letters, digits, '-', '.' or '_', and begin with a "
                              "letter or a digit")
@@ -84,7 +84,7 @@ def check_name(name: str, what: str) -> str:
 
 
 def parse_reference(text: str, what: str) -> tuple[str, int | None]:
-    """``NAME`` or ``NAME:VERSION``; the version is None where it is left out, which stands for the latest."""
+    """``NAME`` or ``NAME:VERSION``; a missing version is None, which means the latest."""
     name, colon, version = text.partition(":")
     if colon and not re.fullmatch("[0-9]{1,18}", version):
         raise WorkspaceError(f"{what} {text!r}: the version after the colon must be a whole number")
@@ -92,7 +92,7 @@ def parse_reference(text: str, what: str) -> tuple[str, int | None]:
 
 
 def next_version(connection: sqlite3.Connection, kind: str, name: str) -> int:
-    """Counts a name's versions up; a version that was deleted is never given again."""
+    """The next version of a name; deleted versions are never reused."""
     row = connection.execute(
         "INSERT INTO versions VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET last = last + 1 RETURNING last", (kind, name))
     return int(row.fetchone()[0])
@@ -116,7 +116,7 @@ def insert(connection: sqlite3.Connection, draft: Draft, version: int, path: str
 
 
 def put_labels(connection: sqlite3.Connection, number: int, sort: str, labels: Mapping[str, str]) -> None:
-    """Sets tags or properties; raises ``WorkspaceError`` for what is not text."""
+    """Sets tags or properties; raises ``WorkspaceError`` for anything but text."""
     for key, value in labels.items():
         if not isinstance(key, str) or not isinstance(value, str) or not key:
             raise WorkspaceError(f"{sort} {key!r} = {value!r}: key and value must be text, the key not empty")
@@ -128,7 +128,7 @@ def drop_tag(connection: sqlite3.Connection, number: int, key: str) -> None:
 
 
 def get(connection: sqlite3.Connection, number: int) -> Entry:
-    """The entry with that id; raises ``NotFoundError`` when it has been deleted."""
+    """The entry with that id; raises ``NotFoundError`` if it has been deleted."""
     row = connection.execute("SELECT * FROM entries WHERE id = ?", (number,)).fetchone()
     if row is None:
         raise NotFoundError("the entry has been deleted from the workspace")
@@ -136,7 +136,7 @@ def get(connection: sqlite3.Connection, number: int) -> Entry:
 
 
 def find(connection: sqlite3.Connection, kind: str, name: str, version: int | None = None) -> Entry:
-    """The entry of that name and version, the latest where the version is None; raises ``NotFoundError``."""
+    """The entry of that name and version (None: the latest); raises ``NotFoundError``."""
     rows = connection.execute("SELECT * FROM entries WHERE kind = ? AND name = ? ORDER BY version", (kind, name)).fetchall()
     chosen = [row for row in rows if version in (None, row["version"])]
     if chosen:
@@ -181,35 +181,36 @@ def update(connection: sqlite3.Connection, number: int, **columns: Any) -> None:
 
 
 def delete(connection: sqlite3.Connection, number: int) -> None:
-    """Deletes the entry with that id; what was made from it keeps its name as a parent."""
+    """Deletes the entry with that id; its children keep its name as a parent."""
     connection.execute("DELETE FROM entries WHERE id = ?", (number,))
 
 
 def adopt(connection: sqlite3.Connection, child: int, parent: Entry) -> None:
-    """Gives an entry another origin."""
+    """Replaces the lineage of an entry."""
     connection.execute("DELETE FROM lineage WHERE child = ?", (child,))
     connection.execute("INSERT INTO lineage VALUES (?, ?, ?, ?)", (child, parent.id, parent.reference, parent.sha256))
 
 
 def descendants(connection: sqlite3.Connection, entry: Entry) -> list[Entry]:
-    """All that was made from an entry, directly or not: operations, services, images, models; newest first in each."""
+    """Everything made from an entry, directly or indirectly: operations, services, images, models; the newest first within
+    each kind."""
     rows = connection.execute(_DESCENDANTS, (entry.id,)).fetchall()
     found = [get(connection, row["id"]) for row in rows]
     return sorted(found, key=lambda e: (_ORDER.index(e.kind), -e.id))
 
 
 def dependents(connection: sqlite3.Connection, entry: Entry) -> list[Entry]:
-    """What must be deleted before ``entry`` may be, in that order."""
+    """The entries that must be deleted before ``entry``, in order."""
     return [other for other in descendants(connection, entry) if other.kind != "model"]
 
 
 def release(connection: sqlite3.Connection, operation: int) -> None:
-    """An operation that has ended no longer needs its inputs; their names stay."""
+    """Releases the inputs of an operation that has ended; their names stay."""
     connection.execute("UPDATE lineage SET parent = NULL WHERE child = ?", (operation,))
 
 
 def move_state(connection: sqlite3.Connection, number: int, before: Sequence[str], after: str) -> bool:
-    """Sets the state if it is one of ``before``; False where it is not, or the entry is gone."""
+    """Sets the state if it is one of ``before``; False if it is not, or the entry is gone."""
     marks = ", ".join("?" * len(before))
     cursor = connection.execute(f"UPDATE entries SET state = ? WHERE id = ? AND state IN ({marks})",
                                 (after, number, *before))

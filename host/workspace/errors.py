@@ -7,7 +7,7 @@ from arrayloom.isa.errors import ArrayloomError
 
 
 class WorkspaceError(ArrayloomError):
-    """Something in a workspace is not as it must be; ``status`` is the HTTP status of the same fault on the wire."""
+    """Base class of errors in a workspace; ``status`` is the HTTP status of the same fault in the original service."""
 
     status = 400
 
@@ -25,14 +25,14 @@ class ExistsError(WorkspaceError):
 
 
 class InUseError(WorkspaceError):
-    """Something that others depend on cannot be deleted.
+    """An artifact cannot be deleted, since others depend on it.
 
     Attributes
     ----------
     target : str
-        What was to be deleted, as ``kind name:version``.
+        The artifact to delete, as ``kind name:version``.
     dependents : tuple[str, ...]
-        What depends on it, in the order in which it has to be deleted.
+        The dependent artifacts, in the order in which they must be deleted.
     """
 
     status = 412
@@ -50,7 +50,7 @@ class OperationError(WorkspaceError):
     Attributes
     ----------
     nodes : tuple[Unsupported, ...]
-        Every node that could not be compiled, where that is why.
+        Every node that could not be compiled, if that is the reason.
     """
 
     def __init__(self, message: str, nodes: Sequence[Unsupported] = ()) -> None:
@@ -65,7 +65,7 @@ class DamagedError(WorkspaceError):
 
 
 class DiskFullError(WorkspaceError):
-    """There is no room for what is to be written; what is there can still be read."""
+    """The disk is full: nothing can be written, but existing data can still be read."""
 
     status = 507
 
@@ -74,7 +74,7 @@ class DiskFullError(WorkspaceError):
 
 
 class BusyError(WorkspaceError):
-    """Another process holds the registry longer than anyone should."""
+    """Another process holds the registry's lock for too long."""
 
     status = 503
 

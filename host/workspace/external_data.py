@@ -1,4 +1,4 @@
-"""The files in which an ONNX model keeps tensors beside itself."""
+"""The files in which an ONNX model stores external tensor data."""
 
 from collections.abc import Iterator
 from pathlib import Path, PurePath
@@ -11,9 +11,9 @@ from arrayloom.host.workspace.errors import WorkspaceError
 
 
 def external_files(path: Path) -> list[Path]:
-    """Those of a model, in the order of their names; none where the file is no ONNX model, which its conversion says.
+    """A model's external data files, sorted by name; none if the file is not an ONNX model, which the conversion reports.
 
-    Raises ``WorkspaceError`` for one that is missing or lies outside the model's folder.
+    Raises ``WorkspaceError`` for a file that is missing or outside the model's folder.
     """
     try:
         model = onnx.load(path, load_external_data=False)
@@ -26,16 +26,18 @@ def external_files(path: Path) -> list[Path]:
 def _beside(path: Path, name: str) -> Path:
     place = PurePath(name)
     if place.is_absolute() or ".." in place.parts or not place.parts:
-        raise WorkspaceError(f"{path}: keeps tensors in {name[:100]!r}, which is not beside it; export the model again, "
+        raise WorkspaceError(f"{path}: keeps tensors in {name[:100]}, which is not in the model's folder; export the model "
+                             "again, "
                              "with its data in its own folder")
     found = path.parent / place
     if not found.is_file():
-        raise WorkspaceError(f"{path}: keeps tensors in {name[:100]!r}, and there is no such file beside it; put it there")
+        raise WorkspaceError(f"{path}: keeps tensors in {name[:100]!r}, and there is no such file in the model's folder; "
+                             "put it there")
     return found
 
 
 def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    """Every tensor of a graph and of the graphs within it."""
+    """Every tensor of a graph and of its subgraphs."""
     yield from graph.initializer
     for sparse in graph.sparse_initializer:
         yield from (sparse.values, sparse.indices)

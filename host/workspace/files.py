@@ -1,4 +1,4 @@
-"""Files of a workspace: copied, measured, synchronized, removed; and locks that show whether their owner lives."""
+"""Files of a workspace: copied, measured, synchronized, removed; and locks that show whether their owner is alive."""
 
 import errno
 import fcntl
@@ -31,7 +31,8 @@ class Content(NamedTuple):
 
 
 def sync_tree(folder: Path) -> None:
-    """``sync`` for everything in a folder and the folder itself; one for the whole disk where that is less."""
+    """Synchronizes everything in a folder and the folder itself to disk; with one call for the whole disk if that is
+    cheaper."""
     found = list(os.walk(folder))
     if sum(len(names) for *_, names in found) > MANY:
         os.sync()
@@ -64,8 +65,8 @@ def _measure_file(path: Path) -> Content:
 
 
 def copy_into(source: Path, folder: Path) -> Path:
-    """Copies a file or a folder into ``folder``; raises ``WorkspaceError`` for what cannot be read, and for links, pipes and
-    devices in it: what they lead to is not the user's model."""
+    """Copies a file or folder into ``folder``. Raises ``WorkspaceError`` for unreadable files, and for links, pipes
+    and devices, which may lead outside the user's model."""
     for path in (source, *(source.rglob("*") if source.is_dir() and not source.is_symlink() else ())):
         _require_plain(path)
     target = folder / source.name
@@ -102,7 +103,7 @@ def _plain(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo:
 
 
 def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Replaces a file, whole or not at all, with the given permissions from its first byte on."""
+    """Replaces a file atomically; it has the given permissions from the start."""
     try:
         with write_atomically(path, mode, synchronize=True) as file:
             file.write(data)
@@ -111,9 +112,9 @@ def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:
 
 
 def take_lock(path: Path) -> int | None:
-    """A descriptor that holds the lock until it and all that inherit it are closed; None where someone else holds it.
+    """A descriptor that holds the lock until it and its inherited copies are closed; None if another process holds the lock.
 
-    A process that dies in any way gives its locks back, so that a free lock is the sign of a dead owner.
+    A process that dies in any way releases its locks, so a free lock means that its owner is dead.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
@@ -125,7 +126,7 @@ def take_lock(path: Path) -> int | None:
 
 
 def is_held(path: Path) -> bool:
-    """Whether some living process holds the lock in that file."""
+    """Whether a living process holds the lock in that file."""
     try:
         descriptor = os.open(path, os.O_RDWR)
     except FileNotFoundError:
@@ -141,7 +142,7 @@ def is_held(path: Path) -> bool:
 
 @contextmanager
 def gate(folder: Path) -> Iterator[None]:
-    """Excludes all others from making locks in ``folder``, and from judging them, for a moment."""
+    """Briefly keeps other processes from creating or testing locks in ``folder``."""
     descriptor = os.open(folder / GATE, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -152,10 +153,10 @@ def gate(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def staged(folder: Path) -> Iterator[Path]:
-    """A new folder inside ``folder`` for files in the making; whatever is left of it at the end is removed.
+    """A new staging folder inside ``folder``; its remains are removed at the end.
 
-    A lock next to it is held meanwhile: what a killed process leaves is known by its free lock. Raises ``DiskFullError`` for
-    whatever finds no room in the block.
+    A lock next to it is held meanwhile: remains of a killed process are recognized by their free lock. Raises
+    ``DiskFullError`` if the disk becomes full within the block.
     """
     token = uuid.uuid4().hex
     lock, place = folder / f"{token}{LOCK}", folder / token
@@ -176,7 +177,7 @@ def staged(folder: Path) -> Iterator[Path]:
 
 
 def abandoned(folder: Path) -> list[Path]:
-    """Folders and locks in a staging folder whose makers are dead."""
+    """Folders and locks in a staging folder whose processes are dead."""
     with gate(folder):
         tokens = {path.name.removesuffix(LOCK) for path in folder.iterdir() if path.name != GATE}
         dead = [token for token in sorted(tokens) if not is_held(folder / f"{token}{LOCK}")]
@@ -184,7 +185,7 @@ def abandoned(folder: Path) -> list[Path]:
 
 
 def remove(path: Path) -> None:
-    """Removes a file or folder that may be vanishing under another process's hands as well."""
+    """Removes a file or folder that another process may be removing at the same time."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

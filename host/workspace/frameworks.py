@@ -1,4 +1,4 @@
-"""PyTorch modules, PyTorch's archives and TensorFlow SavedModels: from all of them to ONNX, and which want trust."""
+"""Conversion of PyTorch modules, PyTorch archives and TensorFlow SavedModels to ONNX, and which of them may run code."""
 
 import subprocess
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ from arrayloom.sim.rtl.process import PYTHON
 TORCH_OPSET, TENSORFLOW_OPSET = 18, 17
 _CODE = {"torch": "a PyTorch archive, parts of which PyTorch unpickles",
          "tensorflow": "a TensorFlow SavedModel, whose graph TensorFlow runs when it opens it"}
-"""Kinds of models that are programs in the hands of the framework that opens them."""
+"""Kinds of models from which the framework may run code when it opens them."""
 
 
 def require_torch() -> None:
-    """Raises ``WorkspaceError`` with the remedy where PyTorch or its exporter is not installed."""
+    """Raises ``WorkspaceError`` with the remedy if PyTorch or its exporter is not installed."""
     for package in ("torch", "onnxscript"):
         if find_spec(package) is None:
             raise WorkspaceError(f"converting PyTorch modules needs {package}, which is not installed; install it with: "
@@ -25,15 +25,15 @@ def require_torch() -> None:
 
 
 def require_trust(model: str, framework: str, allow_code: bool) -> None:
-    """Raises ``WorkspaceError`` for a model whose opening can run what its maker put into it, unless that is allowed."""
+    """Raises ``WorkspaceError`` for a model that can run code when it is opened, unless that is allowed."""
     if framework in _CODE and not allow_code:
-        raise WorkspaceError(f"model {model} is {_CODE[framework]}, so that converting it can run any code that whoever "
-                             "made it put in; export the network to ONNX where it was made and register the .onnx file, or, "
-                             "where you trust its maker, convert it with --allow-code (allow_code=True)")
+        raise WorkspaceError(f"model {model} is {_CODE[framework]}, so converting it can run any code that its author "
+                             "put in; export the network to ONNX where it was made and register the .onnx file, or, "
+                             "if you trust its author, convert it with --allow-code (allow_code=True)")
 
 
 def export_module(module: Any, example_inputs: tuple[Any, ...], path: str | Path) -> Path:
-    """Writes a ``torch.nn.Module`` as an ONNX file, which ``Model.register`` takes and which holds no code.
+    """Writes a ``torch.nn.Module`` as an ONNX file for ``Model.register``; the file contains no code.
 
     Parameters
     ----------
@@ -42,12 +42,12 @@ def export_module(module: Any, example_inputs: tuple[Any, ...], path: str | Path
     example_inputs : tuple[Any, ...]
         Tensors float32 [1, ...], as ``forward`` takes them.
     path : str | Path
-        Where the file goes; ends in ``.onnx``.
+        The file to write; must end in ``.onnx``.
 
     Raises
     ------
     WorkspaceError
-        PyTorch is missing, the name ends otherwise, or PyTorch cannot export the module.
+        PyTorch is missing, the name has another ending, or PyTorch cannot export the module.
     """
     require_torch()
     import torch
@@ -60,17 +60,17 @@ def export_module(module: Any, example_inputs: tuple[Any, ...], path: str | Path
     try:
         _write_onnx(torch.export.export(module.eval(), example_inputs), target)
     except Exception as error:
-        raise WorkspaceError(f"PyTorch cannot export {type(module).__name__}: {_first(error)}; mend the module so that "
-                             "torch.onnx.export takes it") from error
+        raise WorkspaceError(f"PyTorch cannot export {type(module).__name__}: {_first(error)}; change the module until "
+                             "torch.onnx.export accepts it") from error
     finally:
         module.train(training)
     return target
 
 
 def archive_to_onnx(path: Path, scratch: Path) -> Path:
-    """A ``.pt2`` archive as an ONNX file in ``scratch``; raises ``ModelError`` with PyTorch's reason.
+    """Converts a ``.pt2`` archive to an ONNX file in ``scratch``; raises ``ModelError`` with PyTorch's reason.
 
-    This can run code of the archive's maker: only after ``require_trust``.
+    This can run code from the archive: call ``require_trust`` first.
     """
     import torch
 
@@ -84,7 +84,7 @@ def archive_to_onnx(path: Path, scratch: Path) -> Path:
 
 
 def require_tf2onnx(model: str) -> None:
-    """Raises ``WorkspaceError`` with the remedy where ``tf2onnx`` or TensorFlow is not installed."""
+    """Raises ``WorkspaceError`` with the remedy if ``tf2onnx`` or TensorFlow is not installed."""
     missing = [package for package in ("tf2onnx", "tensorflow") if find_spec(package) is None]
     if missing:
         raise WorkspaceError(f"model {model} is a TensorFlow SavedModel, and {' and '.join(missing)} is not installed; "
@@ -93,14 +93,14 @@ def require_tf2onnx(model: str) -> None:
 
 
 def saved_model_to_onnx(folder: Path, scratch: Path, inputs: Sequence[str], outputs: Sequence[str]) -> Path:
-    """A SavedModel as an ONNX file in ``scratch``; raises ``ModelError`` with what ``tf2onnx`` says.
+    """Converts a SavedModel to an ONNX file in ``scratch``; raises ``ModelError`` with the reason of ``tf2onnx``.
 
-    TensorFlow runs the graph's initializers, which can read and write any file: only after ``require_trust``.
+    TensorFlow runs the graph's initializers, which can read and write any file: call ``require_trust`` first.
 
     Parameters
     ----------
     inputs : Sequence[str]
-        Names of tensors, with or without ``:0``; images among them become [N, C, H, W]. The signature's where empty.
+        Names of tensors, with or without ``:0``; images among them become [N, C, H, W]. If empty, those of the signature.
     outputs : Sequence[str]
         Likewise.
     """
@@ -115,7 +115,7 @@ def saved_model_to_onnx(folder: Path, scratch: Path, inputs: Sequence[str], outp
     print(done.stderr, end="", flush=True)
     if done.returncode or not target.is_file():
         lines = done.stderr.strip().splitlines() or ["no message"]
-        raise ModelError(f"tf2onnx cannot convert the SavedModel: {lines[-1]}; its whole report is in the operation's log")
+        raise ModelError(f"tf2onnx cannot convert the SavedModel: {lines[-1]}; the operation's log has the whole report")
     return target
 
 

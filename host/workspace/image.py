@@ -55,13 +55,13 @@ class AccelContainerImage:
         properties : Mapping[str, str] | None
             Labels that do not change; also written into the image.
         base : str | Path | None
-            An OCI image layout, folder or tar, with Python in it; without one, the image has our own layers alone.
+            An OCI image layout, folder or tar, with Python in it; without one, the image has only Arrayloom's layers.
         dependencies : bool
-            Whether the server's Python packages come along, from this environment.
+            Whether to include the server's Python packages from this environment.
         preprocess : str | None
-            The recipe for encoded images, where the model has none or another.
+            The recipe for encoded images, to set or replace the model's.
         labels : str | Path | Sequence[str] | None
-            Class names or a file of them, likewise.
+            Class names or a file of them, to set or replace the model's.
         """
         if preprocess is not None:
             recipe(preprocess)
@@ -72,7 +72,7 @@ class AccelContainerImage:
 
 
 class Image(Artifact):
-    """``Image(workspace, name)`` is the latest version, ``Image(workspace, name, version)`` that one."""
+    """``Image(workspace, name)`` is the latest version, ``Image(workspace, name, version)`` the given one."""
 
     KIND: ClassVar[str] = "image"
 
@@ -84,9 +84,9 @@ class Image(Artifact):
         Raises
         ------
         WorkspaceError
-            A wrong name, several models, or one that is no program.
+            The name is invalid, there are several models, or the model is not a program.
         ExistsError
-            Container engines could not tell the name from another image's, from which it differs in case for example.
+            Container engines could not distinguish the name from another image's, for example if only the case differs.
         """
         chosen = [models] if isinstance(models, Model) else list(models)
         if len(chosen) != 1:
@@ -119,7 +119,7 @@ class Image(Artifact):
 
     @property
     def operation(self) -> Operation | None:
-        """The building of it; None where there was none or it has been deleted."""
+        """The operation that built it; None if there was none or it has been deleted."""
         if self._operation is None and (number := self.entry.details.get("operation")) is not None:
             with suppress(NotFoundError):
                 self._operation = find(self.workspace, number)
@@ -142,7 +142,7 @@ class Image(Artifact):
 
     @property
     def image_build_log_uri(self) -> str | None:
-        """The file of the build log; None where the operation has been deleted."""
+        """The file of the build log; None if the operation has been deleted."""
         return str(self.operation.path / LOG) if self.operation else None
 
     @property
@@ -161,7 +161,7 @@ class Image(Artifact):
         return f"{repository(self.name)}:{self.version}"
 
     def wait_for_creation(self, show_output: bool = False, timeout: float | None = None) -> None:
-        """Waits until it is built; raises ``WorkspaceError`` with the reason where that failed."""
+        """Waits until it is built; raises ``WorkspaceError`` with the reason if that fails."""
         if self.operation:
             self.operation.wait_for_completion(show_output, timeout)
         self._built()
@@ -176,7 +176,7 @@ class Image(Artifact):
         return Path(target)
 
     def verify(self) -> None:
-        """Raises ``DamagedError`` when a blob is not what its digest says, or the index names another image."""
+        """Raises ``DamagedError`` if a blob does not match its digest, or the index names another image."""
         layout = Layout(self._built().path)
         (manifest,) = layout.manifests()
         if manifest.digest != self.digest:
@@ -193,7 +193,7 @@ class Image(Artifact):
     def run(self, *options: str) -> Iterator[LocalServer]:
         """Serves the image's own files on this machine without a container engine, until the block ends.
 
-        ``options``: of ``arrayloom serve``; the ports are free ones on loopback unless they say otherwise.
+        ``options`` are those of ``arrayloom serve``; by default it uses free ports on the loopback address.
         """
         self.verify()
         with serve(Layout(self.path), options) as server:
@@ -201,10 +201,10 @@ class Image(Artifact):
 
     @property
     def notices(self) -> list[str]:
-        """What whoever runs it has to know; nothing before it is built."""
+        """Advice for running it; empty before it is built."""
         if self.entry.state != SUCCEEDED or has_base(Layout(self.path)):
             return []
-        return [f"image {self.id} has no base: it holds no Python, so that a container engine cannot run it alone; create "
+        return [f"image {self.id} has no base: it contains no Python, so a container engine cannot run it alone; create "
                 "it with --base LAYOUT --dependencies (base=, dependencies=), or serve it here (arrayloom image run, "
                 "service deploy)"]
 
@@ -222,7 +222,7 @@ class Image(Artifact):
 
 
 def _require_own_repository(connection: sqlite3.Connection, name: str) -> None:
-    """Names of repositories have small letters only; raises ``ExistsError`` where another image's is the same."""
+    """Repository names are lower case; raises ``ExistsError`` if another image has the same one."""
     for other in entries.search(connection, "image"):
         if other.name != name and repository(other.name) == repository(name):
             raise ExistsError(f"image name {name!r}: container engines would call it {repository(name)!r}, as they call the "

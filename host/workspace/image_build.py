@@ -29,9 +29,9 @@ PLATFORM = {"os": "linux", "architecture": "amd64"}
 """Bit-exactness is promised on x86-64 only."""
 LAYOUT_FOLDER = "layout"
 CREATED = "1970-01-01T00:00:00Z"
-"""The same input gives the same digest, so that an image knows no other time."""
+"""The creation time of every image, constant so that the same input gives the same digest."""
 USER = "65532:65532"
-"""Nobody in particular: the server needs no rights."""
+"""The user ``nobody``: the server needs no privileges."""
 GRPC_PORT, HTTP_PORT = 50051, 8501
 COMMAND = ["python3", "-P", "-m", "arrayloom", "serve", str(BUNDLE), "--host", "0.0.0.0", "--port", str(GRPC_PORT),
            "--http-port", str(HTTP_PORT)]
@@ -39,9 +39,9 @@ COMMAND = ["python3", "-P", "-m", "arrayloom", "serve", str(BUNDLE), "--host", "
 
 @dataclass(frozen=True)
 class Ingredients:
-    """What an image is built from: the bundle, labels of the image, the base, and whether dependencies come along.
+    """The input of a build: the bundle, labels of the image, the base, and whether to include dependencies.
 
-    ``tag`` names the image within its layout, and is no part of it.
+    ``tag`` names the image within its layout; it does not affect the digest.
     """
 
     bundle: Bundle
@@ -52,7 +52,7 @@ class Ingredients:
 
 
 def run(running: Running, request: Mapping[str, Any]) -> None:
-    """The bundle of the model, the layout of the image, and both into place."""
+    """Makes the bundle and the image layout, and moves both into place."""
     workspace = running.workspace
     with workspace.database.read() as connection:
         image = entries.get(connection, running.entry.details["image"])
@@ -78,7 +78,7 @@ def _bundle(image: entries.Entry, model: Model, request: Mapping[str, Any]) -> B
         labels = kept.read_text(encoding="utf-8").splitlines()
     source = {"model": model.id, "sha256": model.sha256, "properties": model.properties,
               "parents": [vars(parent) for parent in model.parents]}
-    # Nothing of the image's own version or time goes in: the same model gives the same bytes.
+    # The image's version and time are left out: the same model gives the same bytes.
     return Bundle.create(image.name, model.file, model.version, labels,
                          request["preprocess"] or model.properties.get("preprocess"), source)
 
@@ -93,7 +93,7 @@ def _path(text: str | None) -> Path | None:
 
 
 def build(ingredients: Ingredients, folder: Path, scratch: Path) -> Descriptor:
-    """Writes the image layout into ``folder``, which is new; returns the manifest's descriptor."""
+    """Writes the image layout into the new folder ``folder``; returns the manifest's descriptor."""
     layout = Layout(folder)
     layout.create()
     (scratch / "base").mkdir()
@@ -165,7 +165,7 @@ class Base:
 def open_base(path: Path, scratch: Path) -> Base:
     """Reads a base; an archive is unpacked into ``scratch``.
 
-    Raises ``WorkspaceError`` for a path that is none, or one without an image for linux/amd64.
+    Raises ``WorkspaceError`` if there is no such path, or it holds no image for linux/amd64.
     """
     if path.is_dir():
         layout = Layout(path)
@@ -191,10 +191,11 @@ def _unpack_base(path: Path, scratch: Path) -> Path:
 
 
 def _choose_manifest(layout: Layout, entries: list[Descriptor], path: Path) -> Descriptor:
-    """The one manifest, or that for our platform among several; an index may refer to another."""
+    """The only manifest, or the one for our platform; an index may refer to another index."""
     fitting = [e for e in entries if "platform" not in e.more or PLATFORM.items() <= e.more["platform"].items()]
     if len(fitting) != 1:
-        raise WorkspaceError(f"base {path}: {len(fitting)} images in it fit linux/amd64, it must be one; copy that alone: "
+        raise WorkspaceError(f"base {path}: {len(fitting)} images in it fit linux/amd64, exactly one must; copy that one "
+                             "alone: "
                              "skopeo copy --override-os linux --override-arch amd64 SOURCE oci:FOLDER")
     chosen = fitting[0]
     if chosen.media_type == INDEX_TYPE:

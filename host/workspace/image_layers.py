@@ -1,8 +1,8 @@
-"""The layers of an image that are ours: what they hold, and how they are written.
+"""Arrayloom's layers of an image: their content, and how they are written.
 
-An application layer holds the bundle and Arrayloom itself, another on request the server's dependencies. Layers are
-tar archives in which the same files always give the same bytes. They are not compressed, because a compressor's bytes
-change with its version; a layer's digest is then also its ``diff_id``.
+The application layer holds the bundle and Arrayloom itself; an optional layer holds the server's dependencies. Layers
+are reproducible tar archives: the same files give the same bytes. They are not compressed, since a compressor's output
+changes with its version; therefore a layer's digest is also its ``diff_id``.
 """
 
 import hashlib
@@ -23,14 +23,14 @@ ROOT = PurePosixPath("/opt/arrayloom")
 BUNDLE, LIBRARY, PACKAGES = ROOT / "bundle", ROOT / "lib", ROOT / "site-packages"
 SERVER_NEEDS = ("numpy", "onnx", "onnxruntime", "pillow", "rich", "threadpoolctl", "grpcio", "grpcio-reflection", "protobuf",
                 "aiohttp", "prometheus-client")
-"""Distributions that the server imports with the emulator; what those require comes with them."""
+"""Distributions that the server with the emulator imports; their requirements are included too."""
 HISTORY = "arrayloom image create"
-"""How the steps of an image's history begin that stand for our layers."""
+"""Prefix by which our layers are recognized in an image's history."""
 _SKIPPED = {"__pycache__"}
 _REQUIREMENT = re.compile(r"[A-Za-z0-9._-]+")
 FILE_MODE, FOLDER_MODE = 0o644, 0o755
 Files = Mapping[PurePosixPath, Path | bytes]
-"""What a layer holds: its absolute path in the image, and a file or its bytes."""
+"""An entry of a layer: its absolute path in the image, and a file or its bytes."""
 
 
 class Layer(NamedTuple):
@@ -42,7 +42,7 @@ class Layer(NamedTuple):
 
 
 class _Hashing:
-    """A file to write to that knows its sha256."""
+    """A writable file that computes its sha256."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file, self.digest, self.size = file, hashlib.sha256(), 0
@@ -109,7 +109,7 @@ def dependencies() -> Files:
 
 
 def _closure() -> Iterator[Distribution]:
-    """The server's distributions and all that they require, as far as installed: what is not, is not needed here."""
+    """The server's distributions and their installed requirements; those not installed are not needed here."""
     waiting, seen = list(SERVER_NEEDS), set[str]()
     while waiting:
         name = waiting.pop()

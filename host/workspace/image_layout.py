@@ -1,4 +1,4 @@
-"""OCI image layouts (image-spec 1.0): a folder of blobs named after their sha256, and an index; and one as a tar archive."""
+"""OCI image layouts (image-spec 1.0): a folder of blobs named after their sha256, and an index; also as a tar archive."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ _JOINTS = re.compile(r"[^a-z0-9]+")
 
 @dataclass(frozen=True)
 class Descriptor:
-    """What refers to a blob: media type, ``sha256:HEX``, size in bytes."""
+    """A reference to a blob: media type, ``sha256:HEX``, size in bytes."""
 
     media_type: str
     digest: str
@@ -45,7 +45,7 @@ class Descriptor:
         except (TypeError, KeyError, AttributeError) as error:
             raise DamagedError(f"{where}: not an OCI descriptor, it lacks {error}; give an OCI image layout") from None
         if not well:
-            raise DamagedError(f"{where}: digest {descriptor.digest!r} is no sha256 digest; give an OCI image layout")
+            raise DamagedError(f"{where}: digest {descriptor.digest!r} is not a sha256 digest; give an OCI image layout")
         return descriptor
 
 
@@ -72,7 +72,7 @@ class Layout:
         return Descriptor(media_type, f"sha256:{layer.sha256}", layer.size)
 
     def add_from(self, other: "Layout", descriptor: Descriptor) -> None:
-        """Copies a blob from another layout, checked on the way."""
+        """Copies a blob from another layout and checks it."""
         shutil.copyfile(other.checked(descriptor), self.path_of(descriptor))
 
     def write_index(self, manifest: Descriptor) -> None:
@@ -83,7 +83,7 @@ class Layout:
         return self._blob(descriptor.digest.removeprefix("sha256:"))
 
     def checked(self, descriptor: Descriptor) -> Path:
-        """The blob's file; raises ``DamagedError`` when it is missing or not what its digest and size say."""
+        """The blob's file; raises ``DamagedError`` if it is missing or does not match its digest and size."""
         path = self.path_of(descriptor)
         digest, size = hashlib.sha256(), 0
         try:
@@ -94,7 +94,7 @@ class Layout:
         except OSError as error:
             raise DamagedError(f"{path}: cannot be read: {error.strerror}; the image layout is incomplete") from None
         if f"sha256:{digest.hexdigest()}" != descriptor.digest or size != descriptor.size:
-            raise DamagedError(f"{path}: is not what its name and size ({descriptor.size}) say; make the image again")
+            raise DamagedError(f"{path}: does not match its name and size ({descriptor.size}); make the image again")
         return path
 
     def read_json(self, descriptor: Descriptor) -> dict[str, Any]:
@@ -104,7 +104,7 @@ class Layout:
         return parse(self.checked(descriptor))
 
     def manifests(self) -> list[Descriptor]:
-        """The index's entries; raises ``DamagedError`` where the folder is no layout of this version."""
+        """The index's entries; raises ``DamagedError`` if the folder is not a layout of this version."""
         marker = parse(self.folder / MARKER)
         if marker.get("imageLayoutVersion") != LAYOUT_VERSION:
             raise DamagedError(f"{self.folder}: not an OCI image layout of version {LAYOUT_VERSION}; make one with skopeo "
@@ -117,7 +117,7 @@ class Layout:
 
 
 def encode(value: Mapping[str, Any]) -> bytes:
-    """JSON with one form for one value."""
+    """Canonical JSON: equal values give equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
@@ -133,15 +133,15 @@ def parse(path: Path) -> dict[str, Any]:
 
 
 def repository(name: str) -> str:
-    """An image's name as Docker takes it: lower case, parts joined by single dashes."""
+    """An image's name in the form that Docker accepts: lower case, parts joined by single dashes."""
     return _JOINTS.sub("-", name.lower()).strip("-")
 
 
 def write_archive(layout: Layout, tag: str, target: Path) -> None:
-    """Writes a layout as one tar, whole or not at all: for ``docker load``, ``podman load``, ``skopeo copy oci-archive:``.
+    """Atomically writes a layout as one tar for ``docker load``, ``podman load`` and ``skopeo copy oci-archive:``.
 
-    The archive is the layout and also the ``manifest.json`` of Docker's own format; both name the same blobs. ``tag`` as
-    ``REPOSITORY:VERSION``.
+    In addition to the layout, the archive has the ``manifest.json`` of Docker's own format; both refer to the same blobs.
+    ``tag`` is ``REPOSITORY:VERSION``.
     """
     (manifest,) = layout.manifests()
     parts = layout.read_json(manifest)

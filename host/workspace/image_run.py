@@ -1,4 +1,4 @@
-"""Serving an image's own files without a container engine: its layers unpacked, its entry point started."""
+"""Serves an image without a container engine: unpacks its layers and starts its entry point."""
 
 import shutil
 import sys
@@ -33,7 +33,8 @@ class LocalServer:
 
 @contextmanager
 def serve(layout: Layout, options: Sequence[str] = ()) -> Iterator[LocalServer]:
-    """Unpacks and starts; on loopback, at free ports unless ``options`` (of ``arrayloom serve``) say otherwise.
+    """Unpacks and starts an image; by default on free ports of the loopback address. ``options`` are those of ``arrayloom
+    serve``.
 
     The command, environment and working folder are the image's; ``python3`` is this interpreter.
     """
@@ -53,7 +54,7 @@ def serve(layout: Layout, options: Sequence[str] = ()) -> Iterator[LocalServer]:
 
 
 def has_base(layout: Layout) -> bool:
-    """Whether an image has layers of someone else's below ours."""
+    """Whether an image has a base below our layers."""
     _, layers, own = _parts(layout)
     return len(layers) > own
 
@@ -68,9 +69,9 @@ def _parts(layout: Layout) -> tuple[dict[str, Any], list[Any], int]:
 
 
 def unpack(layout: Layout, root: Path) -> None:
-    """Unpacks the layers that we put into an image, not the base's, and writes the image's configuration next to them.
+    """Unpacks our layers of an image, not the base's, and writes the image's configuration next to them.
 
-    Raises ``WorkspaceError`` where its server could not start with the packages that there are.
+    Raises ``WorkspaceError`` if packages that its server needs are missing.
     """
     image, layers, own = _parts(layout)
     for part in layers[-own:]:
@@ -91,5 +92,5 @@ def entry_point(root: Path) -> tuple[list[str], dict[str, str], Path]:
 
 
 def _inside(text: str, root: Path) -> str:
-    """Paths of the image as paths below ``root``."""
+    """Translates paths in the image to paths below ``root``."""
     return text.replace(str(ROOT), str(root / ROOT.relative_to("/")))

@@ -1,7 +1,7 @@
 """Jobs: the work that an operation's process does, as that process sees it.
 
-A job is a module with a function ``run(running, request)``. It does the work and ends the operation in the transaction that
-publishes the result. Whatever it prints stands in the operation's log.
+A job is a module with a function ``run(running, request)``. It does the work and ends the operation in the transaction
+that publishes the result. Its output goes to the operation's log.
 """
 
 import json
@@ -27,7 +27,7 @@ WRITE_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Job:
-    """What operations of a name do: ``module`` is the full name of a module with a function ``run``."""
+    """A kind of operation: ``module`` is the full name of a module with a function ``run``."""
 
     name: str
     module: str
@@ -35,7 +35,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Running:
-    """The operation that a job runs for."""
+    """The operation for which a job runs."""
 
     workspace: Registry
     entry: Entry
@@ -47,25 +47,25 @@ class Running:
         return self.workspace.path / self.entry.path
 
     def succeed(self, connection: sqlite3.Connection, result: Entry) -> None:
-        """Ends it inside the transaction that publishes ``result``; raises ``OvertakenError``, which undoes both."""
+        """Ends it in the transaction that publishes ``result``; raises ``OvertakenError``, which rolls both back."""
         if not end(connection, self.entry.id, SUCCEEDED, result=[result.kind, result.name, result.version]):
             raise OvertakenError
 
     def fail(self, error: str, **details: Any) -> None:
-        """Ends it with a reason; nothing happens where it has ended already."""
+        """Ends it with a reason; does nothing if it has already ended."""
         with self.workspace.database.write() as connection:
             end(connection, self.entry.id, FAILED, error=error, **details)
 
 
 class Progress:
-    """How far a job is, for whoever waits for it: a file in the operation's folder, written a few times a second at most."""
+    """A job's progress for those who wait: a file in the operation's folder, written at most a few times a second."""
 
     def __init__(self, running: Running) -> None:
         self._path = running.path / PROGRESS
         self._next = 0.0
 
     def __call__(self, title: str, done: int, count: int) -> None:
-        """What is done of a step, and what there is to do (0: unknown)."""
+        """Reports a step with the work done and the total (0: unknown)."""
         if time.monotonic() < self._next and done != count:
             return
         self._next = time.monotonic() + WRITE_SECONDS
@@ -78,7 +78,7 @@ Run = Callable[[Running, Mapping[str, Any]], None]
 
 
 def end(connection: sqlite3.Connection, number: int, state: str, **details: Any) -> bool:
-    """Ends the operation with that id inside a transaction; False where it had ended before."""
+    """Ends the operation with that id inside a transaction; False if it had ended before."""
     if not entries.move_state(connection, number, LIVE, state):
         return False
     entries.release(connection, number)

@@ -1,4 +1,4 @@
-"""KServe's view of an image: a ServingRuntime that runs it, and an InferenceService that asks for that.
+"""KServe's view of an image: a ServingRuntime that runs it, and an InferenceService that uses the runtime.
 
 Field names and API versions (serving.kserve.io/v1alpha1 and v1beta1) are those of KServe 0.10 and later.
 """
@@ -13,10 +13,10 @@ from arrayloom.host.workspace.kubernetes import METRICS_PORT, KubernetesConfigur
 
 MODEL_FORMAT = "arrayloom"
 HTTP_PORT = 8080
-"""Where KServe expects a container to answer."""
+"""The port on which KServe expects a container to answer."""
 
 MOUNT = "/mnt/models"
-"""Where KServe puts what ``storage_uri`` names."""
+"""The folder to which KServe downloads ``storage_uri``."""
 
 CONTAINER = "kserve-container"
 _URI = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\"']+")
@@ -24,20 +24,20 @@ _URI = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\"']+")
 
 @dataclass(frozen=True)
 class KServeConfiguration:
-    """What the objects say beside what all manifests say.
+    """The objects' settings in addition to those of all manifests.
 
     Parameters
     ----------
     pods : KubernetesConfiguration
-        Names, image, replicas, keys and resources; TLS is KServe's own affair.
+        Names, image, replicas, keys and resources; TLS is left to KServe.
     storage_uri : str | None
-        A bundle's folder as KServe names it, such as ``s3://bucket/digits`` or ``pvc://claim/digits``; None: the bundle that
-        the image holds.
+        The address of a bundle's folder for KServe, such as ``s3://bucket/digits`` or ``pvc://claim/digits``; None: the
+        image's own bundle.
 
     Raises
     ------
     WorkspaceError
-        A value that KServe does not take.
+        KServe does not accept a value.
     """
 
     pods: KubernetesConfiguration
@@ -59,9 +59,9 @@ def kserve_manifests(config: KServeConfiguration) -> list[dict[str, Any]]:
 def _runtime(config: KServeConfiguration) -> dict[str, Any]:
     pods = config.pods
     runs = container(pods, CONTAINER, HTTP_PORT)
-    # One port: a gateway of KServe's leads to one, and gRPC has its own protocol there.
+    # Only one port: KServe's gateway routes to one, and gRPC would need another protocol name there.
     runs["ports"] = [{"name": "http1", "containerPort": HTTP_PORT, "protocol": "TCP"}]
-    del runs["startupProbe"]        # which Knative does not take
+    del runs["startupProbe"]        # Knative does not accept it
     if config.storage_uri is not None:
         runs["command"] = [*COMMAND[:COMMAND.index("serve") + 1], MOUNT, "--host", "0.0.0.0", "--port", str(GRPC_PORT)]
     spec = {"supportedModelFormats": [{"name": MODEL_FORMAT, "version": "1", "autoSelect": True}],

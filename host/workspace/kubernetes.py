@@ -13,7 +13,7 @@ from arrayloom.host.workspace.image_build import GRPC_PORT, HTTP_PORT
 from arrayloom.host.workspace.server_process import LIVE, READY
 
 QUEUE_METRIC = "arrayloom_queue_length"
-"""Requests that wait in a server, as its ``/metrics`` names them."""
+"""Name of the metric with the number of waiting requests."""
 METRICS_PORT = 8502
 NOBODY = 65532
 GRACE_SECONDS = 60
@@ -26,38 +26,39 @@ _QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(m|k|Ki|M|Mi|G|Gi|)")
 
 @dataclass(frozen=True)
 class KubernetesConfiguration:
-    """What the manifests say.
+    """The settings of the manifests.
 
     Parameters
     ----------
     name : str
         The name of all objects, and of the service for its clients.
     image : str
-        Where the cluster finds the image, such as ``registry.example/team/digits:1``.
+        The image's address for the cluster, such as ``registry.example/team/digits:1``.
     namespace : str | None
-        None: the one that the manifests are applied in.
+        None: the namespace in which the manifests are applied.
     replicas : int
-        Pods; the least where there is autoscaling.
+        Number of pods; with autoscaling the minimum.
     max_replicas : int | None
-        The most; None: no autoscaling.
+        Most pods; None: no autoscaling.
     queue_target : int
-        Waiting requests a pod, above which pods are added.
+        Waiting requests per pod above which pods are added.
     tls_secret : str | None
         A Secret of type ``kubernetes.io/tls``; None: no TLS.
     keys_secret : str | None
-        A Secret with an entry ``keys.json``; None: no keys. What scrapes ``/metrics`` for the autoscaler needs none: that
-        has a port of its own in the pod, to which the Service does not lead.
+        A Secret with an entry ``keys.json``; None: no keys. Scrapers of ``/metrics`` need no key: the metrics have
+        a separate port in the pod, which the Service does not expose.
     cpu, memory : str
-        What a pod asks for, as quantities; memory is its limit, too.
+        Resource requests of a pod, as quantities; ``memory`` is also its limit.
     threads : int | None
-        Of the pod's replica; None: the whole cores that ``cpu`` asks for, and one at least.
+        Threads of the pod's replica; None: the whole cores in ``cpu``, at least one.
     pod_monitor : bool
-        Whether the Prometheus Operator is told to scrape the pods; a Prometheus that goes by annotations does it without.
+        Whether to add a PodMonitor, so that the Prometheus Operator scrapes the pods; a Prometheus configured by annotations
+        does not need it.
 
     Raises
     ------
     WorkspaceError
-        A value that Kubernetes does not take.
+        Kubernetes does not accept a value.
     """
 
     name: str
@@ -91,7 +92,7 @@ class KubernetesConfiguration:
 
 
 def threads_of(config: KubernetesConfiguration) -> int:
-    """The threads of a pod; it has no limit of cores, so that it could not tell from inside how many are its own."""
+    """The threads of a pod. It has no CPU limit, so it cannot find out from inside how many cores it may use."""
     number, unit = _QUANTITY.fullmatch(config.cpu).groups()    # type: ignore[union-attr]
     return config.threads or max(1, int(float(number) * _UNITS[unit]))
 
@@ -127,7 +128,7 @@ def metadata(config: KubernetesConfiguration) -> dict[str, Any]:
 
 
 def labels(config: KubernetesConfiguration) -> dict[str, str]:
-    """By which pods are found."""
+    """The labels by which pods are selected."""
     return {"app.kubernetes.io/name": "arrayloom", "app.kubernetes.io/instance": config.name}
 
 
@@ -138,7 +139,7 @@ def _service(config: KubernetesConfiguration) -> dict[str, Any]:
 
 
 def _deployment(config: KubernetesConfiguration) -> dict[str, Any]:
-    # Where an autoscaler sets the number of pods, a number here would undo its work at every apply.
+    # With an autoscaler, a number of pods here would reset the autoscaler's choice at every apply.
     replicas = {"replicas": config.replicas} if config.max_replicas is None else {}
     scrape = {"prometheus.io/scrape": "true", "prometheus.io/port": str(METRICS_PORT),
               "prometheus.io/path": "/metrics", "prometheus.io/scheme": "http"}
@@ -148,7 +149,7 @@ def _deployment(config: KubernetesConfiguration) -> dict[str, Any]:
 
 
 def volumes(config: KubernetesConfiguration) -> list[dict[str, Any]]:
-    """What the container mounts: a place for temporary files, and the Secrets."""
+    """The container's mounts: a folder for temporary files, and the Secrets."""
     found: list[dict[str, Any]] = [{"name": "tmp", "emptyDir": {}}]
     for name, secret in (("tls", config.tls_secret), ("keys", config.keys_secret)):
         if secret:
@@ -196,7 +197,7 @@ def _scheme(config: KubernetesConfiguration) -> str:
 
 
 def _autoscaler(config: KubernetesConfiguration) -> dict[str, Any]:
-    """Scales by the queue; the cluster needs an adapter that offers the pods' Prometheus metrics to it."""
+    """Scales by the queue length; the cluster needs an adapter that provides the pods' Prometheus metrics."""
     metric = {"type": "Pods", "pods": {"metric": {"name": QUEUE_METRIC},
                                        "target": {"type": "AverageValue", "averageValue": str(config.queue_target)}}}
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": config.name}
@@ -206,7 +207,8 @@ def _autoscaler(config: KubernetesConfiguration) -> dict[str, Any]:
 
 
 def _pod_monitor(config: KubernetesConfiguration) -> dict[str, Any]:
-    """Its series have the labels ``namespace`` and ``pod``, by which an adapter finds the autoscaler's metric."""
+    """Scrapes the pods. The series have the labels ``namespace`` and ``pod``, by which an adapter finds the autoscaler's
+    metric."""
     return {"apiVersion": "monitoring.coreos.com/v1", "kind": "PodMonitor", "metadata": metadata(config),
             "spec": {"selector": {"matchLabels": labels(config)},
                      "podMetricsEndpoints": [{"port": "metrics", "path": "/metrics", "interval": "15s"}]}}

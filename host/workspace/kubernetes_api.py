@@ -8,7 +8,7 @@ from arrayloom.host.workspace.errors import ExistsError, NotFoundError, Workspac
 from arrayloom.host.workspace.kubernetes_target import KubernetesTarget
 
 SECONDS = 15.0
-"""For one answer of the API server."""
+"""Seconds for one answer of the API server."""
 
 _KINDS = {"Service": ("CoreV1Api", "service"), "Secret": ("CoreV1Api", "secret"), "Deployment": ("AppsV1Api", "deployment"),
           "HorizontalPodAutoscaler": ("AutoscalingV2Api", "horizontal_pod_autoscaler")}
@@ -22,7 +22,7 @@ class Cluster:
     Raises
     ------
     WorkspaceError
-        The client is not installed, or there is no such context.
+        The client is not installed, or the context does not exist.
     """
 
     def __init__(self, target: KubernetesTarget) -> None:
@@ -37,17 +37,17 @@ class Cluster:
             contexts, active = kubernetes.config.list_kube_config_contexts(file)
             self._client = kubernetes.config.new_client_from_config(file, target.context)
         except (kubernetes.config.ConfigException, OSError, TypeError, ValueError) as error:
-            raise WorkspaceError(f"{target}: {error}; kubectl config get-contexts lists the contexts there are") from None
+            raise WorkspaceError(f"{target}: {error}; kubectl config get-contexts lists the contexts") from None
         self._client.configuration.retries = 0
         chosen = next((each for each in contexts if each["name"] == target.context), active)
         self.namespace = target.namespace or chosen["context"].get("namespace") or "default"
 
     def create(self, item: Object) -> Object:
-        """Raises ``ExistsError`` where there is an object of that kind and name."""
+        """Creates an object; raises ``ExistsError`` if one of that kind and name exists."""
         return self._call("create", item["kind"], item["metadata"]["name"], namespace=self.namespace, body=item)
 
     def read(self, kind: str, name: str) -> Object:
-        """Raises ``NotFoundError``."""
+        """Reads an object; raises ``NotFoundError``."""
         return self._call("read", kind, name, name=name, namespace=self.namespace)
 
     def patch(self, kind: str, name: str, change: Object) -> Object:
@@ -55,20 +55,20 @@ class Cluster:
         return self._call("patch", kind, name, name=name, namespace=self.namespace, body=change)
 
     def delete(self, kind: str, name: str) -> None:
-        """Nothing where there is no such object."""
+        """Deletes an object; does nothing if it does not exist."""
         try:
             self._call("delete", kind, name, name=name, namespace=self.namespace)
         except NotFoundError:
             return
 
     def logs(self, selector: str, lines: int) -> list[str]:
-        """The last lines of each pod's log, below a line with the pod's name."""
+        """The last lines of each pod's log, after a line with the pod's name."""
         core = self._library.client.CoreV1Api(self._client)
 
         def read() -> list[str]:
             found = []
             for pod in core.list_namespaced_pod(self.namespace, label_selector=selector, _request_timeout=SECONDS).items:
-                # Read by itself, the client gives the text of a bytes object instead of its content.
+                # By default the client returns the ``repr`` of a bytes object instead of its content.
                 answer = core.read_namespaced_pod_log(pod.metadata.name, self.namespace, tail_lines=lines,
                                                       _request_timeout=SECONDS, _preload_content=False)
                 found += [f"pod {pod.metadata.name}", *answer.data.decode("utf-8", "replace").splitlines()]
@@ -98,7 +98,7 @@ class Cluster:
 
 
 def _reason(error: Any) -> str:
-    """What the API server says, which is an object of kind Status, in one line."""
+    """The API server's message, an object of kind Status, in one line."""
     import json
 
     try:

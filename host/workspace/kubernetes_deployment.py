@@ -1,4 +1,4 @@
-"""A service in a cluster: its objects made, looked at, changed and deleted."""
+"""A service in a cluster: creates, inspects, changes and deletes its objects."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KEYS_FILE = "keys.json"
 
 @dataclass(frozen=True)
 class KubernetesDeployment:
-    """``name``: of the service and of all its objects; ``image``: as the cluster finds it."""
+    """``name``: the name of the service and of all its objects; ``image``: its address for the cluster."""
 
     name: str
     image: str
@@ -47,14 +47,14 @@ class KubernetesDeployment:
 
     @property
     def manifests(self) -> list[Object]:
-        """All objects but the keys; raises ``WorkspaceError`` for values that Kubernetes does not take."""
+        """All objects but the keys; raises ``WorkspaceError`` for values that Kubernetes does not accept."""
         own = self.configuration
         return manifests(KubernetesConfiguration(
             self.name, self.image, self.cluster.namespace, own.replicas, own.max_replicas, own.queue_target, own.tls_secret,
             self._keys_secret if own.auth_enabled else None, own.cpu, own.memory))
 
     def create(self) -> None:
-        """Makes all objects, or none: raises ``ExistsError`` where one is there already, and ``WorkspaceError``."""
+        """Creates all objects or none; raises ``ExistsError`` if one exists already, and ``WorkspaceError``."""
         secrets = [self._secret(Keys.generate())] if self.configuration.auth_enabled else []
         made: list[Object] = []
         try:
@@ -67,7 +67,7 @@ class KubernetesDeployment:
             raise
 
     def delete(self) -> None:
-        """Deletes all objects, also where some are gone already."""
+        """Deletes all objects; some may already be gone."""
         for item in reversed(self.manifests):
             self.cluster.delete(item["kind"], item["metadata"]["name"])
         if self.configuration.auth_enabled:
@@ -75,13 +75,13 @@ class KubernetesDeployment:
 
     @property
     def pods(self) -> tuple[int, int]:
-        """How many there shall be, and how many answer."""
+        """The wanted and the ready number of pods."""
         deployment = self.cluster.read("Deployment", self.name)
         return deployment["spec"].get("replicas", 1), deployment.get("status", {}).get("availableReplicas", 0)
 
     @property
     def state(self) -> str:
-        """As `Webservice.state`, by what the cluster says of the Deployment."""
+        """The state, as in `Webservice.state`, from the cluster's status of the Deployment."""
         deployment = self.cluster.read("Deployment", self.name)
         status = deployment.get("status", {})
         wanted = deployment["spec"].get("replicas", 1)
@@ -94,7 +94,7 @@ class KubernetesDeployment:
         return ENDED if seen and late else TRANSITIONING
 
     def require_healthy(self, timeout: float) -> None:
-        """Raises ``WorkspaceError`` with the end of its pods' logs where it is not Healthy in time."""
+        """Waits; raises ``WorkspaceError`` with the end of its pods' logs if it is not Healthy in time."""
         end = time.monotonic() + timeout
         while (state := self.state) != HEALTHY:
             if state == ENDED or time.monotonic() > end:
@@ -104,7 +104,7 @@ class KubernetesDeployment:
 
     @property
     def address(self) -> Address:
-        """Outside the cluster where the Service has an address there, else the name that it has inside."""
+        """The Service's external address if it has one, else its name inside the cluster."""
         service = self.cluster.read("Service", self.name)
         outside = service.get("status", {}).get("loadBalancer", {}).get("ingress") or [{}]
         host = outside[0].get("ip") or outside[0].get("hostname") or f"{self.name}.{self.cluster.namespace}.svc"
@@ -114,12 +114,12 @@ class KubernetesDeployment:
         return "\n".join(self.cluster.logs(f"app.kubernetes.io/instance={self.name}", lines))
 
     def keys(self) -> Keys:
-        """Raises ``NotFoundError`` where the Secret is gone, ``ServeError`` where it holds something else."""
+        """Reads the keys; raises ``NotFoundError`` if the Secret is gone, ``ServeError`` if its content is invalid."""
         data = self.cluster.read("Secret", self._keys_secret).get("data", {})
         return Keys.parse(base64.b64decode(data.get(KEYS_FILE, "")), f"Secret {self._keys_secret}, {KEYS_FILE}")
 
     def rotate(self, which: Which) -> Keys:
-        """Replaces one key; the pods take it once the cluster has brought the Secret to them, within about a minute."""
+        """Replaces one key; the pods use it once the cluster has updated their copy of the Secret, within about a minute."""
         keys = self.keys().regenerated(which)
         self.cluster.patch("Secret", self._keys_secret, {"data": self._secret(keys)["data"]})
         return keys
@@ -128,16 +128,16 @@ class KubernetesDeployment:
         self._scale(self.configuration.replicas)
 
     def stop(self) -> None:
-        """Ends all pods and keeps the objects; an autoscaler rests meanwhile."""
+        """Ends all pods but keeps the objects; an autoscaler is suspended meanwhile."""
         self._scale(0)
 
     def scaled(self, replicas: int) -> KubernetesDeployment:
-        """Itself with another number of pods, once the cluster has been told."""
+        """Changes the number of pods in the cluster; returns the new deployment."""
         if self.configuration.max_replicas is not None and replicas > self.configuration.max_replicas:
             raise WorkspaceError(f"replicas {replicas}: the autoscaler has {self.configuration.max_replicas} at most; give "
                                  "fewer, or delete the service and deploy it with another max_replicas")
         changed = replace(self, configuration=replace(self.configuration, replicas=replicas))
-        for item in changed.manifests:      # which checks the number
+        for item in changed.manifests:      # this checks the number
             if item["kind"] == "HorizontalPodAutoscaler":
                 self.cluster.patch(item["kind"], self.name, {"spec": {"minReplicas": replicas}})
         if self.configuration.max_replicas is None or self.pods[0] < replicas:
@@ -145,14 +145,14 @@ class KubernetesDeployment:
         return changed
 
     def serving(self, image: str) -> KubernetesDeployment:
-        """Itself with another image, once the cluster has been told; it replaces pods one by one."""
+        """Changes the image in the cluster, which replaces pods one by one; returns the new deployment."""
         changed = replace(self, image=image)
         (deployment,) = (item for item in changed.manifests if item["kind"] == "Deployment")
         self.cluster.patch("Deployment", self.name, {"spec": {"template": deployment["spec"]["template"]}})
         return changed
 
     def facts(self) -> dict[str, Any]:
-        """What is said of such a service alone."""
+        """Details that only a service in a cluster has."""
         wanted, ready = self.pods
         return {"target": TARGET, "context": self.target.context, "namespace": self.cluster.namespace,
                 "container_image": self.image, "replicas": wanted, "ready_replicas": ready}
@@ -171,5 +171,5 @@ class KubernetesDeployment:
 
 
 def image_place(target: KubernetesTarget, image: Image) -> str:
-    """Under which name the cluster finds an image."""
+    """The image's address for the cluster."""
     return f"{target.registry.rstrip('/')}/{image.reference}" if target.registry else image.reference

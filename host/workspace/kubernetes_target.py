@@ -13,7 +13,7 @@ from arrayloom.host.workspace.service_configuration import LocalWebservice, Serv
 
 @dataclass(frozen=True)
 class KubernetesTarget:
-    """A cluster, as ``kubectl`` knows it.
+    """A cluster, identified as in ``kubectl``.
 
     Parameters
     ----------
@@ -22,10 +22,10 @@ class KubernetesTarget:
     namespace : str | None
         None: the context's, or ``default``.
     registry : str | None
-        Where the cluster finds images, such as ``registry.example/team``; None for images that its nodes have loaded. The
-        image has to be there already: ``Image.save`` writes what ``skopeo copy`` or ``docker push`` bring there.
+        The registry from which the cluster pulls images, such as ``registry.example/team``; None for images loaded on its
+        nodes. The image must already be there: copy the archive of ``Image.save`` with ``skopeo copy`` or ``docker push``.
     kubeconfig : Path | None
-        None: what ``KUBECONFIG`` names, or ``~/.kube/config``.
+        None: the file in ``KUBECONFIG``, or ``~/.kube/config``.
     """
 
     context: str | None = None
@@ -63,7 +63,7 @@ class KubernetesServiceConfiguration:
 
     @property
     def settings(self) -> Settings:
-        """Those of each server, which has no files on this machine."""
+        """The settings of each server; none refers to files on this machine."""
         return Settings()
 
 
@@ -79,24 +79,24 @@ class KubernetesWebservice:
         Parameters
         ----------
         auth_enabled : bool
-            Whether requests need one of the service's keys, which are a Secret of their own.
+            Whether requests need one of the service's keys, which are stored in a separate Secret.
         replicas, max_replicas : int
-            Pods; with ``max_replicas`` as many as waiting requests ask for, from ``replicas`` on.
+            Number of pods; with ``max_replicas`` it is scaled between both by the number of waiting requests.
         queue_target : int
             Waiting requests a pod, above which pods are added.
         tls_secret : str | None
             A Secret of type ``kubernetes.io/tls`` in the cluster.
         cpu, memory : str
-            What a pod asks for; memory is its limit, too.
+            Resource requests of a pod; ``memory`` is also its limit.
         """
         return KubernetesServiceConfiguration(auth_enabled, replicas, max_replicas, queue_target, tls_secret, cpu, memory)
 
 
 def configuration_for_cluster(
         given: ServiceConfiguration | KubernetesServiceConfiguration | None) -> KubernetesServiceConfiguration:
-    """The configuration itself, the default one, or what one for this machine says of keys and replicas.
+    """The given configuration, or the default one; of a configuration for this machine, keys and replicas are taken over.
 
-    Raises ``WorkspaceError`` for a setting that a server in a pod does not get from here.
+    Raises ``WorkspaceError`` for a setting that cannot be passed to a server in a pod.
     """
     if given is None or isinstance(given, KubernetesServiceConfiguration):
         return given or KubernetesServiceConfiguration()

@@ -20,7 +20,7 @@ ROOT, KEYS = "root", "keys.json"
 
 @dataclass(frozen=True)
 class LocalDeployment:
-    """``name``: of the service; ``folder``: with all its files."""
+    """``name``: the service's name; ``folder``: the folder with all its files."""
 
     name: str
     folder: Path
@@ -32,7 +32,7 @@ class LocalDeployment:
 
     @property
     def address(self) -> Address | None:
-        """None before it has been ready."""
+        """The address; None before it has been ready."""
         return self.process.address
 
     @property
@@ -40,7 +40,7 @@ class LocalDeployment:
         return self.process.state
 
     def require_healthy(self, timeout: float) -> None:
-        """Raises ``WorkspaceError`` with the end of its log where it is not Healthy in time."""
+        """Waits; raises ``WorkspaceError`` with the end of its log if it is not Healthy in time."""
         self.process.require_healthy(f"service {self.name}", timeout)
 
     def log(self, lines: int) -> str:
@@ -53,7 +53,7 @@ class LocalDeployment:
         return rotate(self.folder / KEYS, which)
 
     def start(self) -> None:
-        """Raises ``BusyError`` where it runs."""
+        """Starts the server; raises ``BusyError`` if it runs."""
         last = self.address
         ports = {"port": last.port, "http_port": last.http_port} if last else {}
         options = self.configuration.options(self.name, self.folder / KEYS, ports)
@@ -61,19 +61,19 @@ class LocalDeployment:
         self.process.start([*command, *options], environment, home)
 
     def stop(self) -> None:
-        """The server first finishes what it has accepted."""
+        """Stops the server, which first finishes accepted requests."""
         self.process.stop(self.configuration.settings.grace)
 
     def delete(self) -> None:
-        """Its files are the workspace's to remove."""
+        """Ends the server; the workspace removes its files."""
         self.stop()
 
     def facts(self) -> dict[str, Any]:
-        """What is said of such a service alone."""
+        """Details that only a service on this machine has."""
         return {"target": TARGET}
 
 
 def unpack_image(image: Image, folder: Path) -> None:
-    """The files of an image in a new folder."""
+    """Unpacks an image into a new folder."""
     folder.mkdir()
     unpack(Layout(image.path), folder / ROOT)

@@ -21,12 +21,12 @@ SUFFIXES = {".onnx": "onnx", SUFFIX: "arrayloom", ".pt2": "torch"}
 
 
 class Model(Artifact):
-    """``Model(workspace, name)`` is the latest version, ``Model(workspace, name, version)`` that one.
+    """``Model(workspace, name)`` is the latest version, ``Model(workspace, name, version)`` the given one.
 
     Raises
     ------
     NotFoundError
-        There is no such model or version; names those that there are.
+        There is no such model or version; the text lists the existing ones.
     """
 
     KIND: ClassVar[str] = "model"
@@ -39,7 +39,7 @@ class Model(Artifact):
         Parameters
         ----------
         model_path : str | Path
-            An ONNX file (with the files beside it that it keeps tensors in), a folder with one, a program (``.loom``), a
+            An ONNX file (with its external data files), a folder with one, a program (``.loom``), a
             PyTorch archive (``.pt2``, from ``torch.export.save``) or a TensorFlow SavedModel's folder.
         model_name : str
             1 to 255 letters, digits, '-', '.', '_', beginning with a letter or digit.
@@ -51,9 +51,9 @@ class Model(Artifact):
         Raises
         ------
         WorkspaceError
-            A wrong name, no such file, or a kind of file that nothing here takes.
+            The name is invalid, the file does not exist, or its kind is not supported.
         ProgramError
-            A program that is damaged or of an earlier version.
+            The program is damaged or of an earlier version.
         """
         source = Path(model_path)
         if source.is_file() and is_program(source):
@@ -70,22 +70,22 @@ class Model(Artifact):
 
     @property
     def url(self) -> str:
-        """Where the model lies, as a file URL."""
+        """The model's path as a file URL."""
         return self.path.as_uri()
 
     @property
     def file(self) -> Path:
-        """The model's own file: the program next to its labels, the ONNX file next to its data."""
+        """The model's main file: the program, without its labels, or the ONNX file, without its external data."""
         return _own_file(self.path) if self.framework in ("onnx", "arrayloom") else self.path
 
     def verify(self) -> None:
-        """Raises ``DamagedError`` when the files are not those that were registered."""
+        """Raises ``DamagedError`` if the files are not those that were registered."""
         if not self.path.exists() or files.measure(self.path).sha256 != self.sha256:
             raise DamagedError(f"{self.path}: is missing or was changed since {self.entry.reference} was registered; "
                                "register the model again")
 
     def download(self, target_dir: str | Path = ".", exist_ok: bool = False) -> Path:
-        """Copies the model out of the workspace, checked; returns the path of the copy."""
+        """Checks the model and copies it out of the workspace; returns the path of the copy."""
         self.verify()
         target = Path(target_dir) / self.path.name
         if target.exists():
@@ -102,7 +102,7 @@ class Model(Artifact):
 
 
 def _copy(source: Path, place: Path) -> Path:
-    """The file or folder; for an ONNX file that keeps tensors in others, a folder of its name with all of them."""
+    """The file or folder to register; for an ONNX file with external data, a folder of its name with all files."""
     beside = external_files(source) if source.is_file() and source.suffix == ".onnx" else []
     if not beside:
         return files.copy_into(source, place)
@@ -115,7 +115,7 @@ def _copy(source: Path, place: Path) -> Path:
 
 
 def framework_of(path: Path) -> str:
-    """What kind of model a file or folder is; raises ``WorkspaceError`` for none that is known."""
+    """The kind of model in a file or folder; raises ``WorkspaceError`` for an unknown kind."""
     if path.is_dir():
         if (path / "saved_model.pb").is_file():
             return "tensorflow"

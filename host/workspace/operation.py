@@ -1,7 +1,7 @@
-"""Operations: work in a process of its own, with a state, a log and a result that outlive whoever started it.
+"""Operations: work in a separate process, with a state, a log and a result that outlive the process that started it.
 
-An operation's process holds a lock from before its row exists until it ends. A row that says it runs while its lock is
-free was killed, and is set to Failed by whoever looks.
+An operation's process holds a lock from before its row exists until it ends. If a row's state is Running but its lock is
+free, the process was killed; whoever reads the row sets it to Failed.
 """
 
 import json
@@ -37,10 +37,10 @@ from arrayloom.sim.rtl.process import PYTHON
 WORKER = "arrayloom.host.workspace.worker"
 POLL_SECONDS = 0.05
 GRACE_SECONDS = 5.0
-"""How long a worker that is stopped may take before it is killed."""
+"""Seconds that a stopped worker may take before it is killed."""
 
 CLEANUP_SECONDS = 30.0
-"""How long a worker that has recorded its result may take to clean up before it is not waited for any more."""
+"""Longest wait in seconds for a worker to clean up after it has recorded its result."""
 
 
 class Operation(Artifact):
@@ -53,7 +53,7 @@ class Operation(Artifact):
     @classmethod
     def start(cls, workspace: Registry, job: Job, arguments: Mapping[str, Any], parents: Sequence[Entry],
               keep: Mapping[str, bytes] | None = None, also: Also | None = None) -> Self:
-        """Starts a job with JSON arguments; ``keep`` are files for it, ``also`` joins the row's transaction.
+        """Starts a job with JSON arguments; ``keep`` are files for it, ``also`` runs in the row's transaction.
 
         The inputs named by ``parents`` cannot be deleted until it has ended.
         """
@@ -85,7 +85,7 @@ class Operation(Artifact):
     def status(self) -> str:
         """NotStarted, Running, Succeeded, Failed, Cancelled or TimedOut, as of now."""
         if self._process is not None:
-            self._process.poll()  # takes its exit code, or it would stay as a zombie
+            self._process.poll()  # collects its exit code; it would stay a zombie otherwise
         held = files.is_held(self.path / files.LOCK)
         if self.refresh().entry.state in LIVE and not held:
             self.finish(FAILED, "its process ended without a result: it was killed, or the machine was shut down; start "
@@ -94,7 +94,7 @@ class Operation(Artifact):
 
     @property
     def error(self) -> str | None:
-        """Why it failed: for a model that cannot be compiled the compiler's whole report."""
+        """Why it failed; for a model that cannot be compiled, the compiler's whole report."""
         return self.entry.details.get("error")
 
     @property
@@ -109,7 +109,7 @@ class Operation(Artifact):
 
     @property
     def result(self) -> Any:
-        """The registered result; raises ``WorkspaceError`` with the reason where there is none."""
+        """The registered result; raises ``WorkspaceError`` with the reason if there is none."""
         state = self.status
         if state != SUCCEEDED:
             reason = f": {self.error}" if self.error else "; wait_for_completion() waits for it" if state in LIVE else ""
@@ -120,7 +120,7 @@ class Operation(Artifact):
 
     @property
     def progress(self) -> tuple[str, int, int] | None:
-        """The step that it is at, what is done of it, and what there is to do; None where it has said nothing yet."""
+        """The current step, the work done and the total; None before the first report."""
         try:
             title, done, count = json.loads((self.path / PROGRESS).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -129,9 +129,9 @@ class Operation(Artifact):
 
     def wait_for_completion(self, show_output: bool = False, timeout: float | None = None,
                             on_progress: Callable[[str, int, int], None] | None = None) -> bool:
-        """Waits until it and its process have ended; True where it succeeded.
+        """Waits until it and its process have ended; True if it succeeded.
 
-        A process records the result before it cleans up; ``CLEANUP_SECONDS`` are the longest that this is waited for.
+        A process records the result before it cleans up; the wait for the latter is at most ``CLEANUP_SECONDS``.
 
         Parameters
         ----------
@@ -159,13 +159,13 @@ class Operation(Artifact):
         return state == SUCCEEDED
 
     def _await_process(self) -> None:
-        """Waits until the process of an operation that has ended is gone, and all that it had staged with it."""
+        """Waits until the process of an ended operation and its staged files are gone."""
         end = time.monotonic() + CLEANUP_SECONDS
         while files.is_held(self.path / files.LOCK) and time.monotonic() < end:
             time.sleep(POLL_SECONDS)
 
     def cancel(self) -> None:
-        """Stops it; nothing happens where it has ended already."""
+        """Stops it; does nothing if it has already ended."""
         self._stop(CANCELLED, "cancelled")
 
     def end_process(self) -> None:
@@ -175,7 +175,8 @@ class Operation(Artifact):
         _ = self.status
 
     def _stop(self, state: str, reason: str) -> None:
-        """The state decides: what a worker finishes after this is thrown away by itself."""
+        """Sets the state and stops the worker; a result that the worker finishes later is discarded, since the state
+        decides."""
         if self.status not in LIVE or not self.finish(state, reason):
             return
         end = time.monotonic() + self.grace
@@ -186,7 +187,7 @@ class Operation(Artifact):
             time.sleep(POLL_SECONDS)
 
     def finish(self, state: str, error: str | None = None, **details: Any) -> bool:
-        """Ends it in a state; False where it had ended before."""
+        """Ends it in a state; False if it had ended before."""
         with self.workspace.database.write() as connection:
             ended = end(connection, self.entry.id, state, error=error, **details)
         self.refresh()
@@ -215,7 +216,7 @@ def _show(log: TextIO, wanted: bool) -> None:
 
 def _signal(pid: int, number: int) -> None:
     try:
-        os.killpg(pid, number)  # it leads a session of its own
+        os.killpg(pid, number)  # the worker is the leader of its own session
     except ProcessLookupError:
         return
 
@@ -225,5 +226,5 @@ def find(workspace: Registry, number: int) -> Operation:
     with workspace.database.read() as connection:
         entry = entries.get(connection, number)
     if entry.kind != "operation":
-        raise NotFoundError(f"{entry.reference} is no operation")
+        raise NotFoundError(f"{entry.reference} is not an operation")
     return Operation.of(workspace, entry)

@@ -1,8 +1,8 @@
 """A workspace's folder: a registry of rows, and files that always agree with it.
 
 Files are renamed into place inside the write transaction that inserts their row, and rows are deleted before their files.
-So whoever holds the write lock knows that a folder in place without a row is a leftover of a killed process. Folders in the
-making and operations hold a lock while their process lives.
+Therefore the holder of the write lock knows that a folder without a row is a leftover of a killed process. The processes
+of staged folders and operations hold a lock while they live.
 """
 
 import json
@@ -22,16 +22,16 @@ from arrayloom.isa.files import leftovers, sync
 MARKER = "workspace.json"
 FORMAT = 2
 DEPTHS = {"models": 2, "images": 2, "services": 2, "operations": 1}
-"""Folders of files that rows name, and how deep below each their own folder lies."""
+"""Folders with the files of rows, and the depth of each row's own folder within."""
 STAGING = "staging"
 Also = Callable[[sqlite3.Connection, Entry], None]
 
 
 class Registry:
-    """Rows and files of an existing workspace, whatever their kinds; ``Workspace`` is one that knows the kinds.
+    """Rows and files of an existing workspace, independent of their kinds; the subclass ``Workspace`` knows the kinds.
 
-    Any number of processes may use one at once. What killed processes left behind is removed on opening; ``swept`` names
-    it. The folder must lie on a local disk: SQLite's write-ahead log does not work over a network.
+    Any number of processes may use a workspace at once. Leftovers of killed processes are removed on opening; ``swept``
+    lists them. The folder must lie on a local disk: SQLite's write-ahead log does not work over a network.
 
     Raises
     ------
@@ -57,12 +57,12 @@ class Registry:
 
     @classmethod
     def create(cls, path: str | Path, name: str | None = None, exist_ok: bool = False) -> Self:
-        """A new workspace in a folder that is new or empty; its name is the folder's where none is given.
+        """Creates a workspace in a new or empty folder; its default name is the folder's.
 
         Raises
         ------
         ExistsError
-            There is one already, and not ``exist_ok``; or the folder holds something else.
+            There is one already and ``exist_ok`` is false, or the folder holds something else.
         """
         folder = Path(path).resolve()
         if (folder / MARKER).exists():
@@ -80,13 +80,13 @@ class Registry:
         return cls(folder)
 
     def staged(self) -> AbstractContextManager[Path]:
-        """A context manager with a folder for files in the making."""
+        """A context manager that provides a staging folder."""
         return files.staged(self.path / STAGING)
 
     def publish(self, draft: Draft, content: Path, also: Also | None = None) -> Entry:
-        """Registers a staged file or folder under the name's next version: files and row, or neither.
+        """Registers a staged file or folder under the name's next version; files and row together or neither.
 
-        ``also`` joins the transaction; an error in it undoes all. ``content``'s parent is the staging folder.
+        ``also`` runs in the transaction; an error in it undoes everything. ``content``'s parent is the staging folder.
         """
         measured = files.measure(content)
         files.sync_tree(content.parent)
@@ -101,19 +101,19 @@ class Registry:
 
     @contextmanager
     def placed(self, staging: Path, place: Path) -> Iterator[sqlite3.Connection]:
-        """A transaction that brings a staged folder to ``place``, relative to the workspace, for a row that names it."""
+        """A transaction that moves a staged folder to ``place``, relative to the workspace, for a row that names it."""
         files.sync_tree(staging)
         with self.database.write() as connection:
             yield connection
             _take_place(staging, self.path / place)
 
     def discard(self, entry: Entry) -> None:
-        """Removes the files of an entry as it was: its row is gone, or names others by now."""
+        """Removes the former files of an entry whose row is gone or now names others."""
         if entry.path is None:
             return
         folder = self.path / Path(*Path(entry.path).parts[:3])
-        grave = self.path / STAGING / uuid.uuid4().hex  # a name without a lock: swept if we die here
-        with self.database.write():  # nobody renames into the parent folder meanwhile
+        grave = self.path / STAGING / uuid.uuid4().hex  # a name without a lock: it is swept if this process dies here
+        with self.database.write():  # no process renames into the parent folder meanwhile
             if folder.exists():
                 folder.rename(grave)
             if folder.parent.is_dir() and not any(folder.parent.iterdir()):
@@ -121,10 +121,10 @@ class Registry:
         files.remove(grave)
 
     def _sweep(self) -> list[Path]:
-        """Removes what killed processes left; returns what it was, relative to the workspace."""
+        """Removes leftovers of killed processes; returns their paths relative to the workspace."""
         found = files.abandoned(self.path / STAGING)
         if self._strays():
-            with self.database.write():  # seen from outside they may be in the middle of a transaction
+            with self.database.write():  # without the write lock, they may belong to a transaction in progress
                 graves = self._strays()
                 for stray in graves:
                     files.remove(stray)
@@ -134,7 +134,7 @@ class Registry:
         return [path.relative_to(self.path) for path in found]
 
     def _strays(self) -> list[Path]:
-        """Folders in place that no row knows."""
+        """Folders that no row names."""
         with self.database.read() as connection:
             known = {Path(row["path"]) for row in connection.execute("SELECT path FROM entries WHERE path IS NOT NULL")}
         strays = []
@@ -156,7 +156,7 @@ def _create_folders(folder: Path) -> None:
 
 
 def _create_database(folder: Path) -> None:
-    """The database is whole or absent: made in a staging folder, where SQLite's other files stay, and renamed."""
+    """Creates the database atomically: in a staging folder, in which SQLite's other files stay, and then renames it."""
     if (folder / FILE).exists():
         return
     with files.staged(folder / STAGING) as place:
@@ -166,7 +166,7 @@ def _create_database(folder: Path) -> None:
 
 
 def _take_place(staging: Path, place: Path) -> None:
-    """Renames at the end of a write transaction; what lies at ``place`` already is a dead process's."""
+    """Renames at the end of a write transaction; existing files at ``place`` belong to a dead process."""
     if place.exists():
         files.remove(place)
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -183,7 +183,8 @@ def _folders(folder: Path, depth: int) -> list[Path]:
 
 
 def read_json(path: Path, absent: str) -> dict[str, Any]:
-    """A JSON object; raises ``NotFoundError`` with ``absent`` where there is no file, ``WorkspaceError`` for a bad one."""
+    """Reads a JSON object; raises ``NotFoundError`` with ``absent`` if there is no file, ``WorkspaceError`` for an invalid
+    one."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):

@@ -1,8 +1,8 @@
-"""A server of bundles as a process in a folder: started, waited for, probed, stopped.
+"""A server of bundles as a process with a folder: start, wait, probe, stop.
 
-It is known by a lock in the folder for as long as it lives. The lock is inherited by the server, so that it is held exactly
-while the server lives, whatever becomes of its parent; and the server's pid is written into a file before the server is
-executed, so that a living server can always be stopped. The server writes the ports that it got into a ready file.
+A lock in the folder shows whether the server is alive. The server inherits the lock, which is therefore held exactly
+as long as the server lives, whatever happens to its parent. The server's pid is written to a file before the server
+is executed, so a living server can always be stopped. The server writes its actual ports to a ready file.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ _LAUNCH = 'echo $$ > "$0" && exec "$@"'
 
 @dataclass(frozen=True)
 class Address:
-    """Where a server listens, and whether it speaks TLS."""
+    """A server's address, and whether it uses TLS."""
 
     host: str
     port: int
@@ -44,12 +44,12 @@ class Address:
 
     @property
     def reachable(self) -> str:
-        """The host as a client on this machine names it."""
+        """The host name for clients on this machine."""
         return LOOPBACK if self.host in ("0.0.0.0", "::", "") else self.host
 
     @classmethod
     def read(cls, file: Path) -> "Address | None":
-        """What the server wrote into its ready file; None while it has not."""
+        """The content of the server's ready file; None while there is none."""
         try:
             facts = json.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -58,7 +58,7 @@ class Address:
 
 
 class ServerProcess:
-    """The server whose lock, pid, log and ready file lie in ``folder``."""
+    """The server whose lock, pid, log and ready file are in ``folder``."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -67,12 +67,12 @@ class ServerProcess:
     @property
     def alive(self) -> bool:
         if self._child is not None:
-            self._child.poll()  # takes its exit code, or it would stay as a zombie
+            self._child.poll()  # collects its exit code; it would stay a zombie otherwise
         return files.is_held(self.folder / files.LOCK)
 
     @property
     def pid(self) -> int | None:
-        """The server's process; None where there is none."""
+        """The server's process id; None if there is none."""
         with contextlib.suppress(OSError, ValueError):
             pid = int((self.folder / PID).read_text())
             return pid if self.alive else None
@@ -80,12 +80,13 @@ class ServerProcess:
 
     @property
     def address(self) -> Address | None:
-        """Where it listens, or did when it last ran; None before it was ready for the first time."""
+        """Its current or last address; None before it was ready for the first time."""
         return Address.read(self.folder / READY_FILE) or Address.read(self._last)
 
     @property
     def state(self) -> str:
-        """Transitioning while it starts or loads a model, Healthy, Unhealthy when it does not answer, Failed when ended."""
+        """Transitioning while it starts or loads a model, Healthy, Unhealthy if it does not answer, Failed if it has
+        ended."""
         if not self.alive:
             return ENDED
         address = Address.read(self.folder / READY_FILE)
@@ -96,7 +97,7 @@ class ServerProcess:
         return TRANSITIONING if probe(address, LIVE) else UNHEALTHY
 
     def start(self, command: Sequence[str], environment: Mapping[str, str], home: Path) -> None:
-        """Starts ``arrayloom serve``; raises ``BusyError`` where it runs already."""
+        """Starts ``arrayloom serve``; raises ``BusyError`` if it already runs."""
         lock = files.take_lock(self.folder / files.LOCK)
         if lock is None:
             raise BusyError(f"{self.folder}: its server runs already; stop it first")
@@ -120,13 +121,13 @@ class ServerProcess:
         return state
 
     def require_healthy(self, what: str, timeout: float) -> None:
-        """Waits; raises ``WorkspaceError`` with the end of its log where it is not Healthy then."""
+        """Waits; raises ``WorkspaceError`` with the end of its log if it does not become Healthy."""
         if (state := self.wait(timeout)) != HEALTHY:
             raise WorkspaceError(f"{what} is {state}, not {HEALTHY}, after at most {timeout:.0f} s; the end of its log "
                                  f"{self.folder / LOG}:\n{tail(self.folder / LOG)}")
 
     def stop(self, grace: float) -> None:
-        """Ends it, by force after ``grace`` seconds; returns when it is gone."""
+        """Stops it, by force after ``grace`` seconds; returns when it is gone."""
         end = time.monotonic() + grace + 10
         while self.alive:
             if (pid := self.pid) is not None:
@@ -155,7 +156,8 @@ def probe(address: Address, path: str) -> bool:
 
 
 def _trusting() -> SSLContext:
-    """A probe sends nothing secret, and a certificate need not be for the loopback address."""
+    """The certificate is not checked: a probe sends nothing secret, and the certificate need not be for the loopback
+    address."""
     context = create_default_context()
     context.check_hostname = False
     context.verify_mode = CERT_NONE
@@ -177,7 +179,7 @@ def tail(log: Path, lines: int = 10) -> str:
 
 
 def stop(pid: int, grace: float) -> None:
-    """Ends a server and the session that it leads: politely, and after ``grace`` seconds by force."""
+    """Ends a server and its session: with SIGTERM, and after ``grace`` seconds by force."""
     end = time.monotonic() + grace
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGTERM)
@@ -190,6 +192,6 @@ def stop(pid: int, grace: float) -> None:
 
 
 def _reap(pid: int) -> None:
-    """Takes the exit code of a child, or it would stay as a zombie; nothing where it is no child of ours."""
+    """Collects the exit code of a child, which would stay a zombie otherwise; does nothing for other processes."""
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)

@@ -1,4 +1,4 @@
-"""How services come into the registry, and how they change there: rows, files and clusters together."""
+"""Adds services to the registry and changes them there: rows, files and clusters together."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HOME = "service"
 
 @dataclass(frozen=True)
 class Request:
-    """What the caller says of a new service."""
+    """The caller's description of a new service."""
 
     name: str
     image: Image
@@ -40,7 +40,7 @@ class Request:
 
 
 def add_here(workspace: Registry, request: Request, config: ServiceConfiguration) -> Entry:
-    """The row and the files of a service on this machine."""
+    """Creates the row and the files of a service on this machine."""
     draft = request.draft(config.to_json())
     with workspace.staged() as place:
         unpack_image(request.image, place / HOME)
@@ -50,7 +50,8 @@ def add_here(workspace: Registry, request: Request, config: ServiceConfiguration
 
 
 def add_to_cluster(workspace: Registry, request: Request, deployment: KubernetesDeployment) -> Entry:
-    """The row comes first, so that what a killed process leaves in the cluster can be deleted by its name."""
+    """Creates the row and the objects of a service in a cluster. The row comes first, so that a killed process's leftovers
+    in the cluster can be deleted by name."""
     draft = request.draft(deployment.to_json())
     with workspace.database.write() as connection:
         entry = entries.insert(connection, draft, entries.next_version(connection, "service", draft.name))
@@ -65,7 +66,7 @@ def add_to_cluster(workspace: Registry, request: Request, deployment: Kubernetes
 
 
 def replace_files(workspace: Registry, before: Entry, image: Image, stop: Callable[[], None]) -> None:
-    """The files of another image in the place of a service's, whose server ``stop`` ends; its keys and addresses stay."""
+    """Replaces a service's files by those of another image; ``stop`` ends its server. Keys and addresses stay."""
     old = workspace.path / str(before.path)
     with workspace.staged() as place:
         unpack_image(image, place / HOME)
@@ -85,7 +86,7 @@ def replace_files(workspace: Registry, before: Entry, image: Image, stop: Callab
 
 def change_cluster(workspace: Registry, before: Entry, deployment: KubernetesDeployment, image: Image | None,
                    replicas: int | None) -> None:
-    """Another image, another number of pods, or both."""
+    """Changes the image, the number of pods, or both."""
     if replicas is not None:
         deployment = deployment.scaled(replicas)
     if image is not None:
@@ -98,6 +99,6 @@ def change_cluster(workspace: Registry, before: Entry, deployment: KubernetesDep
 
 
 def _only_one(connection: sqlite3.Connection, entry: Entry) -> None:
-    """Raises ``ExistsError`` where there is another service of the name."""
+    """Raises ``ExistsError`` if another service has the name."""
     if others := [each for each in entries.search(connection, "service", entry.name) if each.id != entry.id]:
         raise ExistsError(f"{others[0].reference} exists; update it, delete it first, or choose another name")

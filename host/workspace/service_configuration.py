@@ -12,7 +12,7 @@ from arrayloom.host.workspace.errors import WorkspaceError
 from arrayloom.host.workspace.server_process import serve_options
 
 OWNED = ("name", "keys_file")
-"""Settings that the workspace gives itself."""
+"""Settings that the workspace sets itself."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class ServiceConfiguration:
         return self.settings.tls_cert is not None
 
     def options(self, name: str, keys_file: Path, ports: Mapping[str, int]) -> list[str]:
-        """The settings as options of ``arrayloom serve``; ``ports``: ``port`` and ``http_port`` where they are settled.
+        """The settings as options of ``arrayloom serve``; ``ports``: ``port`` and ``http_port`` once they are known.
 
-        All of them, the default ones too: they come after the image's own command, which has others.
+        Includes default values, since the options follow those of the image's own command and must override them.
         """
         given = {field.name: value for field in fields(Settings)
                  if field.name not in OWNED and (value := getattr(self.settings, field.name)) is not None}
@@ -60,8 +60,8 @@ class LocalWebservice:
         auth_enabled : bool
             Whether requests need one of the service's two keys.
         settings : Any
-            Settings of ``arrayloom serve``, named as in ``arrayloom.host.serving.core.settings.Settings``; ports that are
-            not given are free ones, which then stay.
+            Settings of ``arrayloom serve``, named as in ``arrayloom.host.serving.core.settings.Settings``; by default,
+            free ports are chosen once and kept.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Services: an image served by a process of its own on this machine, or by the pods of a cluster."""
+"""Services: an image served by a process on this machine, or by the pods of a cluster."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Configuration = ServiceConfiguration | KubernetesServiceConfiguration
 
 
 class Webservice(Artifact):
-    """``Webservice(workspace, name)``: a service that was deployed; ``version`` counts its updates."""
+    """``Webservice(workspace, name)``: a deployed service; ``version`` counts its updates."""
 
     KIND: ClassVar[str] = "service"
     _known: LocalDeployment | KubernetesDeployment | None = None
@@ -49,7 +49,7 @@ class Webservice(Artifact):
                           deployment_target: KubernetesTarget | None = None) -> Webservice:
         """Unpacks an image and starts its server, or makes its objects in a cluster; ``wait_for_deployment`` waits for it.
 
-        The server goes on when this process ends; ``delete`` or ``stop`` ends it.
+        The server keeps running when this process ends; ``delete`` or ``stop`` ends it.
 
         Parameters
         ----------
@@ -63,7 +63,7 @@ class Webservice(Artifact):
         ExistsError
             There is a service of that name, or an object of that name in the cluster; update or delete it.
         WorkspaceError
-            A wrong name, an image that is not built, or a cluster that does not take it.
+            The name is invalid, the image is not built, or the cluster rejects an object.
         """
         image.verify()
         request = Request(name, image, tags or {}, properties or {}, description or "")
@@ -80,7 +80,7 @@ class Webservice(Artifact):
 
     @property
     def deployment(self) -> LocalDeployment | KubernetesDeployment:
-        """Where and how it runs."""
+        """The service's deployment: where and how it runs."""
         details = self.entry.details
         wanted: LocalDeployment | KubernetesDeployment
         if details.get("target") == kubernetes_deployment.TARGET:
@@ -98,7 +98,7 @@ class Webservice(Artifact):
 
     @property
     def address(self) -> Address:
-        """Host, gRPC and HTTP port, and whether they speak TLS; raises ``WorkspaceError`` before it has been ready."""
+        """Host, gRPC and HTTP port, and whether TLS is used; raises ``WorkspaceError`` before the service has been ready."""
         address = self.deployment.address
         if address is None:
             raise WorkspaceError(f"service {self.name} has no address, it has never been ready; wait_for_deployment() waits "
@@ -134,32 +134,32 @@ class Webservice(Artifact):
 
     @property
     def state(self) -> str:
-        """Transitioning while it starts or loads a model, Healthy, Unhealthy when it does not answer.
+        """Transitioning while it starts or loads a model, Healthy, Unhealthy if it does not answer.
 
-        Failed when its process has ended by itself or was killed, Stopped when it was stopped on request.
+        Failed if its process has ended by itself or was killed, Stopped if it was stopped on request.
         """
         self.refresh()
         state = self.deployment.state
         return STOPPED if state == ENDED and self.entry.state == STOPPED else state
 
     def wait_for_deployment(self, show_output: bool = False, timeout: float = START_SECONDS) -> None:
-        """Waits until it is Healthy; raises ``WorkspaceError`` with the end of its log where it fails or takes longer."""
+        """Waits until it is Healthy; raises ``WorkspaceError`` with the end of its log if it fails or takes longer."""
         self.deployment.require_healthy(timeout)
         if show_output:
             print(f"service {self.name} is {HEALTHY}: gRPC {self.scoring_uri}, HTTP {self.http_uri}", flush=True)
 
     def get_logs(self, num_lines: int = 5000) -> str:
-        """The last lines of the server's log, one JSON object each; in a cluster those of each pod below its name."""
+        """The last lines of the server's log, one JSON object each; in a cluster those of each pod, after the pod's name."""
         return self.deployment.log(num_lines)
 
     def get_keys(self) -> tuple[str, str]:
-        """The primary and the secondary key; raises ``WorkspaceError`` where the service takes no keys."""
+        """The primary and the secondary key; raises ``WorkspaceError`` if the service uses no keys."""
         self._require_keys()
         keys = self.deployment.keys()
         return keys.primary, keys.secondary
 
     def get_admin_key(self) -> str | None:
-        """The key that also puts models onto the device; None in services deployed before there was one."""
+        """The key that also allows loading models; None for services deployed before it existed."""
         self._require_keys()
         return self.deployment.keys().admin
 
@@ -175,29 +175,29 @@ class Webservice(Artifact):
         return keys.primary, keys.secondary
 
     def start(self) -> None:
-        """Starts its server again; raises ``BusyError`` where it runs."""
+        """Starts its server again; raises ``BusyError`` if it runs."""
         self.deployment.start()
         self._record(STARTED)
 
     def stop(self) -> None:
-        """Ends its server, which first finishes what it has accepted."""
+        """Stops its server, which first finishes accepted requests."""
         if isinstance(self.deployment, KubernetesDeployment) or self.process.alive:
             self._record(STOPPED)
             self.deployment.stop()
 
     def end_process(self) -> None:
-        """Before it is deleted: what serves it is gone afterwards."""
+        """Called before it is deleted: ends whatever serves it."""
         if isinstance(self.deployment, KubernetesDeployment):
             self.deployment.delete()
         else:
             self.stop()
 
     def update(self, image: Image | None = None, replicas: int | None = None) -> None:
-        """Serves another image under the same addresses and keys, or in a cluster with another number of pods; its version
-        counts up.
+        """Serves another image under the same addresses and keys, or in a cluster with another number of pods; increments
+        the version.
 
-        Here the old server finishes what it has accepted; until the new one is ready, connections are refused. A cluster
-        replaces one pod after the other.
+        On this machine, the old server finishes accepted requests, and connections are refused until the new one is ready. A
+        cluster replaces one pod after the other.
         """
         if image is None and replicas is None:
             raise WorkspaceError(f"service {self.name}: nothing to update; give an image, or for a cluster replicas")
@@ -215,7 +215,7 @@ class Webservice(Artifact):
         self.refresh().start()
 
     def serialize(self) -> dict[str, Any]:
-        """All of it as JSON; of a cluster that cannot be asked the state ``Unknown``, and why."""
+        """All of it as JSON; if the cluster cannot be reached, with the state ``Unknown`` and the reason."""
         deployment = self.refresh().deployment
         facts = super().serialize() | {
             "image": self.image, "host": None, "grpc": None, "http": None, "auth_enabled": self.auth_enabled,

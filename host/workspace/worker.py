@@ -34,13 +34,13 @@ def main(arguments: list[str]) -> int:
 
 
 def perform(running: Running, module: str) -> int:
-    """Does the job, and ends the operation with the reason where that fails; returns the process's exit code."""
+    """Does the job, and ends the operation with the reason if it fails; returns the process's exit code."""
     request = json.loads((running.path / REQUEST).read_text())
     try:
         run: Run = import_module(module).run
         run(running, request)
     except OvertakenError:
-        print("ended from outside; the result was thrown away", flush=True)
+        print("ended from outside; the result was discarded", flush=True)
     except UnsupportedError as error:
         running.fail(str(error), unsupported=[vars(node) for node in error.nodes])
     except ArrayloomError as error:

@@ -13,14 +13,14 @@ from arrayloom.host.workspace.registry import MARKER, Registry, read_json
 from arrayloom.host.workspace.webservice import Webservice
 
 CONFIG = Path(".arrayloom") / "config.json"
-FORMER_CONFIG = Path(".weft") / "config.json"      # of workspaces up to format 1
+FORMER_CONFIG = Path(".weft") / "config.json"      # used by workspaces up to format 1
 
 
 class Workspace(Registry):
     """An existing workspace.
 
-    Any number of processes may use one at once. What killed processes left behind is removed on opening; ``swept`` names
-    it. The folder must lie on a local disk: SQLite's write-ahead log does not work over a network.
+    Any number of processes may use a workspace at once. Leftovers of killed processes are removed on opening; ``swept``
+    lists them. The folder must lie on a local disk: SQLite's write-ahead log does not work over a network.
 
     Raises
     ------
@@ -34,14 +34,14 @@ class Workspace(Registry):
 
     @classmethod
     def from_config(cls, path: str | Path | None = None) -> Self:
-        """The workspace that the nearest ``.arrayloom/config.json`` names, or that ``path`` lies in.
+        """The workspace named by the nearest ``.arrayloom/config.json``, or the one that contains ``path``.
 
-        Looks in ``path`` (the current folder where None) and then in its parents.
+        Searches ``path`` (default: the current folder), then its parents.
 
         Raises
         ------
         NotFoundError
-            There is none.
+            No workspace was found.
         WorkspaceError
             The nearest one is of another version of Arrayloom, or the file cannot be read.
         """
@@ -62,7 +62,7 @@ class Workspace(Registry):
                             "arrayloom workspace create DIR")
 
     def write_config(self, path: str | Path = ".") -> Path:
-        """Lets ``from_config`` find this workspace from the folder ``path`` on; returns the file."""
+        """Lets ``from_config`` find this workspace from ``path`` and the folders in it; returns the file."""
         target = Path(path) / CONFIG
         target.parent.mkdir(parents=True, exist_ok=True)
         relative = os.path.relpath(self.path, Path(path).resolve())

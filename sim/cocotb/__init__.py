@@ -1,1 +1,1 @@
-"""The RTL under cocotb: slower than ``arrayloom.sim.rtl``, but an outside library plays buses, memory and faults."""
+"""The RTL under cocotb: slower than ``arrayloom.sim.rtl``, but with an independent library for buses, memory and faults."""

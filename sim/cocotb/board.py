@@ -31,9 +31,9 @@ async def reset(dut: Any) -> None:
 
 
 class Board:
-    """One accelerator and its memory; its methods are those of ``RtlSimulator``, to be awaited.
+    """One accelerator and its memory; its methods are those of ``RtlSimulator``, but awaitable.
 
-    ``memory`` is uint8, at bus address ``base``; it is shared and not copied.
+    ``memory`` is uint8, at bus address ``base``; it is shared, not copied.
     """
 
     def __init__(self, dut: Any, config: Config, memory: NDArray[np.uint8], base: int, traffic: Traffic) -> None:
@@ -46,7 +46,7 @@ class Board:
     @classmethod
     async def open(cls, dut: Any, config: Config, memory: NDArray[np.uint8], base: int = 0,
                    traffic: Traffic | None = None) -> Self:
-        """A board that is out of reset and records its trace port."""
+        """Creates a board out of reset that records its trace port."""
         board = cls(dut, config, memory, base, traffic or Traffic())
         dut.core_reset.value = 0
         await start_clock(dut)
@@ -63,22 +63,22 @@ class Board:
         await reset(self.dut)
 
     async def reset_core(self, cycles: int = RESET_CYCLES) -> None:
-        """Holds all but the accelerator's bus sides in reset; the memory goes on with the bursts in flight."""
+        """Holds everything except the accelerator's bus interfaces in reset; the memory continues the bursts in flight."""
         self.dut.core_reset.value = 1
         await ClockCycles(self.dut.clk, cycles)
         self.dut.core_reset.value = 0
         await ClockCycles(self.dut.clk, 1)
 
     def add_fault(self, address: int, size: int) -> None:
-        """From now on the bus answers SLVERR for the ``size`` bytes at bus ``address``, and moves no data there."""
+        """From now on the bus answers SLVERR for the ``size`` bytes at bus ``address``, without transferring data."""
         self.bus.faults.append(range(address, address + size))
 
     def clear_faults(self) -> None:
-        """Takes back every ``add_fault``."""
+        """Removes all faults of ``add_fault``."""
         self.bus.faults.clear()
 
     async def write_register(self, address: int, value: int) -> None:
-        """Writes 32 bits over AXI4-Lite. Raises ``SimulationError`` when the accelerator refuses."""
+        """Writes 32 bits over AXI4-Lite. Raises ``SimulationError`` if the accelerator refuses."""
         await self.registers.write(address, value)
 
     async def read_register(self, address: int) -> int:

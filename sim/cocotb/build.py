@@ -1,4 +1,4 @@
-"""From a design to the program that simulates it under cocotb, made once for each content."""
+"""Builds the program that simulates a design under cocotb, once for each content."""
 
 import os
 import re
@@ -26,11 +26,11 @@ MAKE_VARIABLES = "CXX=g++ CFG_CXXFLAGS_STD=-std=gnu++20 CFG_CXXFLAGS_PCH_I=-incl
 
 
 def build(design: Design, cache: Path | None = None, report: Report | None = None) -> Path:
-    """The folder with the executable ``arrayloom.sim.rtl.verilog.TOP`` that simulates ``design``, cached or made now.
+    """The folder with the executable ``arrayloom.sim.rtl.verilog.TOP`` that simulates ``design``, cached or built now.
 
     Assertions are on and only the ports can be seen. ``cache`` and ``report`` as for ``arrayloom.sim.rtl.build.build``.
 
-    Raises ``ToolError`` when a tool is missing and ``BuildError`` when one fails or the cache cannot be written.
+    Raises ``ToolError`` if a tool is missing and ``BuildError`` if one fails or the cache cannot be written.
     """
     store = Cache(cache or default_cache())
     report = report or Stopwatch()
@@ -72,7 +72,7 @@ def _compile(verilog: Path, folder: Path, toolchain: Toolchain) -> None:
 
 
 def _control_file(verilog: str) -> str:
-    """Makes the ports visible, and only them: whatever is visible, Verilator cannot optimize."""
+    """Makes the ports visible, and only them: Verilator cannot optimize visible signals."""
     header = re.search(rf"^module {TOP}\((.*?)\);", verilog, re.MULTILINE | re.DOTALL)
     if header is None:
         raise BuildError(f"the Verilog has no module {TOP} with ports")
@@ -82,7 +82,7 @@ def _control_file(verilog: str) -> str:
 
 @contextmanager
 def _environment(toolchain: Toolchain) -> Iterator[None]:
-    """cocotb's runner finds its tools in the environment of this process."""
+    """Sets the environment of this process, in which cocotb's runner finds its tools."""
     before = dict(os.environ)
     try:
         os.environ |= {"PATH": f"{toolchain.verilator_root / 'bin'}{os.pathsep}{before.get('PATH', '')}",

@@ -1,4 +1,4 @@
-"""The memory on the accelerator's bus: cocotbext-axi speaks the protocol, this module answers for every word."""
+"""The memory on the accelerator's bus: cocotbext-axi implements the protocol, and this module answers for every word."""
 
 import itertools
 import logging
@@ -14,21 +14,27 @@ from cocotb.triggers import ClockCycles, Event
 from cocotbext.axi import AxiBus, AxiResp, AxiSlaveRead, AxiSlaveWrite
 from numpy.typing import NDArray
 
-# Every burst would be a line of the log, and every run a page of what the library will have to change for cocotb 3.
+# otherwise every burst would be logged, and every run would print the library's deprecation warnings for cocotb 3
 logging.getLogger("cocotb.top").setLevel(logging.ERROR)
 warnings.filterwarnings("ignore", category=DeprecationWarning)
 
 
 @dataclass(frozen=True)
 class Traffic:
-    """How the other side of a bus behaves, drawn from ``seed``; the default is as fast as it can be.
+    """Random behaviour of the other side of a bus, drawn from ``seed``; the default is the fastest.
 
-    Attributes:
-        pause: chance in each cycle that a channel does nothing.
-        delay: chance that a word is late.
-        longest: cycles that a late word is late, at most.
-        mixed: words of read bursts with different identifiers come in any order and mixed.
-        seed: of the generators.
+    Attributes
+    ----------
+    pause
+        Chance in each cycle that a channel does nothing.
+    delay
+        Chance that a word is late.
+    longest
+        Most cycles by which a late word is late.
+    mixed
+        Words of read bursts with different identifiers come in any order and mixed.
+    seed
+        Seed of the generators.
     """
 
     pause: float = 0.0
@@ -49,14 +55,14 @@ class Traffic:
 
 
 class BusFaultError(Exception):
-    """A word that the memory does not hold; on the bus it becomes SLVERR."""
+    """An access to a word outside the memory; on the bus it becomes SLVERR."""
 
 
 @dataclass
 class BoardMemory:
     """Words of ``data``, uint8, at bus address ``base``; elsewhere, and in ``faults``, every access is refused.
 
-    ``read_words`` and ``written_words`` count the accesses. ``freeze`` makes the memory answer nothing until ``thaw``.
+    ``read_words`` and ``written_words`` count the accesses. ``freeze`` stops all answers until ``thaw``.
     """
 
     data: NDArray[np.uint8]
@@ -77,7 +83,7 @@ class BoardMemory:
         self._answering.clear()
 
     def thaw(self) -> None:
-        """Accesses are answered again, also those that wait."""
+        """Accesses are answered again, including waiting ones."""
         self._answering.set()
 
     async def read(self, address: int, length: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Runs a bench: one test of a module, in the Python of a simulator of its own."""
+"""Runs a bench: one test of a module, in the Python of a separate simulator."""
 
 import json
 import os
@@ -22,7 +22,7 @@ SHOWN_LINES = 60
 
 
 class BenchError(ArrayloomError):
-    """A bench that failed; the message holds what failed and the end of the simulation's log."""
+    """A bench failed; the message has the failure and the end of the simulation's log."""
 
 
 def run_bench(simulator: Path, module: Path, test: str, folder: Path, settings: Mapping[str, Any] | None = None,
@@ -30,14 +30,14 @@ def run_bench(simulator: Path, module: Path, test: str, folder: Path, settings: 
     """Runs the cocotb test ``test`` of the file ``module`` in a simulator of ``arrayloom.sim.cocotb.build.build``.
 
     ``folder`` takes log and results, and is the bench's working folder. The bench finds ``settings`` (JSON values) with
-    ``read_settings``. ``seed`` is that of the bench's ``random`` and of what the hardware does not initialize.
-    ``assertions``: those of the design end the simulation.
+    ``read_settings``. ``seed`` is used for the bench's ``random`` and for uninitialized hardware state. ``assertions``:
+    failed assertions of the design end the simulation.
 
-    Raises ``BenchError`` when the test fails or does not exist.
+    Raises ``BenchError`` if the test fails or does not exist.
     """
     (folder / SETTINGS).write_text(json.dumps(dict(settings or {})))
     results = folder / RESULTS
-    arguments = ["+verilator+rand+reset+2", f"+verilator+seed+{seed + 1}"]  # a seed of 0 would be drawn by the clock
+    arguments = ["+verilator+rand+reset+2", f"+verilator+seed+{seed + 1}"]  # a seed of 0 would be replaced by the time
     if not assertions:
         arguments.append("+verilator+noassert")
     try:
@@ -54,19 +54,19 @@ def run_bench(simulator: Path, module: Path, test: str, folder: Path, settings: 
 
 
 def read_settings() -> dict[str, Any]:
-    """What ``run_bench`` was given, read by the bench."""
+    """Reads, in the bench, the settings given to ``run_bench``."""
     return dict(json.loads(Path(SETTINGS).read_text()))
 
 
 def _libraries() -> dict[str, str]:
-    """Where the simulator finds cocotb's libraries; the environment that built a cached one may be gone."""
+    """Where the simulator finds cocotb's libraries; the environment that built a cached one may no longer exist."""
     others = os.environ.get("LD_LIBRARY_PATH")
     return {"LD_LIBRARY_PATH": os.pathsep.join([str(libs_dir), *([others] if others else [])])}
 
 
 @contextmanager
 def _importable(folder: Path) -> Iterator[None]:
-    """The simulator's Python gets this one's path, without the current folder."""
+    """Python's path for the simulator: this one's, without the current folder."""
     before = list(sys.path)
     sys.path[:] = [str(folder), *filter(None, before)]
     try:

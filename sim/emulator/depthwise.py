@@ -10,7 +10,7 @@ from arrayloom.sim.emulator.window import window
 
 
 def depthwise(machine: Machine, i: Depthwise) -> None:
-    """Fills a bank of the unit's sums."""
+    """Fills an accumulator bank of the DEPTHWISE unit."""
     pixels = i.height * i.width
     if not 0 < pixels <= machine.config.accumulator_depth:
         raise EmulatorError(f"{pixels} pixels: a bank of sums holds 1 to {machine.config.accumulator_depth}")
@@ -23,7 +23,7 @@ def depthwise(machine: Machine, i: Depthwise) -> None:
     kernel = _kernel(machine, i, taps)
     words = _words(machine, addresses.reshape(taps, pixels))
     words[~inside.reshape(taps, pixels)] = i.padding
-    # 49 taps of three weights at most: float32 holds their sums exactly.
+    # 49 at most 49 taps of three weights: float32 represents their sums exactly
     sums = np.einsum("tpc,tc->pc", words.astype(np.float32), kernel)
     machine.depthwise_full.append(sums.astype(np.int32))
 

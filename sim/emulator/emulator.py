@@ -1,4 +1,4 @@
-"""Runs a whole program, instruction by instruction, and captures what each POST instruction computed."""
+"""Runs a whole program, instruction by instruction, and captures the results of each POST instruction."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -37,7 +37,7 @@ from arrayloom.sim.emulator.post import Poster
 
 @dataclass
 class Capture:
-    """What POST instructions computed and wrote, in order.
+    """Results and writes of POST instructions, in order.
 
     ``results[instruction][stage]``: int8[height, width, size]; ``writes``: (instruction, word addresses, int8[n, size]).
     """
@@ -46,7 +46,7 @@ class Capture:
     writes: list[tuple[int, NDArray[np.int64], NDArray[np.int8]]] = field(default_factory=list)
 
     def tensor(self, program: Program, name: str) -> NDArray[Any] | None:
-        """The [C, H, W] tensor of that name in the model's dtype, put together from its probes; None without probes."""
+        """The [C, H, W] tensor of that name in the model's dtype, assembled from its probes; None without probes."""
         probes = [(index, probe) for index, found in program.probes.items() for probe in found if probe.tensor == name]
         if not probes:
             return None
@@ -61,8 +61,8 @@ class Capture:
 class Emulator:
     """Executes ``program`` on an emulated accelerator of ``config``.
 
-    Raises ``ProgramError`` when the program is for another configuration, ``EmulatorError`` naming instruction and rule
-    when it breaks the ISA.
+    Raises ``ProgramError`` if the program is for another configuration, ``EmulatorError`` naming instruction and rule
+    if it violates the ISA.
     """
 
     def __init__(self, program: Program, config: Config) -> None:
@@ -81,12 +81,12 @@ class Emulator:
                 scratchpad: NDArray[np.int8] | None = None) -> None:
         """Runs on a prepared memory and leaves the results in it; ``progress`` gets the instructions done.
 
-        ``scratchpad``: int8[words, size], what it holds in the beginning (zeros where not given) and, from then on, holds.
+        ``scratchpad``: int8[words, size], the initial content (default: zeros), updated in place.
         """
         machine = Machine(self.config, memory, write_base=self.program.write_base)
         if scratchpad is not None:
             machine.activations = scratchpad
-        # The products are too small for several threads of BLAS, which wait in loops and take other processes' time.
+        # the products are too small for several BLAS threads, which would busy-wait and slow down other processes
         with threadpool_limits(1, "blas"):
             self._execute(machine, capture, progress)
 

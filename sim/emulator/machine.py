@@ -1,4 +1,4 @@
-"""What the accelerator remembers between instructions."""
+"""The state of the accelerator between instructions."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ Sums = NDArray[np.int32]
 
 
 class EmulatorError(ArrayloomError):
-    """A program that breaks the rules of the ISA; names the instruction, the rule and the values."""
+    """A program violates the ISA; the text names the instruction, the rule and the values."""
 
 
 @dataclass
@@ -23,9 +23,9 @@ class Machine:
     """State of the accelerator.
 
     ``memory``: uint8, from the program's memory base; ``activations``: int8[words, size]; ``weights``, ``parameters``,
-    ``tables``: the FIFOs that LOAD fills, oldest first; ``bank``: int32[pixels, size] being filled; ``full``: those
-    that wait to be drained, ``depthwise_full`` those of the DEPTHWISE unit; ``tokens[consumer][producer]``;
-    ``write_base``: the first byte of memory that may be written.
+    ``tables``: the FIFOs that LOAD fills, oldest first; ``bank``: int32[pixels, size] being filled; ``full``: banks
+    that wait to be drained, ``depthwise_full``: those of the DEPTHWISE unit; ``tokens[consumer][producer]``;
+    ``write_base``: the first writable byte of memory.
     """
 
     config: Config
@@ -44,7 +44,7 @@ class Machine:
         self.activations = np.zeros((self.config.activation_words, self.config.size), np.int8)
 
     def require(self, instruction: Instruction) -> None:
-        """Raises ``EmulatorError`` for an instruction, or a unit in its masks, that the accelerator does not have."""
+        """Raises ``EmulatorError`` if the accelerator lacks the instruction's unit or a unit in its masks."""
         if type(instruction) not in self.config.instructions:
             raise EmulatorError(f"{self.config.name} has no DEPTHWISE unit; "
                                 f"depthwise_channels = {self.config.size} gives it one")
@@ -86,7 +86,7 @@ class Machine:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def left_over(self) -> list[str]:
-        """What a program must not leave in the machine."""
+        """Remaining state that a program must not leave in the machine."""
         found = [f"{int(count)} tokens of {Unit(p).name} for {Unit(c).name}"
                  for (c, p), count in np.ndenumerate(self.tokens) if count]
         names = {"weights": self.weights, "parameters": self.parameters, "tables": self.tables, "full banks": self.full,

@@ -31,8 +31,8 @@ Result = NDArray[np.int8]
 
 @dataclass
 class Poster:
-    """Executes POST instructions; ``results`` holds each stage's int8[height, width, size] of the last one, and
-    ``addresses`` the words written, in order."""
+    """Executes POST instructions; ``results``: each stage's int8[height, width, size] of the last instruction;
+    ``addresses``: the written words, in order."""
 
     machine: Machine
     results: dict[Stage, Result] = field(default_factory=dict)
@@ -144,7 +144,7 @@ def region(first: int, pitch: int, i: PostInstruction, config: Config) -> NDArra
 
 
 def sum_key(i: ResidualInstruction) -> tuple[int, ...]:
-    """What ``sum_table`` depends on."""
+    """The fields on which ``sum_table`` depends."""
     return (i.multiply, i.product_zero, i.ratio_a, i.ratio_b, i.add_offset, i.a_offset, i.b_offset, i.sum_offset, i.add_low,
             i.add_high)
 
@@ -160,7 +160,7 @@ def sum_table(i: ResidualInstruction) -> NDArray[np.int8]:
 
 
 def check_constants(i: PostInstruction) -> None:
-    """Raises ``EmulatorError`` for constants that no result is defined for."""
+    """Raises ``EmulatorError`` for constants without a defined result."""
     if i.low > i.high:
         raise EmulatorError(f"low = {i.low}: must not be above high = {i.high}")
     if not isinstance(i, ResidualInstruction) or not i.add:

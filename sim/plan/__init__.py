@@ -1,4 +1,4 @@
-"""Programs prepared for fast execution: the same words as the emulator's, for whole batches at once."""
+"""Execution plans: programs prepared for fast execution of whole batches, with the same words as the emulator."""
 
 from arrayloom.sim.plan.feeds import PlanError
 from arrayloom.sim.plan.plan import Plan

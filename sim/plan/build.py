@@ -1,4 +1,4 @@
-"""Groups of works as steps: the outputs of all Convolve instructions that read the same words in one product."""
+"""Turns groups of works into steps: all Convolve instructions that read the same words become one matrix product."""
 
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -19,13 +19,13 @@ from arrayloom.sim.plan.space import Space
 from arrayloom.sim.plan.steps import Computation, Move, Operation, Step
 from arrayloom.sim.plan.works import Work
 
-MOST_WEIGHTS = 1 << 22          # of one product: while it is made, they are there five times
+MOST_WEIGHTS = 1 << 22          # bytes of weights in one product, which exist five times while it is made
 
 Fed = tuple[tuple[Range, ...], tuple[int, ...], Range | None]
 
 
 class Builder:
-    """Makes steps on states of ``space``; what is multiplied by is taken from ``constants``."""
+    """Makes steps on states of ``space``; weights and parameters are taken from ``constants``."""
 
     def __init__(self, config: Config, constants: Constants, space: Space, library: Library) -> None:
         self._config, self._constants, self._space, self._library = config, constants, space, library
@@ -44,7 +44,7 @@ class Builder:
                      self._space.placed(np.concatenate([work.destination for work in works])))]
 
     def _product(self, rows: list[list[Work]], whole: bool) -> Step:
-        """``rows``: works by regions that are computed alike; each region's works are the blocks of its outputs."""
+        """``rows``: works by regions with the same computation; each region's works are the blocks of its outputs."""
         columns = rows[0]
         drain = columns[0].instruction
         assert isinstance(drain, Drain)
@@ -54,7 +54,7 @@ class Builder:
                            self._multiplication(columns, drain), self._finish(rows, drain), whole)
 
     def _multiplication(self, columns: Sequence[Work], drain: Drain) -> Product:
-        """One product, or several where it has so many weights that they should not all be there in several forms."""
+        """One product, or several if it has too many weights to convert at once."""
         size = self._config.size
         together = max(1, MOST_WEIGHTS // (size * size * columns[0].sources.shape[1]))
         parts = [self._some_columns(columns[first:first + together], drain) for first in range(0, len(columns), together)]
@@ -110,7 +110,8 @@ class Builder:
 
 
 def _products(works: Sequence[Work]) -> list[list[list[Work]]]:
-    """Works by products: those that read the same words are columns of one, and regions with the same columns its rows."""
+    """Works by products: those that read the same words are the columns of one product, and regions with the same columns
+    its rows."""
     regions: dict[tuple[int, bytes], list[Work]] = {}
     for work in works:
         regions.setdefault((len(work.sources), blake2b(work.sources.tobytes()).digest()), []).append(work)
@@ -130,7 +131,7 @@ def _blocks(works: Sequence[Work]) -> list[list[Work]]:
 
 
 def _same_terms(works: Sequence[Work]) -> list[list[Work]]:
-    """Works by how many words they read for a pixel."""
+    """Works by the number of words they read per pixel."""
     found: dict[int, list[Work]] = {}
     for work in works:
         found.setdefault(work.sources.shape[1], []).append(work)

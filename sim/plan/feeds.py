@@ -1,4 +1,4 @@
-"""What the accelerator's FIFOs hold while a program is planned: where in memory it lies, and not yet its bytes."""
+"""The content of the accelerator's FIFOs during planning: addresses in memory instead of bytes."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -16,14 +16,16 @@ Range = tuple[int, int]
 
 
 class PlanError(ArrayloomError):
-    """A program that has no plan: it breaks a rule, or what it multiplies by is not known before it runs."""
+    """A program has no plan: it violates a rule, or its weights or parameters are not known before it runs."""
 
 
 class Constants:
     """The part of a program's memory that no run changes.
 
-    Attributes:
-        end: the first byte after it; inputs, results and what the program stores in between lie from there on.
+    Attributes
+    ----------
+    end
+        The first byte after it; inputs, results and intermediate stores follow.
     """
 
     def __init__(self, program: Program) -> None:
@@ -36,7 +38,7 @@ class Constants:
             raise PlanError("constants do not lie before all that is written")
 
     def words(self, address: int, count: int) -> NDArray[np.int8]:
-        """int8[count, size]; raises ``PlanError`` where they are not constant."""
+        """int8[count, size]; raises ``PlanError`` if they are not constant."""
         start = address - self._first
         if start < 0 or start % self._size or start + count * self._size > self._bytes.size:
             raise PlanError(f"{count} words at {address:#x} are not constant")
@@ -72,7 +74,7 @@ class Feeds:
         self.tables.append(i.address)
 
     def take_weights(self, words: int) -> tuple[Range, ...]:
-        """Where the next words of the weight FIFO come from."""
+        """The address of the next words of the weight FIFO."""
         taken: list[Range] = []
         while words:
             if not self.weights:
@@ -86,7 +88,7 @@ class Feeds:
         return tuple(taken)
 
     def take_parameters(self, count: int, release: int) -> tuple[int, ...]:
-        """Where the entries at the head of the parameter FIFO lie; with ``release`` they leave it."""
+        """Addresses of the entries at the head of the parameter FIFO; with ``release`` they are removed."""
         if len(self.parameters) < count:
             raise PlanError(f"{count} parameter entries needed, {len(self.parameters)} are there")
         entries = tuple(self.parameters[k] for k in range(count))
@@ -95,7 +97,7 @@ class Feeds:
         return entries
 
     def take_table(self, used: int, release: int) -> Range | None:
-        """Where the page at the head of the table FIFO lies, if it is ``used``; with ``release`` it leaves the FIFO."""
+        """The address of the page at the head of the table FIFO, if it is ``used``; with ``release`` it is removed."""
         if (used or release) and not self.tables:
             raise PlanError("no table in the table FIFO")
         page = (self.tables[0], LOOKUP_TABLE_WORDS) if used else None

@@ -48,12 +48,12 @@ class LookUp:
 
 @dataclass(frozen=True, eq=False)
 class Finish:
-    """What is done to each byte at the end."""
+    """The final operation on each byte."""
 
     add: Add | None = None
     look_up: LookUp | None = None
 
     def __call__(self, own: Bytes, words: NDArray[Any], pixels: slice) -> Bytes:
-        """``own``: int8[rows, columns] of these pixels of the images whose words these are."""
+        """``own``: int8[rows, columns], results of these pixels in the images of ``words``."""
         result = self.add(own, words, pixels) if self.add else own
         return self.look_up(result) if self.look_up else result

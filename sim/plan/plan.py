@@ -22,19 +22,24 @@ from arrayloom.sim.plan.works import Index
 Array = NDArray[Any]
 Observer = Callable[[Step, State], None]
 
-BATCH_BYTES = 1 << 23       # of words that the images of one pass hold together: more would not stay in the caches
+BATCH_BYTES = 1 << 23       # bytes of the words of all images in one pass: more would not stay in the caches
 
 
 class Plan:
-    """What ``Emulator`` makes of ``program``, prepared: every word that a POST instruction writes is the same.
+    """A prepared ``program``: every word that a POST instruction writes equals the emulator's.
 
-    Raises ``PlanError`` or ``EmulatorError`` for a program that only instruction by instruction can be executed.
+    Raises ``PlanError`` or ``EmulatorError`` for a program that can only be executed instruction by instruction.
 
-    Attributes:
-        steps: in the order of their execution.
-        images: the most that run at a time.
-        instructions: that the steps of one pass execute.
-        memory_words: the words of a ``State`` that are the memory after the constants, from and up to.
+    Attributes
+    ----------
+    steps
+        The steps in the order of their execution.
+    images
+        Most images that run at a time.
+    instructions
+        Number of instructions executed by the steps of one pass.
+    memory_words
+        Range of the words of a ``State`` that are memory after the constants.
     """
 
     def __init__(self, program: Program, library: Library = Library.ONNXRUNTIME, threads: int = 1) -> None:
@@ -55,7 +60,7 @@ class Plan:
         self._workers = Workers(threads, ThreadPoolExecutor(threads) if threads > 1 else None)
 
     def _find_stale(self, order: Schedule) -> Index:
-        """The words that a run must find as zeros and leaves otherwise: others are written before they are read or never."""
+        """The words that must be zero before a run: all others are written before they are read, or never written."""
         found = order.early & order.written
         for port in self.program.inputs:
             first = self._space.at(port.slot.address)
@@ -84,7 +89,7 @@ class Plan:
         return {port.name: self._read(state, port) for port in ports}
 
     def _fresh(self, count: int) -> State:
-        """The words of so many images; they are kept for the next run, since new pages cost more than most steps."""
+        """The state for a number of images; it is reused, since new pages cost more than most steps."""
         if self._state is None or len(self._state.bytes) < count:
             self._state = State.make(count, self._words, self._space.constants)
         state = State(self._state.bytes[:count])

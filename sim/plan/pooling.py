@@ -1,4 +1,4 @@
-"""The operations of a plan that multiply by no weights: Elementwise, and the three kinds of Pool."""
+"""The operations of a plan without weights: Elementwise, and the three kinds of Pool."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +26,8 @@ def pooling(i: Pool, entries: NDArray[np.uint32], size: int) -> Operation:
 
 
 def _average(i: Pool, entries: NDArray[np.uint32]) -> Operation:
-    """The ordered sum in float32: a term and each partial sum is an integer of 24 significant bits, so that its addition
-    rounds as ``arithmetic.average_step`` does."""
+    """The ordered sum in float32: terms and partial sums are integers of 24 significant bits, so additions
+    round as in ``arithmetic.average_step``."""
     thresholds = thresholds_of(entries)
     signed = np.arange(BYTE_VALUES, dtype=np.uint8).view(np.int8).astype(np.int64)
     terms = arithmetic.average_terms(signed, i.source_zero, i.multiplier).astype(np.float32)

@@ -1,8 +1,9 @@
-"""The products of a plan: bytes times prepared weights, requantized, by ONNX Runtime's integer kernels or in float32.
+"""The matrix products of a plan: activations times prepared weights, requantized, with ONNX Runtime's integer kernels or in
+float32.
 
-Both are exact. ONNX Runtime adds products of bytes in 32 bits; it is taken only where no sum can leave these. On CPUs with
-AVX2 and without VNNI its kernel for signed weights adds pairs of products in 16 bits; where a trial shows that, it gets
-unsigned ones. The float32 form adds at most ``EXACT_PRODUCTS`` products at a time, which float32 holds exactly.
+Both are exact. ONNX Runtime adds 8-bit products in 32 bits; it is used only if no sum can overflow. On CPUs with AVX2 but
+without VNNI, its kernel for signed weights adds pairs of products in 16 bits; if a trial detects this, it gets unsigned
+weights. The float32 form adds at most ``EXACT_PRODUCTS`` products at a time, which float32 represents exactly.
 """
 
 from collections.abc import Sequence
@@ -22,26 +23,28 @@ from arrayloom.sim.emulator.convolve import EXACT_PRODUCTS, multiply
 
 Bytes = NDArray[np.int8]
 
-FLIP = np.uint8(0x80)           # a signed byte's other form: ONNX Runtime's kernels that are exact everywhere take uint8
-LARGEST_PRODUCT = 1 << 14       # of two signed bytes
+FLIP = np.uint8(0x80)           # int8 to uint8: ONNX Runtime's kernels that are exact on every CPU take uint8
+LARGEST_PRODUCT = 1 << 14       # largest product of two signed bytes
 LARGEST_SUM = (1 << 31) - 1
 
 
 class Library(StrEnum):
-    """What multiplies: ONNX Runtime, or numpy's BLAS in float32, which shares nothing with what `verify` compares with."""
+    """The library for products: ONNX Runtime, or numpy's BLAS in float32, which is independent of the reference of
+    `verify`."""
 
     ONNXRUNTIME = "onnxruntime"
     BLAS = "blas"
 
 
 class Product(Protocol):
-    """Takes int8[..., terms] to int8[..., columns]; what it is given may be changed."""
+    """Maps int8[..., terms] to int8[..., columns]; may modify its argument."""
 
     def __call__(self, activations: Bytes) -> Bytes: ...
 
 
 class Requantization:
-    """What becomes of the sums of each column: `bias` int32[columns], `scale` float32[columns], and the bounds of bytes."""
+    """The requantization of each column's sums: `bias` int32[columns], `scale` float32[columns], and the bounds of the
+    result."""
 
     def __init__(self, bias: NDArray[np.int32], scale: NDArray[np.float32], zero_point: int, low: int, high: int) -> None:
         self.bias, self.scale, self.zero_point = bias, scale, zero_point
@@ -49,19 +52,19 @@ class Requantization:
 
     @property
     def clamps(self) -> bool:
-        """Whether the bounds are narrower than a byte's."""
+        """Whether the bounds are narrower than those of int8."""
         return bool(self.low > -128 or self.high < 127)
 
 
 def make_product(library: Library, weights: Bytes, form: Requantization) -> Product:
-    """The product with int8[terms, columns] weights; the sums go through ``form``."""
+    """The product with int8[terms, columns] weights, requantized with ``form``."""
     if library is Library.ONNXRUNTIME and _fits(weights, form):
         return OnnxRuntimeProduct(weights, form, signed_weights=exact_kernels())
     return BlasProduct(weights, form)
 
 
 def _fits(weights: Bytes, form: Requantization) -> bool:
-    """Whether no sum with its bias leaves 32 bits, and the zero point is that of a byte."""
+    """Whether every sum with its bias fits into 32 bits, and the zero point into 8."""
     most = len(weights) * LARGEST_PRODUCT + int(np.abs(form.bias.astype(np.int64)).max(initial=0))
     return most <= LARGEST_SUM and -128 <= form.zero_point <= 127
 
@@ -69,7 +72,7 @@ def _fits(weights: Bytes, form: Requantization) -> bool:
 class OnnxRuntimeProduct:
     """A QLinearConv of one tap whose scales are the requantization's: sum, bias and rounding in one pass.
 
-    It holds the weights in the order that its kernel wants, and no other copy.
+    It keeps the weights only in the kernel's packed order.
     """
 
     def __init__(self, weights: Bytes, form: Requantization, signed_weights: bool) -> None:
@@ -85,7 +88,7 @@ class OnnxRuntimeProduct:
 
 
 class DividedProduct:
-    """Products of the same activations, one beside the other."""
+    """Products of the same activations, concatenated."""
 
     def __init__(self, parts: Sequence[Product]) -> None:
         self._parts = parts
@@ -95,7 +98,7 @@ class DividedProduct:
 
 
 class BlasProduct:
-    """The same in float32, whose sums of so few products are exact; it holds the weights in float32."""
+    """The same in float32, with sums of few enough products to be exact; it keeps the weights in float32."""
 
     def __init__(self, weights: Bytes, form: Requantization) -> None:
         self._form, self._weights = form, weights.astype(np.float32)
@@ -122,12 +125,12 @@ def exact_kernels() -> bool:
 
 def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1     # a plan divides the rows among threads itself
+    options.intra_op_num_threads = options.inter_op_num_threads = 1     # a plan itself divides the rows among threads
     options.log_severity_level = 3
-    options.enable_cpu_mem_arena = options.enable_mem_pattern = False   # what one call needs is given back after it
+    options.enable_cpu_mem_arena = options.enable_mem_pattern = False   # release the memory of each call
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
-    session._model_bytes = None     # a second copy of the weights, kept for devices that may fail
+    session._model_bytes = None     # avoids a second copy of the weights
     return session
 
 

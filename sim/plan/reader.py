@@ -1,4 +1,5 @@
-"""A program's instructions as works: FIFOs, accumulator banks and tokens are gone through once, with addresses for bytes."""
+"""Converts a program's instructions to works: executes FIFOs, accumulator banks and tokens once, with addresses instead of
+bytes."""
 
 from collections import deque
 from collections.abc import Callable
@@ -36,12 +37,12 @@ from arrayloom.sim.plan.feeds import Constants, Feeds, PlanError, Range
 from arrayloom.sim.plan.space import Space
 from arrayloom.sim.plan.works import NONE, Index, Work
 
-MOST_TERMS = 1 << 27        # words that one work reads: no legal instruction comes near
+MOST_TERMS = 1 << 27        # most words read by one work, far more than any legal instruction reads
 
 
 @dataclass
 class Bank:
-    """An accumulator bank that is filled or waits to be drained: what its sums are of."""
+    """An accumulator bank that is being filled or waits to be drained, with the operands of its sums."""
 
     instructions: list[int]
     sources: list[Index]
@@ -56,8 +57,8 @@ class Bank:
 class Reader:
     """Makes the works of ``program``.
 
-    Raises ``PlanError`` or ``EmulatorError`` for a program that breaks a rule of the ISA, and ``PlanError`` for one whose
-    weights, parameters or tables are computed as it runs.
+    Raises ``PlanError`` or ``EmulatorError`` for a program that violates the ISA, and ``PlanError`` for one whose
+    weights, parameters or tables are computed at run time.
     """
 
     def __init__(self, program: Program, constants: Constants, space: Space) -> None:
@@ -131,7 +132,7 @@ class Reader:
             self._bank = None
 
     def _sources(self, i: Convolve) -> Index:
-        """int32[pixels, tiles]: all output blocks of a region read the same, so these are kept."""
+        """int32[pixels, tiles]: cached, since all output blocks of a region read the same words."""
         key = (i.source, i.row_pitch, i.plane_pitch, i.source_height, i.source_width, i.origin_y, i.origin_x, i.height,
                i.width, i.stride_y, i.stride_x, i.dilation_y, i.dilation_x, i.taps_y, i.taps_x, i.blocks, i.repeats,
                i.padding)

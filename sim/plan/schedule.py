@@ -1,4 +1,4 @@
-"""Works into groups: those of a group depend on none of it, so that one step executes them all."""
+"""Divides works into groups of independent works, so that one step executes a whole group."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,8 @@ from arrayloom.sim.plan.works import Index, Work
 
 @dataclass(frozen=True)
 class Group:
-    """Works of one key. ``whole``: its one work writes words that it reads for other pixels, so that all is read first."""
+    """Works of one key. ``whole``: the only work writes words that it reads for other pixels, so everything is read
+    first."""
 
     works: list[Work]
     whole: bool
@@ -19,7 +20,8 @@ class Group:
 
 @dataclass(frozen=True)
 class Schedule:
-    """``groups`` in order; ``written``: of each word, whether a work writes it; ``early``: whether one reads it before."""
+    """``groups`` in order; ``written``: for each word, whether a work writes it; ``early``: whether one reads it before
+    that."""
 
     groups: list[Group]
     written: NDArray[np.bool_]
@@ -27,14 +29,14 @@ class Schedule:
 
 
 def schedule(works: Sequence[Work], words: int) -> Schedule:
-    """Groups in an order in which each word is read and written as in the order of ``works``.
+    """Orders groups so that each word is read and written as in the order of ``works``.
 
-    A work goes into the latest group of its key, if that comes after all groups whose works it depends on: those that write
-    what it reads or writes, and those that read what it writes. ``words``: how many there are.
+    A work joins the latest group of its key if that comes after all groups on which it depends: those that write words that
+    it reads or writes, and those that read words that it writes. ``words``: number of words.
     """
     groups: list[Group] = []
     latest: dict[Hashable, int] = {}
-    # For each word 1 more than the last group that writes or reads it; zeros are pages that the machine need not hold.
+    # for each word, one more than the last group that writes or reads it; untouched zero pages take no memory
     writer, reader = np.zeros(words, np.int32), np.zeros(words, np.int32)
     marks, early = np.zeros(words, np.bool_), np.zeros(words, np.bool_)
     for work in works:
@@ -54,7 +56,7 @@ def schedule(works: Sequence[Work], words: int) -> Schedule:
 
 
 def _overlaps_itself(work: Work, marks: NDArray[np.bool_]) -> bool:
-    """Whether it writes words that it reads for other pixels; ``marks``: of all words, none set."""
+    """Whether it writes words that it reads for other pixels; ``marks``: one flag per word, all clear."""
     marks[work.destination] = True
     found = any(bool(marks[words].any()) and not _same_pixels(words, work.destination)
                 for words in (work.sources, work.residual))

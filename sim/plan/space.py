@@ -8,19 +8,23 @@ from arrayloom.isa.program import Program
 from arrayloom.sim.plan.feeds import Constants, PlanError
 from arrayloom.sim.plan.works import Index
 
-MOST_WORDS = (1 << 31) - 1      # that 32 bits can number
+MOST_WORDS = (1 << 31) - 1      # most words: 32-bit numbers
 Words = NDArray[np.int8]
 
 
 class Space:
     """The words of a run of ``program``: first the scratchpad, then memory from the end of its constants, then constants.
 
-    Works number the whole scratchpad; ``placed`` leaves out its end, which no work touches, as states do.
+    Works number the whole scratchpad; ``placed`` omits its unused end, as states do.
 
-    Attributes:
-        memory: number of the first word of memory, and how many words the scratchpad has.
-        constant: number of the first word of constants.
-        unused: words at the end of the scratchpad.
+    Attributes
+    ----------
+    memory
+        Number of the first word of memory, and how many words the scratchpad has.
+    constant
+        Number of the first word of constants.
+    unused
+        Words at the end of the scratchpad.
     """
 
     def __init__(self, program: Program, constants: Constants) -> None:
@@ -43,7 +47,7 @@ class Space:
 
     @property
     def constants(self) -> Words:
-        """int8[n, size]: what words from ``constant`` on hold in every run."""
+        """int8[n, size]: the constant words, from number ``constant`` on."""
         return np.concatenate([np.zeros((0, self._config.size), np.int8), *self._constants])
 
     def filled(self, value: int) -> int:
@@ -57,12 +61,12 @@ class Space:
         return self.memory + (address - self._first) // self._config.size
 
     def trim(self, touched: NDArray[np.bool_]) -> None:
-        """Finds out what is unused; ``touched``: of each word, whether a work reads or writes it."""
+        """Determines the unused words; ``touched``: for each word, whether a work reads or writes it."""
         used = np.flatnonzero(touched[:self.memory])
         self.unused = self.memory - (int(used[-1]) + 1 if used.size else 0)
 
     def placed(self, words: Index) -> Index:
-        """Where the words of that number are in a state."""
+        """The positions of numbered words in a state."""
         return np.where(words >= self.memory, words - self.unused, words) if self.unused else words
 
     def require_on_chip(self, words: NDArray[np.int64]) -> None:
@@ -76,7 +80,7 @@ class Space:
         return words.ravel().astype(np.int32)
 
     def memory_runs(self, i: LoadActivations | Store, constants: Constants | None) -> Index:
-        """The memory's words of a transfer; a run of ``constants``, where these may be read, becomes words of its own."""
+        """The memory's words of a transfer; reads of ``constants``, if permitted, get separate words."""
         return np.concatenate([self._run(i.address + row * i.memory_pitch * self._config.size, i.words, constants)
                                for row in range(i.rows)]).astype(np.int32)
 

@@ -14,12 +14,12 @@ from arrayloom.sim.plan.works import Index
 Bytes = NDArray[np.int8]
 Operation = Callable[[Bytes], Bytes]
 
-PIECE_BYTES = 1 << 19       # gathered at a time, so that they are in the cache when they are computed with
+PIECE_BYTES = 1 << 19       # bytes gathered at a time, so that they are still in the cache for the computation
 LEAST_BYTES = 1 << 15       # worth another thread
 
 
 class State:
-    """The words of a batch: int8[images, words, size], and ``words`` [images, words] as what is moved at a time."""
+    """The words of a batch: int8[images, words, size], and ``words`` [images, words], in which each word is one element."""
 
     def __init__(self, words: Bytes) -> None:
         self.bytes = words
@@ -27,7 +27,7 @@ class State:
 
     @classmethod
     def make(cls, images: int, count: int, constants: Bytes) -> "State":
-        """Zeros, and the constants as the last words of each image."""
+        """A state of zeros, with the constants as the last words of each image."""
         words = np.zeros((images, count, constants.shape[1]), np.int8)
         words[:, count - len(constants):] = constants
         return cls(words)
@@ -41,7 +41,7 @@ class Workers:
     pool: Executor | None = None
 
     def run(self, tasks: list[Callable[[], None]]) -> None:
-        """Runs all tasks and raises what one of them raised."""
+        """Runs all tasks; raises the exception of a failed one."""
         if self.pool is None or len(tasks) == 1:
             for task in tasks:
                 task()
@@ -51,7 +51,7 @@ class Workers:
 
 
 class Step(Protocol):
-    """What executes the instructions of that index in the program, all together."""
+    """A step, which executes the instructions with these indices together."""
 
     @property
     def instructions(self) -> tuple[int, ...]: ...
@@ -75,13 +75,20 @@ class Move:
 class Computation:
     """An operation on the words of each pixel.
 
-    Attributes:
-        sources: int32[pixels, terms], the words that are read.
-        destination: int32[pixels, blocks], the words that are written.
-        operation: int8[images, pixels, terms * size] to int8[images, pixels, blocks * size]; it may change what it gets.
-        finish: what is done to each byte of the result.
-        whole: everything is read before anything is written.
-        terms_first: the operation gets int8[images, terms, pixels * size].
+    Attributes
+    ----------
+    sources
+        Int32[pixels, terms], the words that are read.
+    destination
+        Int32[pixels, blocks], the words that are written.
+    operation
+        int8[images, pixels, terms * size] to int8[images, pixels, blocks * size]; it may modify its argument.
+    finish
+        What is done to each byte of the result.
+    whole
+        Everything is read before anything is written.
+    terms_first
+        The operation gets int8[images, terms, pixels * size].
     """
 
     instructions: tuple[int, ...]

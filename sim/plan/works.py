@@ -1,4 +1,4 @@
-"""The works of a plan: what one instruction reads, computes and writes, in word numbers, with all that feeds it."""
+"""The works of a plan: words read, computation and words written by one instruction, with the instructions that feed it."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field, fields
@@ -17,22 +17,31 @@ PLACES = frozenset({
     "wait", "signal", "destination", "destination_pitch", "height", "width", "release_lookup_table", "release_parameters",
     "residual", "residual_pitch", "source", "source_pitch", "row_pitch", "source_height", "source_width", "origin_y",
     "origin_x", "stride_y", "stride_x", "dilation_y", "dilation_x"})
-"""Fields of POST instructions that say where and when, and not what is computed of the words."""
+"""Fields of POST instructions that determine place and time, not the computation."""
 
 
 @dataclass(frozen=True, eq=False)
 class Work:
     """One instruction of POST, LOAD or STORE that moves words, and the instructions that feed it.
 
-    Attributes:
-        instructions: of the program, by index; the last is the one that writes.
-        instruction: that one.
-        sources: int32[pixels, terms], the words that its own operation reads for each pixel.
-        destination: int32[pixels], the words that it writes.
-        residual: int32[pixels], the words of the second operand, or none.
-        weights: where the tiles of a product lie, in the order of ``sources``.
-        parameters: addresses of the parameter entries.
-        table: where the lookup table lies.
+    Attributes
+    ----------
+    instructions
+        Of the program, by index; the last is the one that writes.
+    instruction
+        The instruction that writes.
+    sources
+        Int32[pixels, terms], the words that its own operation reads for each pixel.
+    destination
+        Int32[pixels], the words that it writes.
+    residual
+        Int32[pixels], the words of the second operand, or none.
+    weights
+        Addresses of the tiles of a product, in the order of ``sources``.
+    parameters
+        Addresses of the parameter entries.
+    table
+        Address of the lookup table.
     """
 
     instructions: tuple[int, ...]

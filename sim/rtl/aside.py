@@ -1,4 +1,4 @@
-"""Work of a build that goes on beside the rest of it."""
+"""Work of a build in parallel to the rest of it."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,7 +10,7 @@ Result = TypeVar("Result")
 
 
 class Aside(Generic[Result]):
-    """Runs ``work`` in a thread. A context manager: when its block ends, the work is told by its ``Event`` to end too."""
+    """Runs ``work`` in a thread. A context manager: when its block ends, the ``Event`` asks the work to end too."""
 
     def __init__(self, work: Callable[[Event], Result]) -> None:
         self._work, self._stop = work, Event()
@@ -18,11 +18,11 @@ class Aside(Generic[Result]):
         self._future: Future[Result] | None = None
 
     def start(self) -> None:
-        """Begins the work, unless it has begun."""
+        """Starts the work unless it has been started."""
         self._begun()
 
     def result(self) -> Result:
-        """What the work returns, begun now if it was not; raises what it raises."""
+        """The result of the work, which is started now if necessary; raises its exception."""
         return self._begun().result()
 
     def _begun(self) -> Future[Result]:

@@ -1,4 +1,4 @@
-"""The banks of the scratchpad, named to the harness when a simulator is built."""
+"""Passes the names of the scratchpad's banks to the harness when a simulator is built."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ GENERATED = "scratchpad_banks.h"
 def write_banks(members: Members, banks: tuple[str, ...], word_bytes: int, folder: Path) -> None:
     """Writes the header that names the memories ``banks``, which may be none, to the harness.
 
-    Raises ``BuildError`` when one is not a member of Verilator's class, or not a memory of words like the others.
+    Raises ``BuildError`` if one is not a member of Verilator's class, or its words differ from the others'.
     """
     found = [members.memory(name) for name in banks]
     for name, bank in zip(banks, found, strict=True):

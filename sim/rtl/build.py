@@ -1,7 +1,7 @@
-"""From a design to the library that simulates it, each step made once for each content.
+"""Builds the library that simulates a design; each step is done once for each content.
 
-The Verilog of a design is found by the content of the sources that describe it, so that a second start needs neither
-Amaranth nor Yosys. The library is found by the Verilog, so that an edit which leaves the hardware as it was compiles
+The Verilog of a design is cached by the content of its sources, so a second start needs neither Amaranth
+nor Yosys. The library is cached by the Verilog, so an edit that does not change the hardware compiles
 nothing.
 """
 
@@ -30,21 +30,29 @@ from arrayloom.sim.rtl.verilog import (
 )
 
 VERILOG = "design.v"
-OPTIMIZED_KIND = "optimized-simulator"      # in the cache, what optimize.py makes
+OPTIMIZED_KIND = "optimized-simulator"      # in the cache, the results of optimize.py
 
 
 @dataclass(frozen=True)
 class Build:
     """A simulator ready to load.
 
-    Attributes:
-        library: the shared library.
-        verilog: the file it was made from.
-        word_bytes: of the design.
-        variant: of the build.
-        optimized: for what was counted while a program ran (optimize.py).
-        mutant: number of the planted fault that acts, in a build that has any; 0 for none.
-        before_close: called with each simulator of the build before its model is freed.
+    Attributes
+    ----------
+    library
+        The shared library.
+    verilog
+        Verilog file from which it was made.
+    word_bytes
+        Bytes per word of the design.
+    variant
+        Variant of the build.
+    optimized
+        Whether it was optimized with profile counts (optimize.py).
+    mutant
+        Number of the active planted fault; 0 for none.
+    before_close
+        Called with each simulator of the build before its model is freed.
     """
 
     library: Path
@@ -60,11 +68,11 @@ def build(design: Design, variant: Variant = FAST, cache: Path | None = None, re
           workers: int | None = None, workload: str | None = None) -> Build:
     """The simulator of ``design``, from the cache or made now.
 
-    Where the cache has one that was optimized (optimize.py) for the ``workload`` of that digest, it is that one. ``cache``
-    is a folder (default ``default_cache()``), ``report`` takes lines of progress (default stderr, with the time),
-    ``workers`` is the number of compilers at once (default one a processor).
+    If the cache has one optimized (optimize.py) for the ``workload`` of that digest, it is used. ``cache`` is a folder
+    (default ``default_cache()``), ``report`` receives lines of progress (default: stderr, with the time),
+    ``workers`` is the number of parallel compilers (default: one per processor).
 
-    Raises ``ToolError`` when a tool is missing and ``BuildError`` when one fails or the cache cannot be written.
+    Raises ``ToolError`` if a tool is missing and ``BuildError`` if one fails or the cache cannot be written.
     """
     store = Cache(cache or default_cache())
     report = report or Stopwatch()
@@ -92,9 +100,9 @@ def build(design: Design, variant: Variant = FAST, cache: Path | None = None, re
 
 def produce_verilog(design: Design, variant: Variant, store: Cache, report: Report,
                     begun: Callable[[], None] = lambda: None) -> Path:
-    """The Verilog file of ``design`` for that variant, from the cache or made now, with the form of its state beside it.
+    """The Verilog file of ``design`` for that variant, from the cache or made now, with the form of its state next to it.
 
-    ``begun`` is called when it is made.
+    ``begun`` is called if it has to be made.
     """
     def make(folder: Path, report: Report) -> None:
         report(f"elaborate {design.name} and turn it into Verilog")

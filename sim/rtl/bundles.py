@@ -1,13 +1,14 @@
-"""Source files compiled together: each compilation reads the same headers, as long as 100 KB of Verilator's files take.
+"""Compiles source files together: each compilation reads the same headers, which takes as long as 100 KB of Verilator's
+files.
 
-Those are made to be included in one another (its option --output-groups does so).
+Verilator's files may be included in one another, as with its option --output-groups.
 """
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 BUNDLE_BYTES = 600_000
-"""Few enough that two compilers are busy alike on the smallest design; a large design has a bundle for each large file."""
+"""Size that keeps two compilers equally busy on the smallest design; a large design has one bundle per large file."""
 
 
 def bundles(files: Iterable[Path], limit: int = BUNDLE_BYTES) -> list[list[Path]]:
@@ -27,7 +28,7 @@ def bundles(files: Iterable[Path], limit: int = BUNDLE_BYTES) -> list[list[Path]
 
 
 def write_bundle(path: Path, files: Sequence[Path]) -> Path:
-    """Writes ``path``, a source file that is all of ``files`` one after the other."""
+    """Writes ``path``, a source file that includes all of ``files`` in order."""
     path.write_text("".join(f'#include "{file}"\n' for file in files))
     return path
 

@@ -13,7 +13,7 @@ from arrayloom.sim.rtl.process import Report
 from arrayloom.sim.rtl.turns import take_turn
 
 Make = Callable[[Path, Report], None]
-"""Fills an empty folder; the report is for its progress, which processes that wait for the folder are told too."""
+"""Fills an empty folder; the report is for its progress, which is passed on to processes that wait for the folder."""
 
 
 def default_cache() -> Path:
@@ -23,21 +23,21 @@ def default_cache() -> Path:
 
 
 class Cache:
-    """Entries ``root/kind/key``. An entry is there whole or not at all."""
+    """Entries ``root/kind/key``. An entry is complete or absent."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def find(self, kind: str, key: str) -> Path | None:
-        """The folder of the entry, if there is one."""
+        """The folder of the entry, if it exists."""
         entry = self.root / kind / key
         return entry if entry.is_dir() else None
 
     def produce(self, kind: str, key: str, make: Make, report: Report, stop: Event | None = None) -> Path:
-        """The folder of the entry, after ``make`` has filled an empty one when there was none.
+        """The folder of the entry; if it does not exist, ``make`` fills an empty one.
 
-        While another process makes the same entry, this one waits and reports what that one does; when it dies, this
-        one makes the entry. What an interrupted process has left unfinished, the next one removes. Raises
+        While another process makes the same entry, this one waits and reports that one's progress; if that one
+        dies, this one makes the entry. The next process removes the leftovers of an interrupted one. Raises
         ``BuildError`` when the cache cannot be written, ``StoppedError`` when ``stop`` is set while it waits.
         """
         if found := self.find(kind, key):

@@ -1,6 +1,6 @@
-"""The control state in a form that is equal where the behaviour is: which bits are compared, and when they mean anything.
+"""The canonical form of the control state, equal for equal behaviour: which bits are compared, and when they are meaningful.
 
-Read from a netlist with the rules of ``arrayloom.hdl.control_rules``. What no rule speaks of is compared as it is.
+Read from a netlist with the rules of ``arrayloom.hdl.control_rules``. State without a rule is compared unchanged.
 """
 
 from collections import defaultdict
@@ -28,7 +28,7 @@ from arrayloom.sim.rtl.netlist import Bit, Netlist
 
 
 def canonical_form(netlist: Netlist) -> Form:
-    """The form for a flat netlist of the accelerator. Raises ``BuildError`` when a run would not keep ``QUIET``."""
+    """The form for a flat netlist of the accelerator. Raises ``BuildError`` if a run would not keep ``QUIET``."""
     quiet = quiet_bits(QUIET, netlist)
     logic = Logic(netlist, quiet)
     require_inductive(logic, quiet, RUNNING | BOUNDED)
@@ -42,8 +42,8 @@ class _Former:
         self._terms: dict[str, Field] = {}
         self._missing: list[str] = []
         self._conditions: dict[str, str] = {}   # by wire
-        self._free: set[str] = set()            # wires of pointers, whose value does not matter
-        self._conditional: set[str] = set()     # wires that conditions are over
+        self._free: set[str] = set()            # wires of pointers, whose absolute value does not matter
+        self._conditional: set[str] = set()     # wires used in conditions
 
     def form(self) -> Form:
         rings = [self._ring(memory, columns) for memory, columns in sorted(self._state.memories.items())]
@@ -62,7 +62,7 @@ class _Former:
             yield field, value
 
     def _apply(self, rule: Rule) -> None:
-        """Gives the rule's condition to each of its registers that matters."""
+        """Attaches the rule's condition to each of its relevant registers."""
         matters = self._state.registers
         for instance in self._instances(rule.instance):
             prefix = f"\\{instance}." if instance else "\\"
@@ -87,7 +87,8 @@ class _Former:
         for name in names_in(live):
             bits = self._netlist.wire(prefix + name)
             field = self._field(bits)
-            # Compared itself, so that a register means something in both of two equal states, or in neither.
+            # the condition's registers are compared too, so a register is meaningful in both of two equal states or in
+            # neither
             if field is None or len(self._state.registers.get(prefix + name, ())) != len(bits):
                 return None
             self._conditional.add(prefix + name)
@@ -116,7 +117,7 @@ class _Former:
         return Ring(memory, mask, first, tuple(level for level in levels if level), filled)
 
     def _isolated(self, queue: Queue, ports: list[Any]) -> bool:
-        """Whether the pointers decide nothing but places in the memory; if so they are left out of the comparison."""
+        """Whether the pointers affect only places in the memory; if so, they are excluded from the comparison."""
         pointers = {bit[0] for port in ports for bit in port.ports["ADDR"] if isinstance(bit, tuple)}
         bits = [bit for wire in pointers for bit in self._netlist.wire(wire)]
         allowed = pointers | ({f"\\{queue.instance}.{queue.filled}"} if queue.filled else set())
@@ -126,7 +127,7 @@ class _Former:
         return True
 
     def _field(self, bits: list[Bit]) -> Field | None:
-        """The field that those bits of a register are, lowest first, if they lie in one."""
+        """The field formed by those bits of a register, lowest first, if they are in one."""
         places = [self._places.get(bit) for bit in bits]
         if not places or places[0] is None:
             return None
@@ -144,7 +145,7 @@ class _Former:
 
 
 def variables(netlist: Netlist) -> dict[Bit, tuple[str, int]]:
-    """Where each bit of a register is kept in the Verilog that Yosys writes: the variable, and the place in it.
+    """The place of each register bit in Yosys's Verilog: the variable, and the bit in it.
 
     A wire that registers drive as a whole, each a part without gaps, is a variable; any other register is one under the
     cell's name. What a clocked read port holds is called by the memory's name after an ``@``.
@@ -165,6 +166,6 @@ def variables(netlist: Netlist) -> dict[Bit, tuple[str, int]]:
 
 
 def _is_slice(bits: list[Bit]) -> bool:
-    """Whether the bits follow one another in one wire."""
+    """Whether the bits are consecutive in one wire."""
     first = bits[0]
     return isinstance(first, tuple) and bits == [(first[0], first[1] + index) for index in range(len(bits))]

@@ -1,4 +1,4 @@
-"""Verilog to a shared library: Verilator, then the C++ compiler on bundles of files."""
+"""Compiles Verilog to a shared library: Verilator, then the C++ compiler on bundles of files."""
 
 import shutil
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ VERILATE = ("--cc", "--no-timing", "-O3", "--prefix", "Vtop", "--top-module", TO
 
 
 def library_digest(verilog: Path, design: Design, variant: Variant, toolchain: Toolchain) -> str:
-    """Changes with anything that the library of that Verilog depends on, this processor included."""
+    """A digest of everything that the library of that Verilog depends on, including this processor."""
     here = Path(__file__)
     generators = ("gcc.py", "bundles.py", "runtime.py", "members.py", "banks.py", "digest.py", "form.py")
     own = [here, *map(here.with_name, generators), *sorted(here.with_name("islands").glob("*.py")),
@@ -39,9 +39,9 @@ def library_digest(verilog: Path, design: Design, variant: Variant, toolchain: T
 
 
 def optimized_digest(library: str, workload: str) -> str:
-    """Changes with anything that the optimized library depends on.
+    """A digest of everything that the optimized library depends on.
 
-    ``library`` is the digest of the one without, ``workload`` that of what is run to find what to optimize.
+    ``library`` is the digest of the plain library, ``workload`` that of the training workload.
     """
     return digest_files([Path(__file__).with_name("optimize.py")], library, workload)
 
@@ -50,9 +50,12 @@ def optimized_digest(library: str, workload: str) -> str:
 class Compilation:
     """Makes a library from C++, step by step.
 
-    Attributes:
-        folder: where everything is made.
-        workers: compilers at once; None: one a processor.
+    Attributes
+    ----------
+    folder
+        The working folder.
+    workers
+        Number of parallel compilers; None: one per processor.
     """
 
     folder: Path
@@ -63,10 +66,10 @@ class Compilation:
     workers: int | None = None
 
     def write_model(self, verilog: Path) -> None:
-        """Fills ``folder / MODEL`` with Verilator's C++ of the Verilog file and with what the harness includes of it.
+        """Fills ``folder / MODEL`` with Verilator's C++ of the Verilog file and the generated headers of the harness.
 
-        Raises ``BuildError`` with Verilator's message when it fails, and ``UnknownModelError`` when its C++ is not as the
-        islands need it.
+        Raises ``BuildError`` with Verilator's message if it fails, and ``UnknownModelError`` if its C++ does not have the
+        form that islands need.
         """
         self.report("verilate")
         model = self.folder / MODEL
@@ -80,7 +83,7 @@ class Compilation:
         _write_digest(verilog, members, model, self.report)
 
     def hot(self, options: tuple[str, ...] = HOT) -> list[Job]:
-        """Compilations, by ``options``, of what runs in every cycle: what Verilator wrote for it, then the harness."""
+        """Compilations, with ``options``, of the code of every cycle: Verilator's part, then the harness."""
         written, harness = self._written(slow=False), sorted(HARNESS.glob("*.cpp"))
         groups: list[tuple[tuple[str, ...], list[Path]]]
         if self.variant.reference:
@@ -90,16 +93,16 @@ class Compilation:
         return self._jobs("hot", groups)
 
     def cold(self) -> list[Job]:
-        """Compilations of what Verilator wrote for construction and reset."""
+        """Compilations of Verilator's code for construction and reset."""
         return self._jobs("cold", [((*GENERATED, *COLD), group) for group in bundles(self._written(slow=True))])
 
     def compile(self, jobs: Sequence[Job]) -> None:
-        """Runs the jobs; each leaves an object in the folder. Raises ``BuildError`` when one fails."""
+        """Runs the jobs; each creates an object in the folder. Raises ``BuildError`` if one fails."""
         run_jobs(jobs, self.workers or default_workers(), self.folder,
                  lambda index, job: self.report(f"compile {index + 1} of {len(jobs)}: {job.name}"))
 
     def link(self, run_time: Path, library: str = LIBRARY, options: tuple[str, ...] = ()) -> None:
-        """Makes the library in the folder from the objects there and those in ``run_time``, of Verilator's run time."""
+        """Links the library in the folder from its objects and those of Verilator's run time in ``run_time``."""
         self.report("link")
         objects = [*sorted(self.folder.glob("*.o")), *sorted(run_time.glob("*.o"))]
         libraries = [f"-l:{name}" for name in FST_LIBRARIES] if self.variant.waves is WaveFormat.FST else []
@@ -107,7 +110,7 @@ class Compilation:
                  "the linker", self.folder)
 
     def clean(self) -> None:
-        """Removes the bundles, and what was made of them."""
+        """Removes the bundles and their objects."""
         for file in self.folder.glob(f"{BUNDLE}*"):
             file.unlink()
 
@@ -127,8 +130,9 @@ def compile_library(verilog: Path, folder: Path, design: Design, variant: Varian
                     runtime: Aside[Path], report: Report, workers: int | None = None) -> None:
     """Makes ``folder / LIBRARY`` from the Verilog file, which is read from ``folder`` too.
 
-    ``runtime`` gives the folder of Verilator's run time. Raises ``BuildError`` with a tool's message when it fails,
-    ``ToolError`` when a library is missing, and ``UnknownModelError`` when Verilator's C++ is not as the islands need it.
+    ``runtime`` returns the folder of Verilator's run time. Raises ``BuildError`` with a tool's message if it fails,
+    ``ToolError`` if a library is missing, and ``UnknownModelError`` if Verilator's C++ does not have the form that islands
+    need.
     """
     if variant.waves is WaveFormat.FST:
         require_fst()
@@ -142,7 +146,7 @@ def compile_library(verilog: Path, folder: Path, design: Design, variant: Varian
 
 
 def _write_digest(verilog: Path, members: Members, folder: Path, report: Report) -> None:
-    """The digest, which simulations do without when another Verilator names registers in another way."""
+    """Writes the digest code; simulations work without it if another version of Verilator names registers differently."""
     try:
         write_digest(read_form(verilog.with_name(FORM)), members, verilog.read_text(), folder)
     except BuildError as error:

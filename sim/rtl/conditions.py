@@ -10,7 +10,7 @@ Result = TypeVar("Result")
 
 
 class Connectives(Protocol[Result]):
-    """What becomes of a condition's parts; a name by itself is true when any of its bits is set."""
+    """The interpretation of a condition's parts; a name by itself is true if any of its bits is set."""
 
     def name(self, name: str) -> Result: ...
     def bit(self, name: str, index: int) -> Result: ...
@@ -35,7 +35,7 @@ def renamed(condition: str, names: Mapping[str, str]) -> str:
 
 
 def interpret(condition: str, parts: Connectives[Result]) -> Result:
-    """What the condition is, put together by ``parts``. Raises ``BuildError`` for what is not one."""
+    """Evaluates the condition with ``parts``. Raises ``BuildError`` for an invalid condition."""
     def value(node: ast.expr) -> Result:
         match node:
             case ast.Name(id=name):

@@ -1,4 +1,4 @@
-"""The state of a design that can influence *when* it does something: found in its netlist, not listed by hand."""
+"""The state of a design that can influence its timing, derived from its netlist, not listed by hand."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from arrayloom.sim.rtl.logic import Logic
 from arrayloom.sim.rtl.netlist import Bit, Netlist
 
 DATA_OUTPUTS = {"\\axi__wdata", "\\trace__data"}
-"""Outputs that say what is done, not when."""
+"""Outputs that carry data, not timing."""
 REGISTER_BUS = "\\axil__"
 
 
@@ -22,7 +22,7 @@ class ControlState:
 
 
 def quiet_bits(quiet: dict[str, int], netlist: Netlist) -> dict[Bit, str]:
-    """What is constant during a run in which no register is written, as bits of registers and inputs."""
+    """Bits of registers and inputs that are constant during a run in which no register is written."""
     still = ("rst", "core_reset", "axil__awvalid", "axil__wvalid")
     bits: dict[Bit, str] = {(f"\\{name}", 0): "0" for name in still}
     for name, value in quiet.items():
@@ -35,7 +35,7 @@ def quiet_bits(quiet: dict[str, int], netlist: Netlist) -> dict[Bit, str]:
 
 
 def find_control_state(netlist: Netlist, logic: Logic, ending: dict[str, int]) -> ControlState:
-    """Everything from which a path leads to an output that says when something happens.
+    """All state with a path to an output that carries timing.
 
     Outputs of the register bus are not among those: during a run the bus is at most read. ``logic`` assumes that the run
     goes on; ``ending`` names the registers that end it by changing, so that what decides about that is included.
@@ -71,7 +71,7 @@ def find_control_state(netlist: Netlist, logic: Logic, ending: dict[str, int]) -
 
 
 def require_inductive(logic: Logic, quiet: dict[Bit, str], ending: dict[str, int]) -> None:
-    """Raises ``BuildError`` when a register that is taken for constant is not, unless the run ends."""
+    """Raises ``BuildError`` if a register assumed to be constant is not, unless the run ends."""
     for bit, value in quiet.items():
         if logic.is_register(bit) and bit[0].removeprefix("\\") not in ending and logic.next_value(bit) != value:
             raise BuildError(f"register {bit[0]} does not stay {value} during a run in which no register is written: "

@@ -1,4 +1,4 @@
-"""What is simulated: a way to make the hardware with what it depends on, and the variants in which it is built."""
+"""Simulated designs: how to make the hardware and what it depends on, and the variants of a build."""
 
 import enum
 import hashlib
@@ -16,14 +16,22 @@ from arrayloom.sim.rtl.process import ROOT
 class Design:
     """Hardware with the accelerator's ports.
 
-    Attributes:
-        name: for messages.
-        word_bytes: bytes in one beat of its memory bus.
-        parameters: text that changes with whatever ``make`` depends on other than ``sources``.
-        sources: Python files, and folders of them, that describe the hardware.
-        make: makes the Amaranth component. Called only when the Verilog is not in the cache.
-        control: there are rules for its control state in ``arrayloom.hdl.control_rules``.
-        banks: memories that together are its scratchpad, in order: names of instances and memory with dots between them.
+    Attributes
+    ----------
+    name
+        Name for messages.
+    word_bytes
+        Bytes in one beat of its memory bus.
+    parameters
+        Text that changes with everything that ``make`` depends on, except ``sources``.
+    sources
+        Python files, and folders of them, that describe the hardware.
+    make
+        Makes the Amaranth component. Called only when the Verilog is not in the cache.
+    control
+        Whether ``arrayloom.hdl.control_rules`` has rules for its control state.
+    banks
+        Memories that form its scratchpad, in order: names of instances and memory, separated by dots.
     """
 
     name: str
@@ -35,7 +43,7 @@ class Design:
     banks: tuple[str, ...] = ()
 
     def digest(self) -> str:
-        """Hexadecimal digits that change with the parameters or the content of any source."""
+        """A digest of the parameters and the content of all sources."""
         return digest_files(self._files(), self.name, str(self.word_bytes), self.parameters)
 
     def _files(self) -> Iterator[Path]:
@@ -72,27 +80,37 @@ class WaveFormat(enum.StrEnum):
     FST = "fst"
 
 WIDEST_CONTROL = 4
-"""Bits of a signal whose toggles are counted: states of state machines have no more, and data has."""
+"""Widest signal whose toggles are counted: states of state machines are not wider, but data is."""
 COUNTS = ("--coverage-line", "--coverage-toggle", "--coverage-max-width", str(WIDEST_CONTROL))
 
 
 @dataclass(frozen=True)
 class Variant:
-    """What a build is for.
+    """A variant of a build.
 
-    Attributes:
-        name: under which it is known.
-        checks: assertions of the design fail the run, and what nothing initialises is random.
-        waves: the format in which waveforms can be recorded, with the hierarchy of the design, or none.
-        islands: registers sleep in islands (sim/rtl/islands).
-        twin: a second model, in which every register is clocked in every cycle, must stay equal.
-        activity: it can be asked which registers are enabled, and which change, at the next edge.
-        coverage: it counts which lines and branches of the design were executed and which signals toggled.
-        mutants: of a netlist with planted faults, of which one is chosen before a run (benchmarks/mutation); its activity is
-            that of the faults.
-        reference: compiled file by file, with the options of the build before there were islands, to measure against.
+    Attributes
+    ----------
+    name
+        Name of the variant.
+    checks
+        Assertions of the design fail the run, and uninitialized state is random.
+    waves
+        Format of waveforms, which include the hierarchy of the design, or none.
+    islands
+        Idle registers are skipped by islands (sim/rtl/islands).
+    twin
+        A second model, in which every register is clocked in every cycle, must stay equal.
+    activity
+        It reports which registers are enabled, and which change, at the next edge.
+    coverage
+        It counts which lines and branches of the design were executed and which signals toggled.
+    mutants
+        The netlist has planted faults, one of which is selected before a run (benchmarks/mutation); its activity is
+        that of the faults.
+    reference
+        Compiled file by file, with the options used before islands existed, for comparison.
 
-    Any with checks or waves finds a bus output that depends on a bus input within the cycle.
+    Variants with checks or waves detect a bus output that depends combinationally on a bus input.
     """
 
     name: str
@@ -107,12 +125,12 @@ class Variant:
 
     @property
     def both_edges(self) -> bool:
-        """Registers act on both clock edges, so that a cycle is one evaluation: only where speed is all."""
+        """Whether registers act on both clock edges, so that a cycle is one evaluation; only in variants for speed."""
         return not self.checks and not self.coverage and self.waves is None
 
     @property
     def flat(self) -> bool:
-        """Whether the hierarchy of the design is given up, and with it what only waveforms and coverage show."""
+        """Whether the hierarchy of the design is flattened, which only waveforms and coverage need."""
         return not self.coverage and self.waves is None
 
     @property

@@ -1,4 +1,4 @@
-"""The canonical form of the control state as C++ that the harness runs on Verilator's model."""
+"""Writes the canonical form of the control state as C++ for the harness."""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from arrayloom.sim.rtl.members import Member, Members
 
 GENERATED = "control_digest.h"
 WORD = 64
-PART = 32       # bits of a part of what is wider than a word
+PART = 32       # bits per part of a wide value
 
 REGISTER = re.compile(r"^\s*(?:output )?reg (?:signed )?(?:\[\d+:\d+\] )?\\?([^\s;]+)", re.MULTILINE)
 READ_DATA = re.compile(r"^\s*(_\d+_) <= (\\\S+) \[", re.MULTILINE)
@@ -20,7 +20,7 @@ READ_DATA = re.compile(r"^\s*(_\d+_) <= (\\\S+) \[", re.MULTILINE)
 def write_digest(form: Form | None, members: Members, verilog: str, folder: Path) -> None:
     """Writes the header that adds the state to a ``Digest``; ``form`` is None for a design or variant without.
 
-    Raises ``BuildError`` when a register of the form is not a member of Verilator's class.
+    Raises ``BuildError`` if a register of the form is not a member of Verilator's class.
     """
     body = _Writer(form, members, verilog) if form else None
     lines = ["#pragma once", '#include "Vtop___024root.h"', "namespace arrayloom {", "class Digest;",
@@ -70,7 +70,7 @@ class _Writer:
         return f"(uint64_t(r.{member.name}[{field.low // PART}]) >> {field.low % PART} & {(1 << field.width) - 1:#x}u)"
 
     def _parts(self, compared: Compared, lives: dict[str, str]) -> Iterator[tuple[str, int]]:
-        """Expressions that hold the bits, and how many bits each has."""
+        """Expressions for the bits, and the width of each."""
         member = self._member(compared.variable)
         for expression, width in _masked(f"r.{member.name}", member.width, compared.mask):
             yield (f"({lives[compared.live]} ? {expression} : 0)" if compared.live else expression), width
@@ -85,7 +85,7 @@ class _Writer:
         yield "{"
         yield f"    uint64_t left = {level}, at = {first};"
         yield "    digest.add(left);"
-        if ring.filled:     # a difference that has come round to nothing is one of a full queue
+        if ring.filled:     # a difference that has wrapped to zero is that of a full queue
             yield f"    if (left == 0 && {self._value(ring.filled)}) left = {member.depth}u;"
         yield f"    if (left > {member.depth}u) left = {member.depth}u;"
         yield f"    for (; left; --left, at = at + 1 == {member.depth}u ? 0 : at + 1) {{"
@@ -96,7 +96,7 @@ class _Writer:
 
 
 def _masked(name: str, width: int, mask: int) -> Iterator[tuple[str, int]]:
-    """Expressions for the bits of a variable that the mask has, none wider than a word, with their widths."""
+    """Expressions for the bits of a variable in the mask, none wider than a word, with their widths."""
     if width <= WORD:
         yield f"(uint64_t({name}) & {mask:#x}u)", mask.bit_length()
         return
@@ -107,7 +107,7 @@ def _masked(name: str, width: int, mask: int) -> Iterator[tuple[str, int]]:
 
 
 def _packed(parts: Iterator[tuple[str, int]]) -> Iterator[str]:
-    """Statements that add the parts, as many in a word as fit."""
+    """Statements that add the parts, packed into words."""
     word: list[str] = []
     used = 0
     for expression, width in parts:

@@ -4,7 +4,7 @@ from arrayloom.isa.errors import ArrayloomError
 
 
 class ToolError(ArrayloomError):
-    """A program or package that a build needs is missing or does not run."""
+    """A program or package needed for a build is missing or does not run."""
 
 
 class BuildError(ArrayloomError):
@@ -12,4 +12,4 @@ class BuildError(ArrayloomError):
 
 
 class SimulationError(ArrayloomError):
-    """The simulated accelerator broke a rule of its bus, failed an assertion or did not answer, or was used wrongly."""
+    """The simulated accelerator violated the bus protocol, failed an assertion or did not answer, or was used wrongly."""

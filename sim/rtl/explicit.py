@@ -1,9 +1,9 @@
-"""Verilog whose widths are written out.
+"""Makes all widths in Verilog explicit.
 
 Amaranth and Yosys give operands and results of one operation different widths, and leave it to Verilog's rules to extend
-them. The value is right, but a lint tool cannot tell it from a mistake, and warns hundreds of times. Here every operand is
-extended by name, so that what is left to warn of is a mistake. Products keep operands of their own width, by which synthesis
-chooses multipliers.
+them. The value is right, but a lint tool cannot distinguish this from a mistake, and warns hundreds of times. Here every
+operand is extended explicitly, so any remaining warning is a mistake. Products keep their operands' widths, by which
+synthesis chooses multipliers.
 """
 
 from collections import defaultdict
@@ -17,7 +17,7 @@ SHIFTS = {"$shl", "$shr", "$shift"}
 
 
 def write_out_widths(netlist: Netlist) -> None:
-    """Changes the netlist in place; what its ports and registers hold stays the same."""
+    """Changes the netlist in place; the values of ports and registers stay the same."""
     drop_unread(netlist)
     _fit_wires(netlist)
     netlist.cells = [_without_not_of_many(cell) for cell in netlist.cells]
@@ -31,7 +31,7 @@ def write_out_widths(netlist: Netlist) -> None:
 
 
 def _fit_wires(netlist: Netlist) -> None:
-    """Wires without names of their own lose the bits that nothing drives or reads."""
+    """Trims undriven and unread bits of unnamed wires."""
     used: dict[str, set[int]] = defaultdict(set)
     for bit in netlist.connected_bits():
         if isinstance(bit, tuple) and bit[0].startswith("$"):
@@ -54,7 +54,7 @@ def _resize(cell: Cell, width: int) -> None:
 
 
 def _resize_shift(netlist: Netlist, cell: Cell, name: str) -> None:
-    """What is shifted and the result get the width of the wider one; the distance keeps its own."""
+    """The shifted operand and the result get the width of the wider one; the distance keeps its own."""
     value, result = cell.ports["A"], cell.ports["Y"]
     connect(cell, "A", _extended(value, max(len(value), len(result)), cell.parameters["\\A_SIGNED"] != "0"))
     if len(result) < len(value):
@@ -69,7 +69,7 @@ def _extended(bits: list[Bit], width: int, signed: bool) -> list[Bit]:
 
 
 def _without_not_of_many(cell: Cell) -> Cell:
-    """A logical negation of several bits as a comparison with zero."""
+    """Replaces a logical negation of several bits by a comparison with zero."""
     bits = cell.ports.get("A", [])
     if cell.kind != "$logic_not" or len(bits) == 1:
         return cell

@@ -1,4 +1,4 @@
-"""What of a model's state is compared when two states are, and when it means anything: as data, which a build keeps."""
+"""The parts of a model's state to compare, and when each is meaningful, as data stored with a build."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -19,7 +19,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Compared:
-    """Those bits of a variable that ``mask`` has are compared while ``live`` holds, an expression over ``Form.terms``."""
+    """The bits of a variable in ``mask``, compared while ``live`` holds, an expression over ``Form.terms``."""
 
     variable: str
     mask: int
@@ -28,9 +28,9 @@ class Compared:
 
 @dataclass(frozen=True)
 class Ring:
-    """The columns of ``mask`` of the oldest ``level`` words of a memory, from ``first`` on, which may lie anywhere.
+    """The columns of ``mask`` of the oldest ``level`` words of a memory, from ``first`` on, wherever that is.
 
-    ``level`` is a field, or two of which the difference is and ``filled`` says whether any is there. Without ``first`` the
+    ``level`` is a field, or the difference of two, and ``filled`` whether it is not empty. Without ``first``, the
     whole memory is compared in place.
     """
 
@@ -43,7 +43,7 @@ class Ring:
 
 @dataclass(frozen=True)
 class Form:
-    """``quiet``: fields that hold a value while two states may be compared; ``missing``: what rules name in vain."""
+    """``quiet``: fields that must have a value for a comparison; ``missing``: names in rules that do not exist."""
 
     compared: tuple[Compared, ...]
     rings: tuple[Ring, ...]
@@ -58,7 +58,7 @@ def write_form(form: Form, path: Path) -> None:
 
 
 def read_form(path: Path) -> Form | None:
-    """What ``write_form`` wrote, or None where there is no file."""
+    """Reads the output of ``write_form``; None if there is no file."""
     if not path.exists():
         return None
     values = json.loads(path.read_text())

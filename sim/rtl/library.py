@@ -1,4 +1,4 @@
-"""The C interface of the harness (harness/harness.cpp), bound with ctypes. Calls release the interpreter's lock."""
+"""The C interface of the harness (harness/harness.cpp), bound with ctypes. Calls release the GIL."""
 
 import ctypes
 from pathlib import Path
@@ -94,7 +94,7 @@ MUTANT_FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
 
 
 def load(path: Path, variant: Variant) -> ctypes.CDLL:
-    """A build's library with the types of its functions set. Raises ``BuildError`` when the system refuses to load it."""
+    """A build's library with the types of its functions set. Raises ``BuildError`` if it cannot be loaded."""
     try:
         library = ctypes.CDLL(str(path), mode=ctypes.RTLD_LOCAL)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""A netlist as logic: what drives each bit, what a bit depends on, and which bits are constant under assumptions."""
+"""A netlist as logic: the driver and the dependencies of each bit, and the bits that are constant under assumptions."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,9 +15,9 @@ RIPPLING = {"$add", "$sub", "$neg", "$mul"}
 
 
 class Logic:
-    """The cells of a flat ``netlist`` by what they drive, with ``assumed`` constants spread as far as they reach.
+    """The cells of a flat ``netlist`` by driven bit, with ``assumed`` constants propagated.
 
-    ``assumed`` gives bits, of registers or inputs, that are taken for constant: ``0`` or ``1``.
+    ``assumed``: bits of registers or inputs assumed to be constant, ``0`` or ``1``.
     """
 
     def __init__(self, netlist: Netlist, assumed: Mapping[Bit, str]) -> None:
@@ -37,11 +37,11 @@ class Logic:
         self._spread(assumed)
 
     def value(self, bit: Bit) -> str | None:
-        """``0`` or ``1`` where the bit is constant, else None; what is undefined is not constant."""
+        """``0`` or ``1`` if the bit is constant, else None; an undefined bit is not constant."""
         return self.constants.get(bit) if isinstance(bit, tuple) else (bit if bit in "01" else None)
 
     def is_register(self, bit: Bit) -> bool:
-        """Whether the bit is that of a register, the data of a clocked read port included."""
+        """Whether the bit belongs to a register; the data of a clocked read port counts as one."""
         driver = self.drivers.get(bit)
         return driver is not None and (driver[0].kind in REGISTERS or is_clocked_read(driver[0]))
 
@@ -59,12 +59,12 @@ class Logic:
         return (source for source in sources if isinstance(source, tuple) and self.value(source) is None)
 
     def memory_of(self, bit: Bit) -> str | None:
-        """The memory whose column of the bit's place it reads, if the bit is a read port's."""
+        """The memory whose column the bit reads, if it belongs to a read port."""
         cell, _ = self.drivers.get(bit, (None, 0))
         return memory_name(cell) if cell and cell.kind == READ_PORT else None
 
     def writing(self, memory: str, column: int) -> Iterator[Bit]:
-        """Bits that decide what one column of a memory holds."""
+        """Bits that determine the content of one column of a memory."""
         for cell in self.writers[memory]:
             enable = cell.ports["EN"][column]
             if self.value(enable) != "0":
@@ -72,7 +72,7 @@ class Logic:
                             if isinstance(bit, tuple) and self.value(bit) is None)
 
     def reached(self, bits: Iterable[Bit]) -> set[str]:
-        """Wires of registers and outputs that depend on the bits combinationally, addresses of memories aside."""
+        """Wires of registers and outputs that depend combinationally on the bits, except through memory addresses."""
         waiting, seen, found = list(bits), set[Bit](), set[str]()
         while waiting:
             bit = waiting.pop()
@@ -94,7 +94,8 @@ class Logic:
         return found
 
     def next_value(self, bit: Bit) -> str | None:
-        """The value of a register in the next cycle, where it is constant, given its constant value in this one."""
+        """The constant value of a register in the next cycle, given its constant value in this one; None if it is not
+        constant."""
         cell, index = self.drivers[bit]
         reset, enable = self._control(cell, "SRST"), self._control(cell, "EN")
         if cell.kind == "$sdffce" and enable == "0":
@@ -165,7 +166,7 @@ class Logic:
                     waiting += [(out, found) for out, found in self._results(cell) if isinstance(out, tuple)]
 
     def _results(self, cell: Cell) -> Iterator[tuple[Bit, str]]:
-        """Results of the cell that its constant inputs determine."""
+        """Results of the cell that are determined by its constant inputs."""
         outs = cell.ports["Y"]
         inputs = {port: [self.value(bit) for bit in bits] for port, bits in cell.ports.items() if port != "Y"}
         if cell.kind in BITWISE:
@@ -188,12 +189,12 @@ class Logic:
 
 
 def extended(bits: list[Bit], index: int) -> Bit:
-    """The operand's bit at that place: beyond its width, the highest, which is its sign's copy or a constant's reader."""
+    """The operand's bit at that place; beyond its width, the sign bit or a constant 0."""
     return bits[min(index, len(bits) - 1)]
 
 
 def operands(cell: Cell) -> list[str]:
-    """The ports A and B, as far as the cell has them."""
+    """Those of the ports A and B that the cell has."""
     return [port for port in ("A", "B") if port in cell.ports]
 
 
@@ -203,7 +204,7 @@ def memory_name(cell: Cell) -> str:
 
 
 def is_clocked_read(cell: Cell) -> bool:
-    """Whether the cell is a read port that holds what it read."""
+    """Whether the cell is a clocked read port."""
     return cell.kind == READ_PORT and cell.parameters["\\CLK_ENABLE"].endswith("1")
 
 
@@ -229,7 +230,7 @@ def _bitwise(kind: str, values: list[str | None]) -> str | None:
 
 
 def _reduced(cell: Cell, inputs: dict[str, list[str | None]]) -> str | None:
-    """The one bit that a reduction or comparison yields."""
+    """The one-bit result of a reduction or comparison."""
     kind, a = cell.kind, inputs.get("A", [])
     if kind in ("$reduce_or", "$reduce_bool", "$logic_not"):
         found = "1" if "1" in a else None if None in a else "0"

@@ -1,4 +1,4 @@
-"""The members of the class that Verilator writes for the top, found by the names that a netlist gives them."""
+"""Finds the members of Verilator's class for the top by their names in the netlist."""
 
 import re
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _PATTERNS = (
 
 @dataclass(frozen=True)
 class Member:
-    """A register, or a memory of ``depth`` words; ``width`` bits each. ``name`` is that in C++."""
+    """A register, or a memory of ``depth`` words, ``width`` bits each. ``name`` is the name in C++."""
 
     name: str
     width: int
@@ -25,7 +25,7 @@ class Member:
 
 
 class Members:
-    """What the class in ``model / HEADER`` holds, in the form that Verilator 5 gives it."""
+    """The members of the class in ``model / HEADER``, in Verilator 5's form."""
 
     def __init__(self, model: Path) -> None:
         self._header = model / HEADER
@@ -34,9 +34,9 @@ class Members:
                          for pattern in _PATTERNS for found in pattern.finditer(text)}
 
     def memory(self, name: str) -> Member:
-        """The memory of that name: instances and memory, with dots between them, whether modules were kept or not.
+        """The memory of that name (instances and memory, separated by dots), whether or not modules were kept.
 
-        Raises ``BuildError`` when it is not a member of the expected form.
+        Raises ``BuildError`` if it is not a member of the expected form.
         """
         return self._find(name, True)
 
@@ -54,7 +54,7 @@ class Members:
 
 
 def _encodings(name: str) -> list[str]:
-    """What Verilator calls a part of the top: flattened by Yosys, or with the modules that Verilator itself flattened."""
+    """Verilator's name of a part of the top: flattened by Yosys, or with modules flattened by Verilator."""
     parts = [re.sub(r"[^A-Za-z0-9_]", lambda found: f"__0{ord(found[0]):02x}", part.replace("__", "___05F"))
              for part in name.split(".")]
     below = [_TOP + separator.join(parts) for separator in ("__02e", "__DOT__")]

@@ -1,7 +1,7 @@
 """Yosys's text form of a netlist (RTLIL), read as cells whose connections are single bits, and written back.
 
-The format is in Yosys's manual, "RTLIL text representation". Read here is one flat module without processes, as Yosys
-writes it; whatever is neither a cell nor a connection is kept as it stands.
+The format is in Yosys's manual, "RTLIL text representation". This reads one flat module without processes, as
+written by Yosys; everything except cells and connections is kept unchanged.
 """
 
 import re
@@ -13,7 +13,7 @@ Bit = tuple[str, int] | str
 """A bit of a wire, or a constant: ``0``, ``1``, ``x`` or ``z``."""
 
 PORTS_FROM = 1000
-"""Number from which ports that are added are counted, above those of any design."""
+"""First number of added ports, above those of any design."""
 
 _TOKEN = re.compile(r"[{}]|\d+'[01xzm-]*|\[\d+(?::\d+)?\]|-?\d+|[\\$]\S+")
 
@@ -29,17 +29,17 @@ class Cell:
     attributes: dict[str, str] = field(default_factory=dict)
 
     def drives(self, port: str) -> bool:
-        """Whether the cell is the source of that port's bits, rather than a reader."""
+        """Whether the cell drives that port's bits, rather than reading them."""
         return port in ("Y", "Q") or (port == "DATA" and self.kind.startswith("$memrd"))
 
     def read_bits(self) -> Iterator[Bit]:
-        """Every bit that the cell reads, as often as it does."""
+        """Every bit that the cell reads, repeated for repeated reads."""
         for port, bits in self.ports.items():
             if not self.drives(port):
                 yield from bits
 
     def lines(self) -> Iterator[str]:
-        """The cell as Yosys reads it."""
+        """The cell in Yosys's text form."""
         yield from (f"  attribute {name} {value}" for name, value in self.attributes.items())
         yield f"  cell {self.kind} {self.name}"
         yield from (f"    parameter {name} {value}" for name, value in self.parameters.items())
@@ -63,14 +63,14 @@ class Netlist:
             self._read(line, lines)
 
     def kept_bits(self) -> Iterator[Bit]:
-        """Every bit that something other than a cell reads: connections of wires, and the module's outputs."""
+        """Every bit read by something other than a cell: connections of wires, and the module's outputs."""
         for target, source in self.connections:
             yield from target
             yield from source
         yield from self.output_bits()
 
     def connected_bits(self) -> Iterator[Bit]:
-        """Every bit at a port of a cell or in a connection, as often as it is there."""
+        """Every bit at a port of a cell or in a connection, with repetitions."""
         for cell in self.cells:
             yield from chain.from_iterable(cell.ports.values())
         for target, source in self.connections:
@@ -83,7 +83,7 @@ class Netlist:
             yield from self._bits_of(name)
 
     def connections_to(self, targets: Collection[Bit]) -> Iterator[tuple[Bit, Bit]]:
-        """Each bit of ``targets`` that a connection drives, with its source."""
+        """Each bit of ``targets`` driven by a connection, with its source."""
         for target, source in self.connections:
             yield from ((bit, origin) for bit, origin in zip(target, source, strict=True) if bit in targets)
 
@@ -93,7 +93,7 @@ class Netlist:
             yield name.removeprefix("\\"), self._bits_of(name)
 
     def replace(self, bits: dict[Bit, Bit]) -> None:
-        """Reads the new bit wherever an old one was read."""
+        """Replaces reads of old bits by reads of the new ones."""
         for cell in self.cells:
             for port in cell.ports:
                 cell.ports[port] = [bits.get(bit, bit) for bit in cell.ports[port]]
@@ -106,7 +106,7 @@ class Netlist:
         return self._bits_of(name)
 
     def add_port(self, direction: str, name: str) -> Bit:
-        """A new port of one bit, after those that there are; ``direction`` is ``input`` or ``output``."""
+        """Adds a one-bit port after the existing ones; ``direction`` is ``input`` or ``output``."""
         ports = self._inputs if direction == "input" else self._outputs
         self._head.append(f"  wire {direction} {PORTS_FROM + len(self._inputs) + len(self._outputs)} \\{name}")
         self._widths[f"\\{name}"] = 1
@@ -114,7 +114,7 @@ class Netlist:
         return (f"\\{name}", 0)
 
     def add_output(self, name: str, source: list[Bit]) -> None:
-        """A new output, after the ports that there are, that shows the bits of ``source``."""
+        """Adds an output after the existing ports, connected to the bits of ``source``."""
         number = PORTS_FROM + len(self._inputs) + len(self._outputs)
         self._head.append(f"  wire width {len(source)} output {number} \\{name}")
         self._widths[f"\\{name}"] = len(source)
@@ -122,11 +122,11 @@ class Netlist:
         self.connections.append((self._bits_of(f"\\{name}"), source))
 
     def wire(self, name: str) -> list[Bit]:
-        """The bits of a wire, lowest first; none where there is no such wire."""
+        """The bits of a wire, lowest first; empty if there is no such wire."""
         return self._bits_of(name) if name in self._widths else []
 
     def text(self) -> str:
-        """The netlist as Yosys reads it."""
+        """The netlist in Yosys's text form."""
         lines = [*self._head, *(line for cell in self.cells for line in cell.lines())]
         lines += [f"  connect {format_bits(target)} {format_bits(source)}" for target, source in self.connections]
         return "\n".join([*lines, "end"]) + "\n"
@@ -202,7 +202,7 @@ def _constant(token: str) -> list[Bit]:
 
 
 def format_bits(bits: Iterable[Bit]) -> str:
-    """Bits, lowest first, as Yosys reads them."""
+    """Bits, given lowest first, in Yosys's text form."""
     def run(item: tuple[int, Bit]) -> tuple[str, int] | str:
         index, bit = item
         return (bit[0], bit[1] - index) if isinstance(bit, tuple) else "constant"

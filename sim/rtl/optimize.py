@@ -2,7 +2,7 @@
 
 GCC compiles a library that counts how often each branch is taken. A workload runs on it. Then GCC compiles the code of each
 cycle again with the counts, and places the code that is executed often together. Results stay the same. The cache keeps the
-optimized library next to the plain one, and ``build`` takes it when it is asked for the same workload.
+optimized library next to the plain one, and ``build`` uses it if the same workload is requested.
 """
 
 import time
@@ -29,11 +29,14 @@ COUNTS = ".gcda"        # suffix of the files in which GCC stores the counts, on
 
 @dataclass(frozen=True)
 class Workload:
-    """What runs on a build to find out what to optimize.
+    """The training workload that runs on a build.
 
-    Attributes:
-        digest: changes with what is run.
-        run: runs it on a build, and returns the cycles it took. It raises when a result is not as it must be.
+    Attributes
+    ----------
+    digest
+        Digest of the workload.
+    run
+        Runs it on a build, and returns the number of cycles. It raises if a result is wrong.
     """
 
     digest: str
@@ -42,7 +45,7 @@ class Workload:
 
 @dataclass(frozen=True)
 class Seconds:
-    """What an optimized build took: the build that counts, the workload's run on it, and the second build with a run."""
+    """Durations of an optimized build: the instrumented build, the workload's run on it, and the second build with a run."""
 
     counting_build: float
     workload: float
@@ -51,7 +54,7 @@ class Seconds:
 
 @dataclass(frozen=True)
 class Optimized:
-    """The build, and what making it took; None when the cache had it, or another process has made it."""
+    """The build and its durations; None if it was in the cache, or made by another process."""
 
     build: Build
     seconds: Seconds | None
@@ -61,8 +64,9 @@ def optimize(design: Design, workload: Workload, cache: Path | None = None, repo
              workers: int | None = None) -> Optimized:
     """The fast simulator of ``design``, optimized for ``workload``, from the cache or made now.
 
-    Other parameters are those of ``build``. Raises ``ToolError`` when a tool is missing or the compiler is not GCC,
-    ``BuildError`` when a step fails or the workload takes other cycles on the result, and what the workload raises.
+    Other parameters are those of ``build``. Raises ``ToolError`` if a tool is missing or the compiler is not GCC,
+    ``BuildError`` if a step fails or the workload takes a different number of cycles on the result, and errors of the
+    workload.
     """
     store = Cache(cache or default_cache())
     report = report or Stopwatch()
@@ -90,7 +94,7 @@ def optimize(design: Design, workload: Workload, cache: Path | None = None, repo
 
 
 def _compile_twice(work: Compilation, build: Build, runtime: Aside[Path], workload: Workload) -> Seconds:
-    """Makes the library of ``build``, which is to lie in the folder of ``work``."""
+    """Makes the library of ``build`` in the folder of ``work``."""
     begin = time.perf_counter()
     work.write_model(build.verilog)
     run_time = runtime.result()
@@ -115,7 +119,7 @@ def _compile_twice(work: Compilation, build: Build, runtime: Aside[Path], worklo
 
 
 def _count(build: Build, workload: Workload) -> int:
-    """Runs the workload and has its counts written: also when it fails, since else they were when the process ends."""
+    """Runs the workload and writes its counts, even if it fails; otherwise they would be written when the process ends."""
     library = load(build.library, build.variant)
     try:
         return workload.run(build)
@@ -124,7 +128,7 @@ def _count(build: Build, workload: Workload) -> int:
 
 
 def _require_counts(work: Compilation, hot: int) -> None:
-    """Without counts GCC would take everything for code that never runs."""
+    """Checks the counts: without them GCC would assume that no code is ever executed."""
     found = len(list(work.folder.glob(f"*{COUNTS}")))
     if found != hot:
         raise BuildError(f"{work.folder}: {found} of {hot} files of counts: GCC has not written the others here. Is "

@@ -1,4 +1,4 @@
-"""Running tools, several at a time, so that none outlives an interruption, and lines that say what a build is doing."""
+"""Runs tools in parallel such that none outlives an interruption, and reports a build's progress."""
 
 import os
 import signal
@@ -17,10 +17,10 @@ ROOT = Path(__file__).resolve().parents[2]
 """The folder of hdl, isa and sim."""
 
 PYTHON = (sys.executable, "-P")
-"""How a child process starts Python: the current folder, which is the user's, is not on its path."""
+"""Python's command line for child processes: without the user's current folder on the path."""
 DEEP_STACK = ("/bin/sh", "-c", 'ulimit -S -s "$(ulimit -H -s)"; exec "$@"', "sh")
-"""Before a command: Verilator and the compiler recurse deeply on large designs. A ``preexec_fn`` would run Python's handlers
-of a fork, in which a Ctrl-C that comes at that moment is lost."""
+"""Prefix of commands that raises the stack limit, since Verilator and the compiler recurse deeply on large designs. A
+``preexec_fn`` would run Python's fork handlers, in which a simultaneous Ctrl-C is lost."""
 POLL_SECONDS = 0.01
 SHOWN_LINES = 25
 
@@ -29,11 +29,11 @@ Report = Callable[[str], None]
 
 
 class StoppedError(BuildError):
-    """Work of a build was ended because the rest of the build has ended."""
+    """A part of a build was ended because the rest of the build has ended."""
 
 
 class Stopwatch:
-    """A ``Report`` that prints each line on stderr, after the seconds since it was made."""
+    """A ``Report`` that prints each line on stderr, preceded by the seconds since its creation."""
 
     def __init__(self) -> None:
         self._begin = time.monotonic()
@@ -44,14 +44,14 @@ class Stopwatch:
 
 @dataclass(frozen=True)
 class Job:
-    """A command, and the name under which it is reported."""
+    """A command and its name in reports."""
 
     name: str
     command: Sequence[str | Path]
 
 
 def run_tool(command: Sequence[str | Path], name: str, cwd: Path, env: Mapping[str, str] | None = None) -> None:
-    """Runs one command in ``cwd``. Raises ``BuildError`` with the end of what it printed when it fails."""
+    """Runs one command in ``cwd``. Raises ``BuildError`` with the end of its output if it fails."""
     run_jobs([Job(name, command)], 1, cwd, env=env)
 
 
@@ -59,8 +59,8 @@ def run_jobs(jobs: Sequence[Job], workers: int, cwd: Path, started: Callable[[in
              env: Mapping[str, str] | None = None, stop: Event | None = None) -> None:
     """Runs the jobs in ``cwd``, at most ``workers`` at once, in order; ``started`` is called with index and job.
 
-    Raises ``BuildError`` for the first that fails, ``StoppedError`` when ``stop`` is set. Whatever ends this call, no job is
-    left running.
+    Raises ``BuildError`` for the first that fails, ``StoppedError`` if ``stop`` is set. No job is left running, however
+    this call ends.
     """
     waiting = list(enumerate(jobs))[::-1]
     running: list[_Running] = []
@@ -83,7 +83,7 @@ class _Running:
     def __init__(self, job: Job, cwd: Path, env: Mapping[str, str] | None) -> None:
         self._job = job
         self._output = tempfile.TemporaryFile()  # noqa: SIM115  closed with the process, and no pipe that could fill up
-        # A group of its own: a compiler has children, which outlive it when it alone is killed.
+        # a separate process group: a compiler has children, which would outlive it if only it were killed
         self._process = subprocess.Popen([*DEEP_STACK, *(str(part) for part in job.command)], cwd=cwd, env=env,
                                          stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT,
                                          process_group=0)

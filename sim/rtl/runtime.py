@@ -11,11 +11,11 @@ from arrayloom.sim.rtl.process import Report, default_workers, run_jobs
 from arrayloom.sim.rtl.toolchain import Toolchain
 
 SOURCES = ("verilated.cpp", "verilated_threads.cpp")
-"""Nothing in them is called in each cycle."""
+"""Sources of which nothing is called in each cycle."""
 
 
 def produce_runtime(variant: Variant, toolchain: Toolchain, cache: Cache, report: Report, stop: Event) -> Path:
-    """The folder of its objects, from the cache or made now; ``stop`` ends that."""
+    """The folder of its objects, from the cache or made now; ``stop`` cancels that."""
     names = [*SOURCES, *([f"verilated_{variant.waves}_c.cpp"] if variant.waves else []),
              *(["verilated_cov.cpp"] if variant.coverage else [])]
 

@@ -11,7 +11,7 @@ from arrayloom.sim.rtl.library import BYTES
 
 
 class Scratchpad:
-    """The banks of one simulation: views of the model's own memories, which live as long as it does."""
+    """The banks of one simulation: views of the model's memories, valid as long as the model exists."""
 
     def __init__(self, library: ctypes.CDLL, simulation: int, word_bytes: int) -> None:
         words = library.arrayloom_bank_words()

@@ -31,29 +31,35 @@ class Stop(enum.Enum):
 
 
 class Breach(enum.IntEnum):
-    """How the memory may break the rules of the bus, in the order of sim/rtl/harness/breach.h."""
+    """Violations of the bus protocol by the memory, in the order of sim/rtl/harness/breach.h."""
 
     NONE = 0
     EARLY_LAST = 1
     MISSING_LAST = 2
-    STRANGE_READ = 3        # a word for a reader that there is not
+    STRANGE_READ = 3        # a word for a reader that does not exist
     DOUBLED_BEAT = 4
     LOST_BEAT = 5
-    STRANGE_ANSWER = 6      # to a burst of writes that there is not
+    STRANGE_ANSWER = 6      # a response to a write burst that does not exist
     DOUBLED_ANSWER = 7
     LOST_ANSWER = 8
 
 
 @dataclass(frozen=True)
 class Timing:
-    """How the memory answers; times in clock cycles. The default is the model in which Arrayloom's figures are given.
+    """Timing of the memory in clock cycles. The default is the model used for Arrayloom's figures.
 
-    Attributes:
-        latency: from an address taken to its first beat, and from the last write beat to the response.
-        outstanding: bursts taken and not yet answered, for each direction: 1 to 256.
-        beat_interval: from one beat to the next, for each direction: at least 1.
-        stall_percent: chance in each cycle that a ready or a new valid is held back: 0 to 99.
-        seed: of the generator that draws the stalls.
+    Attributes
+    ----------
+    latency
+        From an accepted address to its first beat, and from the last write beat to the response.
+    outstanding
+        Bursts accepted but not yet answered, for each direction: 1 to 256.
+    beat_interval
+        From one beat to the next, for each direction: at least 1.
+    stall_percent
+        Chance in percent, in each cycle, that a ready or a new valid is delayed: 0 to 99.
+    seed
+        Seed of the generator that draws the stalls.
     """
 
     latency: int = 64
@@ -85,18 +91,18 @@ class RtlSimulator:
     """One simulated accelerator and its memory. A context manager; one thread at a time.
 
     ``memory`` is the accelerator's memory itself: uint8, one dimension, contiguous, at bus address ``base``. It is
-    shared and not copied: what Python writes the accelerator reads. A write of the accelerator is there when the bus
+    shared, not copied: the accelerator reads what Python writes. A write of the accelerator takes effect when the bus
     has answered it.
 
-    Cycles are counted from 0 and never set back, not by a reset either. A broken bus rule or a failed assertion raises
-    ``SimulationError`` from then on until ``reset``.
+    Cycles are counted from 0; not even a reset sets them back. After a protocol violation or a failed assertion, every
+    call raises ``SimulationError`` until ``reset``.
     """
 
     def __init__(self, build: Build, memory: NDArray[np.uint8], base: int = 0, timing: Timing | None = None,
                  seed: int = 0) -> None:
         """Loads the library, and resets the accelerator.
 
-        ``seed`` is that of the values that nothing initialises, in a checked build. Raises ``SimulationError`` for a
+        ``seed`` is used for uninitialized values in a checked build. Raises ``SimulationError`` for a
         memory that cannot be shared and ``BuildError`` for a library that does not load.
         """
         if memory.dtype != np.uint8 or memory.ndim != 1 or not memory.flags.c_contiguous or not memory.flags.writeable:
@@ -122,7 +128,7 @@ class RtlSimulator:
             self.close()
 
     def close(self) -> None:
-        """Frees the model and finishes its waveforms. Every other use afterwards raises ``SimulationError``."""
+        """Frees the model and finishes its waveforms. Any other use afterwards raises ``SimulationError``."""
         if self._handle is not None:
             if self.build.before_close is not None:
                 self.build.before_close(self)
@@ -137,7 +143,7 @@ class RtlSimulator:
 
     @property
     def timing(self) -> Timing:
-        """How the memory answers. Setting it while bursts are outstanding raises ``SimulationError``."""
+        """Timing of the memory. Setting it while bursts are outstanding raises ``SimulationError``."""
         return self._timing
 
     @timing.setter
@@ -166,35 +172,35 @@ class RtlSimulator:
         return Statistics(*(getattr(struct, name) for name, *_ in struct._fields_))
 
     def reset(self, cycles: int = RESET_CYCLES) -> None:
-        """Holds the accelerator and its memory in reset; bursts in flight are forgotten."""
+        """Holds the accelerator and its memory in reset; bursts in flight are dropped."""
         self._library.arrayloom_reset(self._simulation, cycles)
         self._raise_failure()
 
     def reset_core(self, cycles: int = RESET_CYCLES) -> None:
-        """Holds all but the accelerator's bus sides in reset; the memory goes on with the bursts in flight."""
+        """Holds everything except the accelerator's bus interfaces in reset; the memory continues the bursts in flight."""
         self._library.arrayloom_reset_core(self._simulation, cycles)
         self._raise_failure()
 
     def plan_breach(self, breach: Breach, wait: int = 0) -> None:
-        """The memory breaks a rule of the bus once: at the first beat or answer that suits it after ``wait`` others.
+        """The memory violates the bus protocol once: at the first suitable beat or response after ``wait`` others.
 
-        A reset takes back what has not happened.
+        A reset cancels a pending violation.
         """
         self._library.arrayloom_plan(self._simulation, breach, wait)
 
     def add_fault(self, address: int, size: int) -> None:
-        """From now on the bus answers SLVERR for any of the ``size`` bytes at bus ``address``, and moves no data there.
+        """From now on the bus answers SLVERR for any of the ``size`` bytes at bus ``address``, without transferring data.
 
         Outside the memory it always answers DECERR.
         """
         self._library.arrayloom_add_fault(self._simulation, address, address + size)
 
     def clear_faults(self) -> None:
-        """Takes back every ``add_fault``."""
+        """Removes all faults of ``add_fault``."""
         self._library.arrayloom_clear_faults(self._simulation)
 
     def write_register(self, address: int, value: int) -> None:
-        """Writes 32 bits over AXI4-Lite. Raises ``SimulationError`` when the accelerator refuses or does not answer."""
+        """Writes 32 bits over AXI4-Lite. Raises ``SimulationError`` if the accelerator refuses or does not answer."""
         if not 0 <= value < 1 << 32:
             raise SimulationError(f"register 0x{address:03x} = {value}: must fit in 32 bits")
         response = ctypes.c_uint32()
@@ -202,7 +208,7 @@ class RtlSimulator:
         self._check_access("write", address, bool(answered), response.value)
 
     def read_register(self, address: int) -> int:
-        """Reads 32 bits over AXI4-Lite. Raises ``SimulationError`` when the accelerator refuses or does not answer."""
+        """Reads 32 bits over AXI4-Lite. Raises ``SimulationError`` if the accelerator refuses or does not answer."""
         value, response = ctypes.c_uint32(), ctypes.c_uint32()
         answered = self._library.arrayloom_read_register(self._simulation, address, ctypes.byref(value),
                                                     ctypes.byref(response))
@@ -213,8 +219,8 @@ class RtlSimulator:
         """Runs until the interrupt is up, or for ``max_cycles``.
 
         ``progress`` is called with ``cycles`` about twenty times a second. Ctrl-C and exceptions of ``progress`` end
-        the run between two cycles, and it may go on later. Raises ``SimulationError`` for a broken bus rule or a failed
-        assertion.
+        the run between two cycles; it can be continued later. Raises ``SimulationError`` for a protocol violation or a
+        failed assertion.
         """
         end = self.cycles + max_cycles
         chunk = FIRST_CHUNK
@@ -246,7 +252,7 @@ class RtlSimulator:
         return result
 
     def record_events(self, on: bool = True) -> None:
-        """Starts or stops recording what the accelerator's blocks do while it runs a program."""
+        """Starts or stops recording the activity of the accelerator's blocks during a program."""
         self._library.arrayloom_record_events(self._simulation, on)
 
     def take_events(self) -> NDArray[np.void]:
@@ -263,8 +269,8 @@ class RtlSimulator:
     def record_control(self, on: bool = True) -> None:
         """Starts or stops recording digests of the control state where the POST unit completes an instruction.
 
-        Raises ``SimulationError`` for a build without them: another design than the accelerator, one for waveforms, or one
-        by a Verilator that names registers in another way.
+        Raises ``SimulationError`` for a build without them: another design than the accelerator, a build for waveforms, or
+        one by a version of Verilator that names registers differently.
         """
         if not self._library.arrayloom_has_control():
             raise SimulationError(f"digests of the control state: this {self.build.variant.name} build has none; the "
@@ -274,9 +280,9 @@ class RtlSimulator:
     def take_control(self) -> NDArray[np.void]:
         """The points recorded since the last call, in order: ``arrayloom.sim.rtl.library.POINT`` [n].
 
-        Where two runs have points of one digest, each goes on as the other from there, cycle for cycle, up to the first
-        of: its end, a write of a register, a cycle in which FETCH reads from memory what the other's does not hold. Bytes
-        that other units read may differ. A cycle in which a register is written has no point.
+        If two runs have points with the same digest, both continue identically from there, cycle for cycle,
+        until the first of: its end, a register write, or a cycle in which FETCH reads memory that differs. Bytes
+        read by other units may differ. A cycle in which a register is written has no point.
         """
         pointer = WORDS()
         count = self._library.arrayloom_control(self._simulation, ctypes.byref(pointer))
@@ -307,10 +313,10 @@ class RtlSimulator:
         return Scratchpad(self._library, self._simulation, self.build.word_bytes)
 
     def activity(self) -> NDArray[np.bool_]:
-        """What the registers do at the next edge, of a build that says so (``ACTIVITY``).
+        """The activity of the registers at the next edge, in a build that reports it (``ACTIVITY``).
 
         [state, 2], in the order of ``arrayloom.sim.rtl.islands.activity``: whether each is enabled, and whether it changes;
-        behind them up to 31 rows of False. Raises ``SimulationError`` for another build.
+        followed by up to 31 rows of False. Raises ``SimulationError`` for another build.
         """
         if not self.build.variant.activity:
             raise SimulationError(f"activity: this is a {self.build.variant.name} build; build the variant activity")
@@ -320,10 +326,10 @@ class RtlSimulator:
         return bits.astype(np.bool_).reshape(-1, 2)
 
     def coverage(self) -> NDArray[np.uint32]:
-        """How often each point of the design was executed since the simulator was made (variant ``COVERAGE``).
+        """Number of executions of each point of the design since the simulator was made (variant ``COVERAGE``).
 
-        The array is the simulator's own: what is written to it counts. The points are those of ``write_coverage``, in an
-        order that only the build knows.
+        The array is a view of the simulator's counts: writes to it change them. The points are those of ``write_coverage``,
+        in an order that only the build knows.
         """
         self._require_coverage()
         counts = WORDS()
@@ -336,7 +342,7 @@ class RtlSimulator:
         self._library.arrayloom_write_coverage(self._simulation, str(path).encode())
 
     def burst_kinds(self, write: bool) -> NDArray[np.uint64]:
-        """How many bursts of reads, or of writes, there were (variant ``COVERAGE``).
+        """Number of read or write bursts of each kind (variant ``COVERAGE``).
 
         [identifier, words less one, whether it begins a page of 4 KiB, whether it ends one].
         """
@@ -350,7 +356,7 @@ class RtlSimulator:
     def open_waves(self, path: Path, first: int, last: int) -> None:
         """Records cycles ``first`` to ``last`` of the next run, cycle 0 being the first that CYCLES counts.
 
-        Times in the file are half cycles. Raises ``SimulationError`` when it cannot.
+        Times in the file are half cycles. Raises ``SimulationError`` if that is impossible.
         """
         if self.build.variant.waves is None:
             raise SimulationError(f"waveforms: this is a {self.build.variant.name} build; build one of the wave variants")

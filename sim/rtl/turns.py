@@ -1,7 +1,7 @@
-"""Turns of processes at one thing: one makes it, and those that wait are told who does, since when, and what step it is at.
+"""Turns of processes: one makes a thing, and the others wait and report who makes it, since when, and the current step.
 
-The lock of a file gives the turn; the system takes it back from a process that dies. What the maker is at stands in that
-file.
+The lock of a file gives the turn; the system takes it back from a process that dies. The maker writes its current step to
+that file.
 """
 
 import fcntl
@@ -43,9 +43,9 @@ class Turn:
 
 @contextmanager
 def take_turn(lock: Path, name: str, report: Report, stop: Event | None = None) -> Iterator[Turn]:
-    """Waits until no other process has the turn that the file ``lock`` stands for, and has it until the block ends.
+    """Waits until no other process has the turn represented by the file ``lock``, and holds it until the block ends.
 
-    ``report`` is told who makes the thing called ``name`` meanwhile, and each step of theirs. Raises ``StoppedError`` when
+    ``report`` receives who makes the thing called ``name`` meanwhile, and each of their steps. Raises ``StoppedError`` when
     ``stop`` is set while waiting.
     """
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
@@ -104,7 +104,7 @@ def _write(descriptor: int, content: bytes) -> None:
 
 
 def _read(descriptor: int) -> Maker | None:
-    """None where nothing stands yet, or what is being written at this moment."""
+    """The maker's line; None if there is none yet or it is being written."""
     try:
         return Maker(**json.loads(os.pread(descriptor, 1 << 16, 0)))
     except ValueError:

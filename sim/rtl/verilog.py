@@ -1,7 +1,7 @@
-"""Amaranth to Verilog that simulates fast.
+"""Converts Amaranth to Verilog that simulates fast.
 
-Amaranth's own Verilog computes a next value for each register in each cycle. Yosys turns the branch that holds a value
-into a clock enable, which a simulator skips; this alone is worth four times the speed.
+Amaranth's own Verilog computes a next value for each register in each cycle. Yosys converts the branch that keeps a
+value into a clock enable, which a simulator skips; this alone makes it four times as fast.
 """
 
 import gc
@@ -26,15 +26,15 @@ from arrayloom.sim.rtl.yosys import run_yosys
 TOP = "top"
 
 OPTIMIZE = "opt_expr; opt_merge; opt_muxtree; opt_reduce; opt_clean; opt_dff"
-"""What ``opt`` does in its first round; its further rounds take twice the time and leave the same Verilog."""
+"""The first round of ``opt``; further rounds take twice the time and give the same Verilog."""
 FLAT = f"proc; flatten; {OPTIMIZE}; opt_clean -purge"
-# Tables that become memories keep their names.
+# tables that become memories keep their names
 PLAIN = f"{FLAT.replace('proc;', 'proc -norom;')}; opt_expr -fine; opt_clean -purge"
 HIERARCHICAL = f"proc; {OPTIMIZE}; opt_clean"
 REMOVE_CHECKS = "delete t:$check t:$print"
 """Assertions and prints cost time in each cycle, and keep logic alive that only they read."""
 PROCESSES = "proc -nomux -norom; opt_clean"
-"""Conditions stay conditions, as the source has them, instead of multiplexers."""
+"""Keeps the source's conditions instead of multiplexers."""
 NETLIST = "design.il"
 WRITE_NETLIST = f"write_rtlil {NETLIST}"
 WRITE = "write_verilog -norename -noattr design.v"
@@ -42,7 +42,7 @@ WRITE_PLAIN = "write_verilog -noattr design.v"
 
 
 Look = Callable[[Netlist], None]
-"""Called with a netlist whose registers have the names that they have in the Verilog."""
+"""Called with a netlist in which registers have the same names as in the Verilog."""
 
 
 def write_verilog(component: Any, path: Path, name: str = TOP, *, checks: bool = False,
@@ -51,7 +51,7 @@ def write_verilog(component: Any, path: Path, name: str = TOP, *, checks: bool =
 
     ``checks`` keeps the assertions and prints. ``hierarchy`` keeps modules and names, for waveforms, at some cost in
     speed. Memories stay memories; one that is all zero has no initial values, which would take minutes to compile.
-    ``look`` is only for what is flat. Raises ``BuildError`` with Yosys's message when it refuses the design.
+    ``look`` requires a flat design. Raises ``BuildError`` with Yosys's message if it refuses the design.
     """
     with TemporaryDirectory() as folder:
         _write_rtlil(component, name, Path(folder))
@@ -66,7 +66,7 @@ def write_verilog(component: Any, path: Path, name: str = TOP, *, checks: bool =
 def write_plain_verilog(component: Any, path: Path, name: str = TOP) -> None:
     """Writes ``component`` as Verilog for other tools, without its assertions.
 
-    Widths are written out (sim/rtl/explicit.py). What has no name of its own is numbered, as some simulators do not read a
+    Widths are explicit (sim/rtl/explicit.py). Unnamed signals are numbered, since some simulators do not support a
     backslash within a name. Raises ``BuildError`` with Yosys's message when it refuses the design.
     """
     with flattened(component, name, PLAIN) as folder:
@@ -84,11 +84,11 @@ def write_coverage_verilog(component: Any, path: Path, name: str = TOP) -> None:
 
 
 def write_fast_verilog(component: Any, path: Path, name: str = TOP, look: Look | None = None) -> None:
-    """Writes ``component`` as Verilog that simulates as fast as possible, and serves nothing else.
+    """Writes ``component`` as Verilog that simulates as fast as possible, for no other use.
 
-    Arithmetic is in the processor's widths (sim/rtl/widen.py), registers sleep in islands (sim/rtl/islands), whose layout is
-    written beside the Verilog, and act on both edges of their clocks. Raises ``BuildError`` with Yosys's message when it
-    refuses the design, and for a design that uses the falling edge itself.
+    Arithmetic uses the processor's widths (sim/rtl/widen.py), and registers are divided into islands (sim/rtl/islands),
+    whose layout is written next to the Verilog, and use both edges of their clocks. Raises ``BuildError`` with Yosys's
+    message when it refuses the design, and for a design that uses the falling edge itself.
     """
     with widened(component, name) as (folder, netlist):
         if look:
@@ -100,7 +100,8 @@ def write_fast_verilog(component: Any, path: Path, name: str = TOP, look: Look |
 
 
 def write_sleepless_verilog(component: Any, path: Path, name: str = TOP, look: Look | None = None) -> None:
-    """Writes ``component`` as ``write_fast_verilog`` does, but on one clock that all registers act on in every cycle."""
+    """Writes ``component`` as ``write_fast_verilog`` does, but with one clock for all registers, which is active in every
+    cycle."""
     with widened(component, name) as (folder, netlist):
         if look:
             look(netlist)
@@ -108,7 +109,7 @@ def write_sleepless_verilog(component: Any, path: Path, name: str = TOP, look: L
 
 
 def write_activity_verilog(component: Any, path: Path, name: str = TOP) -> None:
-    """Writes ``component`` as ``write_sleepless_verilog`` does, with an output that says which registers change."""
+    """Writes ``component`` as ``write_sleepless_verilog`` does, with an output that shows which registers change."""
     with widened(component, name) as (folder, netlist):
         add_activity(netlist)
         path.write_text(to_verilog(netlist, folder))
@@ -116,7 +117,7 @@ def write_activity_verilog(component: Any, path: Path, name: str = TOP) -> None:
 
 @contextmanager
 def widened(component: Any, name: str) -> Iterator[tuple[Path, Netlist]]:
-    """A folder to work in, and the flat netlist of ``component`` with arithmetic in the processor's widths."""
+    """A working folder, and the flat netlist of ``component`` with arithmetic in the processor's widths."""
     with flattened(component, name) as folder:
         netlist = Netlist((folder / NETLIST).read_text())
         widen(netlist)
@@ -125,7 +126,7 @@ def widened(component: Any, name: str) -> Iterator[tuple[Path, Netlist]]:
 
 @contextmanager
 def flattened(component: Any, name: str = TOP, steps: str = FLAT) -> Iterator[Path]:
-    """A folder to work in, with the flat netlist of ``component`` in its file ``NETLIST``."""
+    """A working folder, with the flat netlist of ``component`` in the file ``NETLIST``."""
     with TemporaryDirectory() as name_of_folder:
         folder = Path(name_of_folder)
         _write_rtlil(component, name, folder)
@@ -159,7 +160,7 @@ def _write_rtlil(component: Any, name: str, folder: Path, sources: bool = False)
 
 
 def _name_units(text: str, top: str) -> str:
-    """Gives each register and port of a memory its module's path, which flattening keeps, as the attribute ``unit``."""
+    """Stores the module's path of each register and memory port in the attribute ``unit``, which flattening preserves."""
     lines, unit = [], ""
     for line in text.splitlines():
         if line.startswith("module "):
@@ -172,8 +173,8 @@ def _name_units(text: str, top: str) -> str:
 
 @contextmanager
 def _without_garbage_collection() -> Iterator[None]:
-    """Amaranth's netlist is millions of objects that all live to the end; looking for garbage among them again and again
-    is a quarter of its time."""
+    """Disables garbage collection: Amaranth's netlist consists of millions of objects that live to the end, and repeated
+    collections take a quarter of the time."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -185,7 +186,8 @@ def _without_garbage_collection() -> Iterator[None]:
 
 @contextmanager
 def _without_zeros() -> Iterator[None]:
-    """Amaranth writes each bit of each memory's initial value: 2 MiB of zeros take it 20 s, and Yosys 90 s."""
+    """Removes all-zero initial values: Amaranth writes each bit, which takes 20 s for 2 MiB of zeros, and then 90 s in
+    Yosys."""
     from amaranth.back import rtlil
 
     original = rtlil.ModuleEmitter.emit_memory

@@ -1,11 +1,11 @@
-"""Arithmetic in the widths that a processor has.
+"""Changes arithmetic to the widths of a processor.
 
 Amaranth makes each sum a bit wider than its operands, and each product as wide as both. Compiled by Verilator, a width
 other than 32 or 64 bits costs a mask after the operation and a sign extension before the next; in a systolic array that
-is most of the work. Two steps, which change no value, remove it:
+is most of the work. Two value-preserving steps avoid it:
 
-1. bits that nothing reads are not computed, so that a sum of 33 bits of which 32 are kept is one of 32;
-2. a signed result of fewer bits is computed in 32 (or 64), and signed readers of all its bits take it as it is.
+1. unread bits are not computed: a 33-bit sum of which 32 bits are used becomes a 32-bit sum;
+2. a narrower signed result is computed in 32 (or 64) bits, and signed readers of all its bits use it directly.
 """
 
 from collections import Counter
@@ -19,7 +19,7 @@ MACHINE_WIDTHS = (32, 64)
 
 
 def widen(netlist: Netlist) -> None:
-    """Changes the netlist in place; what its ports and registers hold stays the same."""
+    """Changes the netlist in place; the values of ports and registers stay the same."""
     drop_unread(netlist)
     wide = _widen_results(netlist)
     for cell in netlist.cells:
@@ -32,7 +32,7 @@ def widen(netlist: Netlist) -> None:
 
 
 def drop_unread(netlist: Netlist) -> None:
-    """Results lose the upper bits that nothing reads, and operands those that they were made of."""
+    """Trims unread upper bits of results, and the corresponding bits of operands."""
     reads = Counter(netlist.kept_bits())
     drivers: dict[Bit, Cell] = {}
     for cell in netlist.cells:
@@ -55,7 +55,7 @@ def drop_unread(netlist: Netlist) -> None:
 
 
 def _widen_results(netlist: Netlist) -> dict[tuple[Bit, ...], list[Bit]]:
-    """Gives each result a wire of its own, wider where that can be; returns the new bits for the bits that were."""
+    """Gives each result a separate wire, wider if possible; returns a map from old to new bits."""
     wide: dict[tuple[Bit, ...], list[Bit]] = {}
     ports = set(netlist.output_bits())
     for cell in netlist.cells:
@@ -67,7 +67,7 @@ def _widen_results(netlist: Netlist) -> dict[tuple[Bit, ...], list[Bit]]:
 
 
 def _best_width(cell: Cell) -> int:
-    """The processor's width for a signed result that fits its bits, else the width that it has."""
+    """The processor's width for a signed result, else its own width."""
     width = len(cell.ports["Y"])
     if not is_signed(cell) or width < _natural_width(cell):
         return width
@@ -75,7 +75,7 @@ def _best_width(cell: Cell) -> int:
 
 
 def _natural_width(cell: Cell) -> int:
-    """Bits that hold every result."""
+    """The number of bits that represent every result."""
     widths = [len(_without_sign_copies(cell.ports[port])) for port in operands(cell)]
     return sum(widths) if cell.kind == "$mul" else max(widths) + 1
 
@@ -86,7 +86,7 @@ def operands(cell: Cell) -> list[str]:
 
 
 def is_signed(cell: Cell) -> bool:
-    """Whether all operands are signed, as an operation needs to be signed itself."""
+    """Whether all operands are signed, which a signed operation requires."""
     return all(int(cell.parameters[f"\\{port}_SIGNED"]) for port in operands(cell))
 
 
@@ -99,6 +99,6 @@ def _without_sign_copies(bits: list[Bit]) -> list[Bit]:
 
 
 def connect(cell: Cell, port: str, bits: list[Bit]) -> None:
-    """Connects a port to other bits, which may be more or fewer."""
+    """Connects a port to other bits, possibly a different number."""
     cell.ports[port] = bits
     cell.parameters[f"\\{port}_WIDTH"] = str(len(bits))

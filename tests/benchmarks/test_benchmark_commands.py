@@ -1,4 +1,4 @@
-"""The commands behind the documents' figures."""
+"""The commands that measure the documents' figures."""
 
 import json
 import subprocess

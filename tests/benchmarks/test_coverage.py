@@ -97,7 +97,7 @@ def test_holes_have_reasons() -> None:
     read = read_holes("# Why\n# not.\nline a*\ntoggle b\n")
     assert read == [Hole("line", "a*", "Why not."), Hole("toggle", "b", "Why not.")]
     for text in ("line a", "# Why.\n\nline a", "# Why.\nfield a", "# Why.\nline"):
-        with pytest.raises(ValueError, match=r"holes\.txt:\d: .*: write line, branch, toggle and a pattern, under a"):
+        with pytest.raises(ValueError, match=r"holes\.txt:\d: .*: write line, branch, toggle and a pattern, after a"):
             read_holes(text)
 
 

@@ -1,4 +1,4 @@
-"""The device beside ONNX Runtime."""
+"""The device compared with ONNX Runtime."""
 
 import json
 import subprocess

@@ -57,7 +57,7 @@ def test_a_bracket_of_a_waiver_is_a_bracket() -> None:
 @pytest.mark.parametrize(("text", "message"), [
     ('lint_off -rule A -file "*" -match "*"', "1: no comment above says why"),
     ('// Why.\n\nlint_off -rule A -file "*" -match "*"', "3: no comment above says why"),
-    ("// Why.\nlint_off -rule A", "2: 'lint_off -rule A' is not read here: write")])
+    ("// Why.\nlint_off -rule A", "2: 'lint_off -rule A' is not understood: write")])
 def test_a_waiver_needs_a_reason(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         read_waivers(text)

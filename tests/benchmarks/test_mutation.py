@@ -16,10 +16,12 @@ from arrayloom.sim.rtl.process import Stopwatch
 from benchmarks.mutation.equivalence import Prover
 from benchmarks.mutation.hunt import Noticed, hunt
 from benchmarks.mutation.kept import Kept, Verdict
+from benchmarks.mutation.late import check_late
 from benchmarks.mutation.model import Planted, planted
 from benchmarks.mutation.plant import Mutant
 from benchmarks.mutation.score import Outcome, failures
 from benchmarks.mutation.source import SourceFault, SourceFaultError, table
+from benchmarks.mutation.stimuli import use_test_support
 from benchmarks.mutation.survivors import Explanation, explanation_of
 
 COUNT = 12
@@ -38,6 +40,12 @@ def test_faults_are_noticed_or_proved_to_change_nothing(weights: Planted) -> Non
     proved = Prover(Netlist(weights.netlist)).equivalent(weights.mutants)
     assert not caught & proved
     assert len(caught) >= COUNT // 2
+
+
+def test_counters_begin_late(weights: Planted) -> None:
+    """The check itself compares each counter with where it begins."""
+    use_test_support()
+    check_late(weights.build)
 
 
 def test_the_score_leaves_out_what_changes_nothing() -> None:
@@ -78,7 +86,7 @@ def test_verdicts_are_kept_for_the_same_hardware_and_tests(tmp_path: Path) -> No
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.jsonl"
     path.write_text('{"key": "a"}\n')
-    with pytest.raises(InputError, match=r"--resume .*other.jsonl: line 1 is no verdict of this command: name another file"):
+    with pytest.raises(InputError, match=r"--resume .*other.jsonl: line 1 is not a verdict of this command"):
         Kept(path, "a")
     with pytest.raises(InputError, match=r"--resume .*nowhere.*: cannot be written"):
         Kept(tmp_path / "nowhere" / "x", "a")
@@ -94,7 +102,7 @@ def test_the_table_of_faults_by_hand_fits_the_source() -> None:
 
 def test_a_fault_whose_text_is_gone_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "unit.py").write_text("a = 1\n")
-    with pytest.raises(SourceFaultError, match=r"unit.py holds 'a = 2' 0 times, and must once"):
+    with pytest.raises(SourceFaultError, match=r"unit.py holds 'a = 2' 0 times instead of once"):
         SourceFault("gone", "unit.py", "a = 2", "a = 3", ("tests",)).write(tmp_path)
 
 

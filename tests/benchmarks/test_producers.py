@@ -32,7 +32,7 @@ def test_the_page_shows_what_the_scripts_do() -> None:
 
 
 def _joined(text: str) -> str:
-    """Python without white space, and without the commas that a formatter puts behind last arguments."""
+    """Python without white space, and without the commas that a formatter adds after last arguments."""
     return re.sub(r"\s+", "", text).replace(",)", ")")
 
 

@@ -1,4 +1,4 @@
-"""The service beside the server of ONNX Runtime."""
+"""The service compared with the server of ONNX Runtime."""
 
 import json
 import subprocess

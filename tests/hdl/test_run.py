@@ -372,7 +372,7 @@ async def test_an_error_just_before_a_run_does_not_end_it(host: Host) -> None:
 
 @scripted()
 async def test_a_bus_counts_as_quiet_only_while_it_is_halted(host: Host) -> None:
-    """What begins in the cycle in which the bus is told to halt must end first."""
+    """A burst that begins in the cycle of the bus's halt must end first."""
     control, ctx = host.control, host.ctx
     await begin(host)
     await host.write(Register.CONTROL, RESET)

@@ -63,7 +63,7 @@ UNORDERED: dict[str, tuple[list[Instruction], Finding]] = {
         Finding(Hazard.READ_AFTER_WRITE, 1, 0, "scratchpad", 1, 21)),
     "weights that are stored over": (
         [LoadWeights(address=0x800, words=4), STORE], Finding(Hazard.WRITE_AFTER_READ, 1, 0, "memory", 0x200, 0x203)),
-    "an operand behind a drain": (      # POST reads it before the drain knows of the load
+    "an operand after a drain": (      # POST reads it before the drain knows of the load
         [LOAD, *TILE, CONVOLVE.changed(wait=Units.LOAD), DRAIN, ELEMENTWISE.changed(destination=40)],
         Finding(Hazard.READ_AFTER_WRITE, 5, 0, "scratchpad", 0, 7)),
 }
@@ -72,7 +72,7 @@ UNORDERED: dict[str, tuple[list[Instruction], Finding]] = {
 @pytest.mark.parametrize("case", UNORDERED)
 def test_what_no_token_orders_is_found(case: str) -> None:
     instructions, finding = UNORDERED[case]
-    signals = {0: Units.ARRAY} if case == "an operand behind a drain" else {}
+    signals = {0: Units.ARRAY} if case == "an operand after a drain" else {}
     given = [one.changed(signal=signals.get(index, 0)) for index, one in enumerate(instructions)]
     assert finding in hazards(*given)
 
@@ -88,10 +88,10 @@ ORDERED: dict[str, list[Instruction]] = {
     "a token that an earlier instruction took": [
         LOAD.changed(signal=Units.STORE), STORE.changed(source=90, wait=Units.LOAD), STORE.changed(address=0x900)],
     "its own earlier instructions": [ELEMENTWISE, ELEMENTWISE.changed(source=16, destination=32, wait=Units.POST)],
-    "a drain behind its convolution": [
+    "a drain after its convolution": [
         LOAD.changed(signal=Units.ARRAY), *TILE, CONVOLVE.changed(wait=Units.LOAD),
         DRAIN.changed(add=1, residual=0, residual_pitch=4)],
-    "a token behind a drain": [     # when the operation is complete, the drain is, and so is what it knew
+    "a token after a drain": [     # when the operation is complete, the drain is, and so is what it knew
         LOAD.changed(signal=Units.ARRAY), *TILE, CONVOLVE.changed(wait=Units.LOAD), DRAIN.changed(destination=100),
         ELEMENTWISE.changed(source=200, destination=300, signal=Units.STORE), STORE.changed(wait=Units.POST)],
     "a token from further down": [

@@ -1,10 +1,10 @@
-"""A proof about a netlist: two states that are equal in the canonical form behave the same, in this cycle and so forever.
+"""A proof about a netlist: two states that are equal in the canonical form behave the same, now and in all later cycles.
 
-Two copies of the logic see the same inputs, as far as those mean anything, and begin in any two states that are equal under
-the rules and in which ``INVARIANTS`` hold, which are proved along: a register that a rule declares dead, and where a queue
-lies in its memory, may differ. Shown is that outputs that say when something happens are equal, that the same words go into
-the queues, and that the next states are equal under the rules again. That a queue's words in order are equal if the same
-words went in, ``queue_proof`` shows. Taken for granted is that a unit retires only an instruction that it has (``RETIRES``).
+Two copies of the logic receive the same valid inputs. They begin in any two states that are equal under the rules and
+satisfy ``INVARIANTS``, which are proved as well; registers that a rule declares dead and the position of a queue in its
+memory may differ. The proof shows that all outputs that signal an event are equal, that the same words enter the queues,
+and that the next states are again equal under the rules. ``queue_proof`` shows that queues that received the same words
+hold the same words in order. Assumed: a unit retires only an instruction that it has (``RETIRES``).
 """
 
 from collections.abc import Callable, Iterator
@@ -46,13 +46,13 @@ IGNORED = ("\\axil__", "\\axi__wdata", "\\trace__data")
 
 @dataclass
 class Subject:
-    """A netlist with what was found of it."""
+    """A netlist with its analysis."""
 
     netlist: Netlist
     logic: Logic
     state: ControlState
     form: Form
-    places: dict[tuple[str, int], Bit]      # of variables to bits of registers
+    places: dict[tuple[str, int], Bit]      # from bits of variables to bits of registers
 
     @classmethod
     def of(cls, netlist: Netlist) -> "Subject":
@@ -78,7 +78,7 @@ class Subject:
 
 
 def _name_undefined(netlist: Netlist) -> None:
-    """An undefined bit is some value, the same in every copy and cycle."""
+    """An undefined bit has an arbitrary value, the same in every copy and cycle."""
     number = 0
     for cell in netlist.cells:
         for port, bits in cell.ports.items():
@@ -116,13 +116,13 @@ class Pair:
         return _condition(self.graph, self.subject, instance, condition, literal)
 
     def live(self, side: NetlistLogic, expression: str, literal: Callable[[Bit], int]) -> int:
-        """A condition over terms, of registers that ``literal`` gives the values of."""
+        """A condition over terms; ``literal`` gives the values of the registers in them."""
         terms = {term: [literal(bit) for bit in self.subject.bits(field)] for term, field in self.subject.form.terms.items()
                  if term in expression}
         return interpret(expression, _Connectives(self.graph, terms))
 
     def failures(self) -> list[str]:
-        """What is not the same in both, at least of one input and one pair of states; nothing where the proof succeeds."""
+        """Obligations that differ for at least one input and pair of states; empty if the proof succeeds."""
         obligations = dict(self._obligations())
         if not self.graph.satisfiable(self.graph.some(obligations.values())):
             return []
@@ -175,7 +175,7 @@ class Pair:
         return self.graph.sum(levels[0], [bit ^ 1 for bit in levels[1]], TRUE)
 
     def _filled(self, ring: Ring) -> int:
-        """Whether the queue holds anything: the same in both copies."""
+        """Whether the queue is non-empty: the same in both copies."""
         gate = self.subject.bits(ring.filled) if ring.filled else None
         return self.graph.some(self.first.literals(gate) if gate else self._level(ring, self.first.literal))
 
@@ -221,7 +221,7 @@ class Pair:
         return graph.choice(self.live(self.first, live, self.first.literal), self.first.literal(bit), graph.variable())
 
     def _input_of_second(self, bit: Bit) -> int:
-        """The same input, unless it means nothing; what a read brings means something to FETCH, whose number is 0."""
+        """The same input while it is valid, else any; read data is valid only for FETCH, whose identifier is 0."""
         graph, first = self.graph, self.first
         meant = TRUE
         if bit[0] in ("\\axi__rid", "\\axi__rlast", "\\axi__rresp", "\\axi__rdata"):
@@ -235,7 +235,7 @@ class Pair:
 
 @dataclass
 class _Connectives:
-    """How ``interpret`` reads a condition as literals."""
+    """Interprets a condition as literals."""
 
     graph: Graph
     terms: dict[str, list[int]]
@@ -260,7 +260,7 @@ class _Connectives:
 
 
 def invariants_hold_at_reset(subject: Subject) -> bool:
-    """Whether the subject's invariants hold of what reset makes of the registers in them."""
+    """Whether the reset values of the registers satisfy the subject's invariants."""
     graph = Graph()
 
     def value(bit: Bit) -> int:

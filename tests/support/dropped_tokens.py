@@ -1,4 +1,4 @@
-"""Programs from which tokens are gone: neither given nor waited for."""
+"""Programs without some of their tokens: neither signal nor wait remains."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -11,14 +11,14 @@ Wait = tuple[int, Unit]     # the index of an instruction, and a unit that it wa
 
 
 def waits_of(program: Program) -> Iterator[Wait]:
-    """All waits, those for a unit's own earlier instructions too."""
+    """All waits, including those for a unit's own earlier instructions."""
     for index, one in enumerate(program):
         for producer in units_in(one.wait) if one.UNIT is not None else ():
             yield index, producer
 
 
 def without(program: Program, waits: Iterable[Wait]) -> Program:
-    """The program without these waits and their signals; all other tokens stay between the same instructions."""
+    """The program without these waits and their signals; all other tokens connect the same instructions as before."""
     instructions = list(program)
     givers = token_givers(instructions)
     for index, producer in waits:

@@ -1,4 +1,4 @@
-"""The integer graph of an imported model against ONNX Runtime running its lowered form, at every tensor."""
+"""The integer graph of an imported model compared with ONNX Runtime on its lowered form, at every tensor."""
 
 from collections.abc import Mapping
 
@@ -10,12 +10,12 @@ from arrayloom.compiler.frontend import ImportedModel
 from arrayloom.compiler.graph import Graph
 from arrayloom.host.runtime.reference import Reference
 
-#: In names of tensors that the model does not have.
+# : In names of tensors that the model does not have.
 _OWN = (", spread for ", ", made for ")
 
 
 def check(imported: ImportedModel, images: int = 3) -> Graph:
-    """The graph, after its tensors and ONNX Runtime's were found equal on random images."""
+    """Asserts that the graph's tensors equal ONNX Runtime's on random images; returns the graph."""
     graph, rng = imported.graph, np.random.default_rng(1)
     reference = Reference(graph.integer_model)
     for _ in range(images):
@@ -39,9 +39,9 @@ def equal_values(graph: Graph, inputs: Mapping[str, Array], reference: Reference
 
 
 def differing(values: Mapping[str, Array], expected: Mapping[str, Array]) -> list[str]:
-    """Names of tensors that differ, of those that both hold.
+    """Names of tensors in both dictionaries that differ.
 
-    Where a network mixes dtypes, int8 values may be imported as the uint8 ones of their bytes + 128.
+    In networks of mixed dtypes, int8 values may be imported as uint8, each byte plus 128.
     """
     shared = values.keys() & expected.keys()
     alike = {name: _alike(expected[name], values[name].dtype) for name in shared}

@@ -1,4 +1,4 @@
-"""The integer graph executed in numpy, straight from the formulas in its docstrings, for one image."""
+"""The integer graph executed in numpy directly from the formulas in its docstrings, for one image."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -55,7 +55,7 @@ def _requantize(acc: Array, scale: Array, zero: int, y: Tensor) -> Array:
 
 
 def _taps(x: Array, op: Any, y: Tensor, dilations: tuple[int, int], outside: float) -> list[Array]:
-    """For each tap of the window the elements it meets, [C, H of y, W of y]; `outside` in the padding."""
+    """For each tap of the window, the elements under it [C, H of y, W of y]; ``outside`` is the value in the padding."""
     (kh, kw), (sy, sx), (top, left, _, _) = op.kernel, op.strides, op.pads
     height, width = y.shape[1:]
     taps = []
@@ -83,7 +83,7 @@ def _conv(op: Conv, y: Tensor, x: Array) -> Array:
 
 
 def _fma(a: Array, b: np.float32, c: Array) -> Array:
-    """a * b + c rounded once to float32, for 8-bit integers a: the product is exact in float64, the sum goes to odd."""
+    """a * b + c rounded once to float32, for 8-bit integers a: the product is exact in float64; the sum rounds to odd."""
     product, addend = a.astype(np.float64) * np.float64(b), np.asarray(c, np.float64)
     total = product + addend
     part = total - product

@@ -1,4 +1,4 @@
-"""Programs of a few instructions, each of which waits for certain latencies of the hardware and hides others."""
+"""Programs of a few instructions, each exposing certain latencies of the hardware and hiding the others."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +27,7 @@ from arrayloom.isa.program import Program
 
 CODE = 1 << 15
 MEMORY_BYTES = 1 << 18
-DESTINATION = 4096      # words; what is written lies apart from what is read
+DESTINATION = 4096      # in words; reads and writes use separate areas
 RESIDUAL = 2048
 
 Instructions = list[Instruction]
@@ -41,7 +41,7 @@ def program_of(config: Config, instructions: Instructions) -> Program:
 
 @dataclass(frozen=True)
 class Maker:
-    """Instructions for one configuration; a ``wait`` or any other field may be given with each."""
+    """Makes instructions for one configuration; every field, such as ``wait``, can be given."""
 
     config: Config
 
@@ -55,7 +55,7 @@ class Maker:
         return LoadWeights(words=tiles * self.config.size)
 
     def parameters(self, entries: int = 0, **fields: Any) -> Instruction:
-        """For one drain, or ``entries`` of them."""
+        """Entries for one drain, or ``entries`` of them."""
         return LoadParameters(entries=entries or self.config.groups, **fields)
 
     def convolve(self, height: int, width: int, **fields: Any) -> Instruction:
@@ -80,7 +80,7 @@ class Maker:
         return self.elementwise(1, width, add=1, residual=RESIDUAL, residual_pitch=width)
 
     def pool(self, kind: PoolKind, height: int, width: int, taps: int, **fields: Any) -> Instruction:
-        """Windows of ``taps`` by ``taps`` side by side."""
+        """Adjacent windows of ``taps`` by ``taps``."""
         source = {"row_pitch": width * taps, "source_height": height * taps, "source_width": width * taps}
         window = {"stride_y": taps, "stride_x": taps, "taps_y": taps, "taps_x": taps}
         return Pool(kind=kind, **self._region(height, width) | source | window | fields)
@@ -103,7 +103,7 @@ def latency_programs(config: Config) -> dict[str, Instructions]:
 
 
 def depthwise_programs(config: Config) -> dict[str, Instructions]:
-    """Those of the DEPTHWISE unit, by name."""
+    """The programs of the DEPTHWISE unit, by name."""
     m = Maker(config)
     piece = [m.parameters(), m.depthwise(4, 4), m.drain_depthwise(4, 4)]
     pairs = [m.depthwise(1, 1), m.parameters(), m.drain_depthwise(1, 1)]
@@ -112,9 +112,9 @@ def depthwise_programs(config: Config) -> dict[str, Instructions]:
     return {
         "a depthwise region": piece,
         "depthwise pixels": pairs * 12,
-        "depthwise regions behind a token": [m.parameters(8 * config.groups), held, m.depthwise(4, 4, wait=Units.LOAD),
+        "depthwise regions after a token": [m.parameters(8 * config.groups), held, m.depthwise(4, 4, wait=Units.LOAD),
                                              *[m.depthwise(4, 4)] * 7, *[m.drain_depthwise(4, 4)] * 8],
-        "depthwise sums behind a token": [m.parameters(8 * config.groups), late, *[m.depthwise(2, 2)] * 8,
+        "depthwise sums after a token": [m.parameters(8 * config.groups), late, *[m.depthwise(2, 2)] * 8,
                                           m.drain_depthwise(2, 2, wait=Units.LOAD), *[m.drain_depthwise(2, 2)] * 7],
         "depthwise strides": [m.parameters(), m.depthwise(3, 5, stride_y=2, stride_x=2), m.drain_depthwise(3, 5)],
         "depthwise kernels": [m.parameters(), m.depthwise(3, 5, taps_y=7, taps_x=7, origin_x=-3), m.drain_depthwise(3, 5)],
@@ -135,9 +135,9 @@ def _fetch(m: Maker) -> dict[str, Instructions]:
     return {
         "nothing": [],
         "loads of one word": [m.load(1)] * 20,
-        "stores behind a token": [held, m.store(1, wait=Units.LOAD), *[m.store(1)] * 29],
+        "stores after a token": [held, m.store(1, wait=Units.LOAD), *[m.store(1)] * 29],
         "a full queue": [m.store(300), *[m.store(20)] * 20, m.load(300)],
-        "elementwise behind a token": [m.load(600, signal=Units.POST), m.elementwise(1, 1, wait=Units.LOAD),
+        "elementwise after a token": [m.load(600, signal=Units.POST), m.elementwise(1, 1, wait=Units.LOAD),
                                        *[m.elementwise(1, 1)] * 11],
         "stores one by one": [m.store(1, wait=Units.STORE)] * 6,
     }
@@ -158,7 +158,7 @@ def _transfers(m: Maker) -> dict[str, Instructions]:
         "a long store": [m.store(600)],
         "short stores": [m.store(1, 100)],
         "stores of three words": [m.store(3, 100)],
-        "two stores behind a token": [m.load(800, signal=Units.STORE), m.store(1, 6, wait=Units.LOAD), m.store(1)],
+        "two stores after a token": [m.load(800, signal=Units.STORE), m.store(1, 6, wait=Units.LOAD), m.store(1)],
         "copy": [m.load(40, 3, signal=Units.STORE), m.store(40, 3, wait=Units.LOAD)],
         "a burst while the memory is full": [m.load(800, signal=Units.STORE), m.store(2, 20, wait=Units.LOAD),
                                              *[m.store(1, 3)] * 14, m.load(600)],
@@ -177,11 +177,11 @@ def _array(m: Maker) -> dict[str, Instructions]:
         "tiles of one pixel": [m.weights(40), m.parameters(), m.convolve(1, 1, taps_y=5, taps_x=8), m.drain(1, 1)],
         "layers": [m.weights(20), *layer * 20],
         "large layers": [m.weights(20), *large * 10],
-        "layers behind a token": [m.parameters(10 * m.config.groups), m.load(300, signal=Units.ARRAY), *waiting,
+        "layers after a token": [m.parameters(10 * m.config.groups), m.load(300, signal=Units.ARRAY), *waiting,
                                   *[m.drain(2, 2)] * 10, m.weights(10)],
-        "a layer behind a token": [m.parameters(), m.weights(1), m.load(900, signal=Units.ARRAY),
+        "a layer after a token": [m.parameters(), m.weights(1), m.load(900, signal=Units.ARRAY),
                                    m.convolve(4, 4, wait=Units.LOAD), m.drain(4, 4)],
-        "a drain behind a token": [m.parameters(), m.weights(1), m.load(900, signal=Units.POST), m.convolve(4, 4),
+        "a drain after a token": [m.parameters(), m.weights(1), m.load(900, signal=Units.POST), m.convolve(4, 4),
                                    m.drain(4, 4, wait=Units.LOAD)],
         "parts of a sum": [m.parameters(), m.load(900), m.weights(14), *parts, m.store(900), m.drain(1, 1)],
         "a full weight FIFO": [m.weights(300), m.convolve(4, 4, taps_y=10, taps_x=30), m.parameters(), m.drain(4, 4)],
@@ -225,7 +225,7 @@ def _pools(m: Maker) -> dict[str, Instructions]:
 def _constants(m: Maker) -> dict[str, Instructions]:
     translated = m.elementwise(1, 8, lookup_table=1, release_lookup_table=1)
     waiting = m.elementwise(1, 8, lookup_table=1, release_lookup_table=1, wait=Units.LOAD)
-    full = m.config.parameter_entries - THRESHOLDS - m.config.groups     # LOAD asks once more when no word is on its way
+    full = m.config.parameter_entries - THRESHOLDS - m.config.groups     # LOAD asks once more with no word in flight
     average, late = m.average(1, 1, 2), m.average(1, 1, 2, wait=Units.LOAD)
     last = m.parameters(wait=Units.LOAD, signal=Units.POST)
     return {

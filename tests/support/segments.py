@@ -1,4 +1,4 @@
-"""Networks, the states that the emulator leaves of their runs, and workers that take segments in turn."""
+"""Networks, the emulator's states during their runs, and a pool that runs segments in turn."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ IMAGE = digits.IMAGES / "digit_3_0705.png"
 
 
 class InTurn(ThisProcess):
-    """Two workers that are this process, so that one image is run in segments."""
+    """Two workers in this process, so that one image is run in segments."""
 
     count = 2
 
@@ -45,16 +45,16 @@ class Network:
     inputs: dict[str, NDArray[np.generic]]
 
     def memory(self) -> Memory:
-        """The program and the image."""
+        """Memory with the program and the image."""
         examiner = Examiner(self.program)
         return examiner.memory(examiner.place(self.inputs))
 
     def cuts(self) -> list[int]:
-        """Instructions at which one segment can begin and another one end."""
+        """Instruction indices at which one segment can end and the next begin."""
         return [index for index in range(1, self.flow.end) if begins(self.flow, index) and ends(self.flow, index)]
 
     def emulated(self, wanted: Iterable[int]) -> "Emulated":
-        """What the emulator computes, and the states before the wanted instructions."""
+        """The emulator's results, and the states before the requested instructions."""
         memory, states = self.memory(), dict[int, State]()
         capture = emulate(self.program, memory, wanted, lambda state: states.update({state.index: state}))
         return Emulated(capture, states, memory)
@@ -62,7 +62,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Emulated:
-    """``memory``: in the end."""
+    """``memory``: the final memory."""
 
     capture: Capture
     states: dict[int, State]

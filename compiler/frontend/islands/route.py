@@ -79,8 +79,10 @@ def _channels(model: Model, node: onnx.NodeProto) -> int:
 
 
 def _check_per_channel(index: Indices, x: Tensor, channels: int) -> None:
-    """Functions that differ between channels must meet the source's channels, all of them and in order."""
-    if x.shape != image_shape(x.onnx_shape) or x.shape[0] != channels:
+    """Functions that differ between channels must meet the source's channels, all of them and in order. A view of the source
+    that divides its pixels otherwise still has them."""
+    view = image_shape(x.onnx_shape)
+    if x.shape[0] != channels or (view[0], view[1] * view[2]) != (x.shape[0], x.shape[1] * x.shape[2]):
         raise RefusalError(
             f"functions for {channels} channels meet a tensor of shape {list(x.onnx_shape)}",
             "apply them before the tensor is reshaped",

@@ -39,7 +39,7 @@ def lower_mul(rewrite: Rewrite, node: onnx.NodeProto) -> None:
 def lower_sub(rewrite: Rewrite, node: onnx.NodeProto) -> None:
     """Two DequantizeLinear, Sub, [Relu, Clip], QuantizeLinear to QLinearAdd of the second operand's negative, [Clip].
 
-    With an Abs behind it, to the larger of both differences: quantizing is monotone.
+    With an Abs after it, to the larger of both differences: quantizing is monotone.
     """
     distance, means = _distance(rewrite.model, node), means_of(rewrite.model, node)
     if means is not None:
@@ -106,7 +106,7 @@ def _constant_bound(rewrite: Rewrite, value: str, target: Target) -> str:
     constant = rewrite.model.constants[value]
     if constant.size != 1:
         raise RefusalError(
-            f"its operand '{value}' is a constant of several values beside two activations",
+            f"its operand '{value}' is a constant of several values, in addition to two activations",
             "split the node in two: one for the activations, one for the constant",
             f"shape {list(constant.shape)}",
         )

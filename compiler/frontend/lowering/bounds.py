@@ -46,6 +46,6 @@ def _on_grid(node: onnx.NodeProto, quantization: Quantization, bound: float) -> 
         raise RefusalError(
             f"its input is bounded in float by {described(node)} at {bound:.9g}, "
             f"which lies between two steps of the scale {quantization.scale:.9g}",
-            f"put QuantizeLinear and DequantizeLinear behind {described(node)}",
+            f"put QuantizeLinear and DequantizeLinear after {described(node)}",
         )
     return byte

@@ -82,7 +82,7 @@ def _pooling(model: Model, node: onnx.NodeProto, averaged: list[int]) -> _Poolin
 
 
 def _is_transposed(model: Model, value: str) -> bool:
-    """Whether the value is moved by a Transpose, behind which the channels may be any axis."""
+    """Whether the value is moved by a Transpose, after which the channels may be any axis."""
     producer = model.producers.get(value)
     while producer is not None and (producer.op_type in ("QuantizeLinear", "DequantizeLinear") or moves(producer)):
         if producer.op_type == "Transpose":

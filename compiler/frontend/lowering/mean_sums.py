@@ -60,7 +60,7 @@ def mean_sources(rewrite: Rewrite, means: list[onnx.NodeProto]) -> list[Source]:
         raise RefusalError(
             f"it combines means that are not quantized ('{origin_name(means[0])}' and '{origin_name(means[1])}'), "
             "of values with different scales",
-            "put QuantizeLinear and DequantizeLinear behind both means",
+            "put QuantizeLinear and DequantizeLinear after both means",
         )
     return sources
 

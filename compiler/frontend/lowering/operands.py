@@ -41,7 +41,7 @@ def find_weight(rewrite: Rewrite, value: str, channel_axis: int) -> Weight:
         channel_axis, node = order[channel_axis], model.producers.get(value)
     if node is None or node.op_type != "DequantizeLinear":
         raise RefusalError(
-            f"its weights '{value}' are float", "quantize the weights too, with DequantizeLinear behind them"
+            f"its weights '{value}' are float", "quantize the weights too, with DequantizeLinear after them"
         )
     found = weight(model, (node.input[0], node.input[1], node.input[2] if len(node.input) > 2 else ""))
     axis = dequantizer_axis(node, found.values.ndim)

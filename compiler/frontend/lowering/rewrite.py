@@ -71,7 +71,7 @@ class Rewrite:
         self.emit("DequantizeLinear", f"{source.name}_DequantizeLinear", [source.name, *parameters], value)
 
     def settle(self, value: str) -> None:
-        """Let a float value that movement makes of dequantized integers be dequantized behind the movement instead."""
+        """Move the dequantization of a float value after the movement that produces it from dequantized integers."""
         if value not in self._settled:
             self.set_source(value, self.source(value))
 

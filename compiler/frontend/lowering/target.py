@@ -26,7 +26,7 @@ class Step:
     """What happens to an integer result on its way: bounds, or movement.
 
     Attributes:
-        value: the float value behind it in the model, which tells steps that several ways share.
+        value: the float value after it in the model, which identifies steps shared by several ways.
         node: the node to be repeated on integers; None for bounds.
         lo, hi: the quantized bounds. Quantizing is monotone, so that clipping and then quantizing equals quantizing
             and then clipping to the quantized bounds.
@@ -100,7 +100,7 @@ def _only_bounds(target: Target) -> bool:
 
 
 def _routes(rewrite: Rewrite, value: str) -> Iterator[tuple[onnx.NodeProto, tuple[onnx.NodeProto, ...]]]:
-    """Every QuantizeLinear behind a float value, with the nodes on the way to it."""
+    """Every QuantizeLinear after a float value, with the nodes on the way to it."""
     stack = _readings(rewrite.model, value, ())
     while stack:
         read, reader, nodes = stack.pop()
@@ -121,7 +121,7 @@ def _readings(
 
 
 def _check_passed(rewrite: Rewrite, value: str, reader: onnx.NodeProto) -> None:
-    """Refuse a reader of a float value whose work cannot be done behind the operator, on integers or by their scale."""
+    """Refuse a reader of a float value whose work cannot be done after the operator, on integers or by their scale."""
     if (reader.op_type in ACTIVATIONS or moves(reader)) and list(reader.input).count(value) == 1:
         if reader.input[0] != value:
             raise RefusalError(
@@ -165,7 +165,7 @@ def _steps(model: Model, nodes: Sequence[onnx.NodeProto], quantization: Quantiza
 def _emit_way(rewrite: Rewrite, way: Way, quantization: Quantization, result: str, made: dict[str, str]) -> None:
     """Repeat the steps of one way on integers; what an earlier way made already is taken from `made`.
 
-    One way leads to each float value, so that the value tells which steps come before it.
+    One way leads to each float value, so the value determines which steps come before it.
     """
     value = result
     for place, step in enumerate(way.steps, start=1):

@@ -1,7 +1,7 @@
 """One dtype for all activations of a network that mixes int8 and uint8 where ONNX Runtime's integer kernels do not.
 
 An int8 tensor with zero point z is the uint8 tensor of the bytes + 128 with zero point z + 128: every real value stays what
-it is. Inputs and outputs of the model keep their dtype, behind a function of one element.
+it is. Inputs and outputs of the model keep their dtype, through an element-wise function.
 """
 
 from collections.abc import Iterator

@@ -22,7 +22,7 @@ class _State:
 
     Attributes:
         sources: the quantized tensors that it is a function of, element by element.
-        computed: whether an operator that adds up or combines elements makes it, and activations behind that.
+        computed: whether an operator that adds up or combines elements makes it, and activations after that.
         root: the value to quantize in place of this one: before movement.
     """
 
@@ -36,7 +36,7 @@ class FloatValues:
 
     Attributes:
         found: the values, in the order of finding.
-        behind: the layers that read them.
+        readers: the layers that read them.
     """
 
     def __init__(self, model: Model) -> None:
@@ -44,10 +44,10 @@ class FloatValues:
         self._before_integers = _before_integers(model)
         self._before_quantizers = _before_quantizers(model)
         self._states: dict[str, _State] = {}
-        self._settled: set[str] = set()  # results that the lowering takes to every QuantizeLinear behind them
+        self._settled: set[str] = set()  # results that the lowering takes to every QuantizeLinear after them
         self._integers: dict[str, Quantization | None] = {}  # of roots that are integers, dequantized, bounded or largest
         self.found: dict[str, None] = {}
-        self.behind: list[onnx.NodeProto] = []
+        self.readers: list[onnx.NodeProto] = []
 
     def find(self) -> list[str]:
         """The values to quantize, in topological order."""
@@ -96,7 +96,7 @@ class FloatValues:
         for name in operands:
             self._require_integers(name)
             if self._states[name].sources.intersection(self.found):
-                self.behind.append(node)
+                self.readers.append(node)
         for output in node.output:
             self._states[output] = _State(frozenset({output}), computed=True, root=output)
         self._settle(node)
@@ -152,7 +152,7 @@ class FloatValues:
             return False
 
     def _quantize_last(self, node: onnx.NodeProto, readers: list[onnx.NodeProto]) -> None:
-        """The result of a last layer, behind the activation that joins it."""
+        """The result of a last layer, after the activation fused into it."""
         if not (len(readers) == 1 and self._joins(readers[0], node.output[0])):
             self._quantize(node.output[0])
             return

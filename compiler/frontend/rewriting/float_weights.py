@@ -32,7 +32,8 @@ def quantize_float_weights(model: Model, report: Report, options: ImportOptions)
             _quantize(editor, node, report)
     if rounded:
         names = ", ".join(f"'{name}'" for name in rounded)
-        report.notices.append(f"{len(rounded)} weights that the model leaves in float beside quantized tensors are rounded "
+        report.notices.append(f"{len(rounded)} weights that the model leaves in float, with quantized activations, are "
+                              "rounded "
                               f"to 8 bits here (--insert-rounding): {names}")
     return editor.finish()
 

@@ -71,7 +71,7 @@ class _Region:
         return _Region(**{part.name: getattr(self, part.name) | getattr(other, part.name) for part in fields(self)})
 
     def is_in_the_way(self) -> bool:
-        """Whether ONNX Runtime has no kernel for an operator, or movement cannot join what comes before and behind.
+        """Whether ONNX Runtime has no kernel for an operator, or movement cannot join what comes before and after.
 
         Functions of one tensor are tables, whatever the dtypes.
         """

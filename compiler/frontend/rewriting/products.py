@@ -35,7 +35,8 @@ class _Matrix:
 
 @dataclass(frozen=True)
 class _Matrices:
-    """Constant quantized matrices [G, K, M], one for each of the first dimension behind the batch; per tensor."""
+    """Constant quantized matrices [G, K, M], one for each index of the first dimension after the batch; quantized per
+    tensor."""
 
     values: Array
     scale: Array
@@ -97,7 +98,7 @@ def _spread_real(editor: Editor, node: onnx.NodeProto) -> None:
 
 
 def _is_one_for_each(model: Model, node: onnx.NodeProto, values: Array) -> bool:
-    """Whether a constant holds a matrix for each of the first dimension behind the batch of the first operand."""
+    """Whether a constant holds a matrix for each index of the first operand's first dimension after the batch."""
     shape = model.shapes[node.input[0]]
     several = values.ndim in (3, 4) and values.shape[:-3] in ((), (1,))
     return len(shape) == 4 and several and values.shape[-3] == shape[1] > 1 and values.shape[-2] == shape[3]
@@ -150,7 +151,7 @@ def _matrix(values: Array, scale: Array, zero_point: Array) -> _Matrix | None:
 
 
 def _dequantized(model: Model, value: str) -> _Matrix | None:
-    """The matrix behind a DequantizeLinear, or behind a Transpose of one as PyTorch's Linear has it."""
+    """The matrix dequantized by a DequantizeLinear, possibly transposed afterwards, as in PyTorch's Linear."""
     node = model.producers.get(value)
     turned = node is not None and node.op_type == "Transpose"
     if node is not None and turned:
@@ -198,7 +199,7 @@ def _flat(editor: Editor, add: onnx.NodeProto, bias: str) -> str:
 
 
 def _convolve(editor: Editor, nodes: list[onnx.NodeProto], operator: str, operands: list[str]) -> None:
-    """Put a convolution, between two Transposes, in the place of the product and the Add behind it."""
+    """Put a convolution, between two Transposes, in place of the product and the following Add."""
     product, output = nodes[0], nodes[-1].output[0]
     rank = len(editor.model.shapes[product.input[0]])
     editor.remove(nodes)

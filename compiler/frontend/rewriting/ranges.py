@@ -40,7 +40,7 @@ class Range:
 
 class Ranges:
     """The ranges of one model's values: a range that no element leaves, and one outside of which elements have the effect
-    of the nearest bound, since everything behind saturates."""
+    of the nearest bound, since everything after it saturates."""
 
     def __init__(self, model: Model) -> None:
         self._model = model

@@ -48,7 +48,7 @@ def quantize_float_values(model: Model, report: Report, options: ImportOptions) 
     for value, grid in chosen.items():
         _insert(editor, value, grid.quantization)
     if chosen:
-        _free_biases(editor, visit.behind)
+        _free_biases(editor, visit.readers)
     return editor.finish()
 
 
@@ -60,7 +60,8 @@ class _Grids:
         self._known: dict[str, _Grid | None] = {}  # of the values before the node in question
 
     def choose(self, values: Sequence[str], rounded: bool) -> dict[str, _Grid]:
-        """The model's own quantizations for float values, which stand for them in those behind; none where it has none.
+        """The model's own quantizations for float values, which replace them in the nodes after them; none where it has
+        none.
 
         Args:
             values: the values.
@@ -117,12 +118,12 @@ class _Grids:
         return _Grid(quantization, exact)
 
     def _of_moved(self, value: str) -> _Grid | None:
-        """That of the one QuantizeLinear form behind movement, Concat and maxima: to quantize before them gives the same."""
+        """That of the one QuantizeLinear form after movement, Concat and maxima: to quantize before them gives the same."""
         found = set(self._behind(value))
         return found.pop() if len(found) == 1 else None
 
     def _of_reader(self, value: str) -> _Grid | None:
-        """That of a QuantizeLinear which reads the value beside others."""
+        """That of a QuantizeLinear that reads the value in addition to other nodes."""
         grid = next((grid for grid in self._behind(value) if grid is not None), None)
         return None if grid is None else replace(grid, exact=False)
 
@@ -193,5 +194,5 @@ def _tell(report: Report, model: Model, rounded: list[tuple[str, _Grid]], observ
         f"(--insert-rounding): {named}{more}"
     )
     if observed:
-        text += f"; ranges estimated on {COUNT} made-up pictures, for want of calibration data: {observed}"
+        text += f"; ranges estimated on {COUNT} made-up pictures, for lack of calibration data: {observed}"
     report.notices.append(text)

@@ -65,8 +65,8 @@ class ScaledWeights:
         node = self._model.producers.get(conv.input[1])
         if node is None or node.op_type != "DequantizeLinear" or not self._model.is_constant(conv.input[1]):
             raise RefusalError(
-                f"the weights of {described(conv)} are not quantized, beside activations quantized per channel",
-                "quantize the weights too, with DequantizeLinear behind them",
+                f"the weights of {described(conv)} are not quantized, but the activations are, per channel",
+                "quantize the weights too, with DequantizeLinear after them",
             )
         given = self._model.constants[node.input[1]]
         if given.size > 1 and dequantizer_axis(node, len(self._model.shapes[node.input[0]])) != 0:

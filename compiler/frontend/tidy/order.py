@@ -8,7 +8,7 @@ from arrayloom.compiler.frontend.reads import reads
 
 
 def sort_model(model: onnx.ModelProto, label: str) -> onnx.ModelProto:
-    """The model with every node behind those it reads from.
+    """The model with every node after those it reads from.
 
     Raises:
         ModelError: a value that nothing gives, or that two nodes give, or nodes that feed each other.

@@ -1,6 +1,6 @@
 """Weights and zero points that several nodes share, given to each by itself.
 
-ONNX Runtime, told to use its exact kernels, turns int8 weights to uint8 node by node, and fails on a weight or a zero
+When configured for exact kernels, ONNX Runtime turns int8 weights to uint8 node by node, and fails on a weight or a zero
 point that it has turned already ("Attempt to replace the existing tensor").
 """
 

@@ -1,4 +1,4 @@
-"""Where the cycles of a run went: by layer, by unit and by cause, against what the array and the bus could do."""
+"""How a run spent its cycles: by layer, by unit and by cause, compared with the limits of array and bus."""
 
 from arrayloom.host.analysis.errors import ProfileError
 from arrayloom.host.analysis.profile.run_profile import LayerProfile, Profile, measure

@@ -1,6 +1,6 @@
 """Every cycle of every unit, attributed to one row of the profile and to one cause.
 
-Rows are the layers that own instructions, and what belongs to no layer.
+Rows are the layers that own instructions, and one for instructions without a layer.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ def cause_name(cause: int) -> str:
 
 @dataclass(frozen=True)
 class Row:
-    """A layer with the layers that its instructions execute as well; ``layer`` is None for what belongs to none."""
+    """A layer with the layers fused into its instructions; ``layer`` is None for the row without a layer."""
 
     name: str
     layer: Layer | None = None
@@ -36,7 +36,7 @@ class Row:
 
     @property
     def operator(self) -> str | None:
-        """ONNX operators, joined by ``+`` where several are one."""
+        """ONNX operators; fused ones are joined by ``+``."""
         return "+".join(layer.operator for layer in (self.layer, *self.fused)) if self.layer else None
 
     @property
@@ -47,8 +47,8 @@ class Row:
 class Rows:
     """``rows`` of a program in the order of their first instructions, then ``OUTSIDE``.
 
-    An instruction of several layers belongs to the one with the most multiply-accumulates, the first of several; a layer
-    to which nothing belongs is fused with the one that owns its first instruction.
+    An instruction of several layers belongs to the first one with the most multiply-accumulates; a layer without
+    instructions of its own is fused with the owner of its first instruction.
     """
 
     def __init__(self, program: Program) -> None:
@@ -74,7 +74,7 @@ class Rows:
         return leads
 
     def _of_instruction(self, leads: NDArray[np.int64], order: list[int]) -> NDArray[np.int64]:
-        """For each instruction its row; the last instruction ends the program, and so winds down."""
+        """The row of each instruction; the last one ends the program and belongs to the wind-down."""
         rows = {lead: row for row, lead in enumerate(order)} | {-1: self.index(NO_LAYER)}
         result = np.array([rows[int(lead)] for lead in leads], np.int64)
         if result.size and leads[-1] < 0:
@@ -85,7 +85,7 @@ class Rows:
         return self.count + OUTSIDE.index(outside)
 
     def of_segments(self, instructions: NDArray[np.int32]) -> NDArray[np.int64]:
-        """The row of each segment of a unit's track, given the instructions that the unit is at (-1: none)."""
+        """The row of each segment of a unit's track, given the unit's current instructions (-1: none)."""
         inside = instructions >= 0
         rows = np.full(len(instructions), self.index(WIND_DOWN))
         rows[inside] = self.of_instruction[instructions[inside]]
@@ -97,9 +97,9 @@ class Rows:
 class Attribution:
     """A unit's cycles.
 
-    ``causes``: int64[rows, CAUSES]; ``producers``: int64[rows, units], the cycles of ``Cause.TOKEN`` by the unit that
-    gave the token last, units in the order of the timeline's tracks; ``spans``: for each row the first cycle in which
-    the unit computes for it and the one after the last, or None.
+    ``causes``: int64[rows, CAUSES]; ``producers``: int64[rows, units], the cycles of ``Cause.TOKEN`` by the unit
+    whose token came last, in the order of the timeline's tracks; ``spans``: for each row, the first cycle in which the
+    unit computes for it and the cycle after the last, or None.
     """
 
     causes: Counts
@@ -110,7 +110,7 @@ class Attribution:
 def durations(track: Track, cycles: int) -> Counts:
     """The length of each segment of a track of a run of ``cycles``.
 
-    Raises ``ProfileError`` when they do not cover the run.
+    Raises ``ProfileError`` if they do not cover the run.
     """
     lengths = np.diff(track.starts, append=cycles)
     if not lengths.size or track.starts[0] != 0 or lengths.min() <= 0:
@@ -125,12 +125,12 @@ def attribute(timeline: Timeline, rows: Rows, instructions: list[Instruction]) -
 
 
 def binding_producers(timeline: Timeline, instructions: list[Instruction]) -> NDArray[np.int64]:
-    """int64[n]: for each instruction the unit whose token it got last, as a number in the timeline's tracks; -1 without."""
+    """int64[n]: for each instruction, the unit whose token came last, as an index into the timeline's tracks; -1 if none."""
     units = list(timeline.tracks)
     result = np.full(len(instructions), -1)
     latest = np.full(len(instructions), -1)
     for producer, givers in token_givers(instructions).items():
-        if producer.name not in timeline.tracks:    # a unit that the accelerator does not have gives nothing
+        if producer.name not in timeline.tracks:    # a unit that the accelerator lacks gives no tokens
             continue
         waiting = np.flatnonzero(givers != NO_GIVER)
         ends = end_cycles(timeline.tracks[producer.name], givers[waiting], timeline.cycles)
@@ -141,10 +141,10 @@ def binding_producers(timeline: Timeline, instructions: list[Instruction]) -> ND
 
 
 def end_cycles(track: Track, instructions: NDArray[np.int64], cycles: int) -> NDArray[np.int64]:
-    """The cycle from which on the unit is at a later instruction than each of ``instructions``."""
+    """For each of ``instructions``, the cycle in which the unit has moved on to a later one."""
     at = track.instructions.astype(np.int64)
     seen = np.maximum.accumulate(at)
-    seen[(at < 0) & (seen >= 0)] = np.iinfo(np.int64).max     # done with its last
+    seen[(at < 0) & (seen >= 0)] = np.iinfo(np.int64).max     # end of its last instruction
     after = np.searchsorted(seen, instructions, side="right")
     return np.append(track.starts, cycles)[after]
 
@@ -176,7 +176,7 @@ def _spans(track: Track, owners: Counts, lengths: Counts, count: int) -> tuple[t
 
 
 def check_counters(attributions: dict[str, Attribution], counters: dict[str, dict[str, int]]) -> None:
-    """Raises ``ProfileError`` unless the timeline says of each unit and cause what its counter register says."""
+    """Raises ``ProfileError`` unless timeline and counter register agree for each unit and cause."""
     if set(counters) != set(attributions):
         raise ProfileError(f"counters of {', '.join(counters)}, timeline of {', '.join(attributions)}")
     for unit, attribution in attributions.items():

@@ -1,4 +1,4 @@
-"""The profile as one page with plots and tables, which needs no other file and no network."""
+"""The profile as one self-contained page with plots and tables."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 
 
 def write_page(profile: Profile, path: Path) -> None:
-    """The page, whole or not at all; raises ``InputError`` when the file cannot be written."""
+    """Writes the page atomically; raises ``InputError`` if the file cannot be written."""
     try:
         with write_atomically(path) as file:
             file.write(page(profile).encode())

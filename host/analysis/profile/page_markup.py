@@ -1,6 +1,6 @@
-"""HTML and SVG as text, with what comes from outside escaped; the colours of causes and their legend.
+"""HTML and SVG as text, with external texts escaped; the colours of causes and their legend.
 
-People who see colours differently can distinguish these, which are after Okabe and Ito.
+The colours are from the palette of Okabe and Ito, which colour-blind people can distinguish.
 """
 
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ VOID = frozenset({"rect", "path", "line", "circle", "br", "meta"})
 
 
 def element(name: str, content: str | Iterable[str] = "", /, **attributes: str | float) -> str:
-    """An element around markup that is escaped already; ``_`` ends a name that Python keeps, and stands for ``-``."""
+    """An element around escaped markup; in names, ``_`` is dropped at the end and otherwise replaced by ``-``."""
     text = content if isinstance(content, str) else "".join(content)
     given = "".join(f' {key.rstrip("_").replace("_", "-")}="{escape(_plain(value))}"' for key, value in attributes.items())
     return f"<{name}{given}/>" if name in VOID and not text else f"<{name}{given}>{text}</{name}>"
@@ -37,7 +37,7 @@ def _plain(value: str | float) -> str:
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]], foot: Iterable[str] = ()) -> str:
-    """A table of plain texts; the first column is on the left, the others on the right."""
+    """A table of plain texts; the first column is left-aligned, the others right-aligned."""
     def line(cells: Iterable[str], kind: str) -> str:
         return element("tr", (element(kind, text(cell)) for cell in cells))
 
@@ -47,12 +47,12 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]], foot: Iterable[str
 
 
 def colour(cause: str) -> str:
-    """Of a cause, or of a key of ``lost``."""
+    """The colour of a cause, or of a key of ``lost``."""
     return COLOURS[cause.partition(" of ")[0]]
 
 
 def legend(causes: list[str]) -> str:
-    """Swatches with names, each cause once."""
+    """The legend: swatches with names, each cause once."""
     names = dict.fromkeys(cause.partition(" of ")[0] for cause in causes)
     return element("p", (element("span", element("i", "", style=f"background:{COLOURS[name]}") + text(
         f"{name}: {LEGEND[name]}")) for name in names), class_="legend")

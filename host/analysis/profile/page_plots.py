@@ -1,6 +1,6 @@
-"""The plots of layers: what the array's cycles for each were, from ideal to lost, and the roofline.
+"""The plots of layers: the array's cycles of each, ideal and lost, and the roofline.
 
-The roofline shows each layer by its intensity and by the multiply-accumulates a cycle that it reached.
+The roofline shows each layer's intensity and the multiply-accumulates per cycle that it reached.
 """
 
 import math
@@ -20,7 +20,7 @@ ARRAY_COLOUR, BUS_COLOUR = "#1f8a62", "#d55e00"
 
 
 def utilization(profile: Profile) -> str:
-    """One bar for each layer: its length is the layer's share of all cycles of the longest, its parts are causes."""
+    """One bar for each layer: its length is relative to the longest layer, and its parts are causes."""
     layers = [layer for layer in profile.layers if layer.array_cycles]
     longest = max(layer.array_cycles for layer in layers)
     causes = [IDEAL, *profile.lost]

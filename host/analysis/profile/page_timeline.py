@@ -1,6 +1,7 @@
 """The plot of time: what each unit did, by columns of cycles, in an SVG whose view box the page's script moves."""
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from arrayloom.isa.registers import Cause
 from arrayloom.sim.rtl.timeline import Timeline
 
 COLUMNS = 4096      # of the whole run
-LANE, GAP = 40, 8   # heights in the plot's units, which are pixels
+LANE, GAP = 40, 8   # heights in pixels, the plot's unit
 LAYERS_HEIGHT = 16
 BUS = {"bus read": "words_read", "bus written": "words_written"}
 BUS_COLOUR = "#4d6a8f"
@@ -22,22 +23,46 @@ TICKS = 9
 ORDER = [Cause.COMPUTING, *(cause for cause in Cause if cause not in (Cause.COMPUTING, Cause.IDLE)), Cause.IDLE]
 
 
-def timeline(profile: Profile) -> str:
-    """The plot with its legend, its labels and the data of its tooltips."""
-    borders = edges(profile.cycles, COLUMNS)
+@dataclass(frozen=True)
+class Plot:
+    """The plot alone and what it shows.
+
+    ``lanes``: the middle of each lane, in pixels from above. ``folded``: int64[columns, CAUSES] of each unit. ``bus``: words
+    a cycle in each column.
+    """
+
+    svg: str
+    height: int
+    lanes: dict[str, int]
+    causes: list[str]
+    borders: Counts
+    folded: dict[str, Counts]
+    bus: dict[str, NDArray[np.float64]]
+
+
+def plot(profile: Profile, columns: int, **attributes: str | float) -> Plot:
+    """What each unit did over time, in at most ``columns`` columns of cycles; ``attributes`` are the SVG element's own."""
+    borders = edges(profile.cycles, columns)
     folded = {unit: fold(profile.timeline, unit, borders) for unit in profile.timeline.tracks}
     bus = {name: _words(profile, field, borders) for name, field in BUS.items()}
     causes = [cause_name(cause) for cause in ORDER if any(counts[:, cause].any() for counts in folded.values())]
     labels = ["layers", *folded, *bus]
-    plot = element("svg", _layers(profile) + _units(folded, borders) + _bus(bus, borders, len(folded)),
-                   viewBox=f"0 0 {profile.cycles} {_top(len(labels) - 1) - GAP}", preserveAspectRatio="none", id="time",
-                   height=_top(len(labels) - 1) - GAP, role="img", aria_label="What each unit did over time",
-                   xmlns="http://www.w3.org/2000/svg")
+    height = _top(len(labels) - 1) + LANE
+    svg = element("svg", _layers(profile) + _units(folded, borders) + _bus(bus, borders, len(folded)),
+                  viewBox=f"0 0 {profile.cycles} {height}", preserveAspectRatio="none", height=height, role="img",
+                  aria_label="What each unit did over time", xmlns="http://www.w3.org/2000/svg", **attributes)
+    middles = {label: _top(lane) + _height(lane) // 2 for lane, label in enumerate(labels)}
+    return Plot(svg, height, middles, causes, borders, folded, bus)
+
+
+def timeline(profile: Profile) -> str:
+    """The plot with its legend, its labels and the data of its tooltips."""
+    drawn = plot(profile, COLUMNS, id="time")
     names = "".join(element("div", text(label), style=f"height:{_height(number)}px;margin-bottom:{GAP}px")
-                    for number, label in enumerate(labels))
+                    for number, label in enumerate(drawn.lanes))
     return element("div", element("div", names, class_="labels") + element(
-        "div", plot + element("div", _ticks(profile.cycles), id="ticks"), class_="plot", id="plot", tabindex="0"),
-        class_="time") + legend(causes) + _data(profile, folded, bus, borders)
+        "div", drawn.svg + element("div", _ticks(profile.cycles), id="ticks"), class_="plot", id="plot", tabindex="0"),
+        class_="time") + legend(drawn.causes) + _data(profile, drawn)
 
 
 def edges(cycles: int, columns: int) -> Counts:
@@ -46,7 +71,7 @@ def edges(cycles: int, columns: int) -> Counts:
 
 
 def fold(timeline: Timeline, unit: str, borders: Counts) -> NDArray[np.int64]:
-    """int64[n, CAUSES]: the cycles of each cause between neighbouring borders; exact."""
+    """int64[n, CAUSES]: the exact cycles of each cause between adjacent borders."""
     track = timeline.tracks[unit]
     lengths = durations(track, timeline.cycles)
     points = np.append(track.starts, timeline.cycles)
@@ -66,7 +91,7 @@ def _top(lane: int) -> int:
 
 
 def _layers(profile: Profile) -> str:
-    """The layer that the array works for or waits for, at every time."""
+    """The layer for which the array works or waits, over time."""
     shapes = []
     for number, (row, begin, end) in enumerate(profile.layer_runs()):
         name = profile.rows.rows[row].name
@@ -107,7 +132,7 @@ def _path(borders: Counts, low: NDArray[np.float64], high: NDArray[np.float64], 
 
 
 def _words(profile: Profile, field: str, borders: Counts) -> NDArray[np.float64]:
-    """Words a cycle in each column."""
+    """Words per cycle in each column."""
     traffic = profile.timeline.traffic
     passed = np.interp(borders, traffic.cycles, getattr(traffic, field))
     return np.clip(np.diff(passed) / np.diff(borders), 0, 1)
@@ -118,12 +143,12 @@ def _ticks(cycles: int) -> str:
                    for n in range(TICKS))
 
 
-def _data(profile: Profile, folded: dict[str, Counts], bus: dict[str, NDArray[np.float64]], borders: Counts) -> str:
-    """What tooltips say: of each unit runs of [columns, cause, cycles, ...], equal columns as one."""
+def _data(profile: Profile, drawn: Plot) -> str:
+    """Data of the tooltips: for each unit, runs of [columns, cause, cycles, ...], with equal columns merged."""
     value: dict[str, Any] = {
-        "cycles": profile.cycles, "borders": borders.tolist(), "causes": [cause_name(cause) for cause in Cause],
-        "units": {unit: _runs(counts) for unit, counts in folded.items()},
-        "bus": {name: np.round(rates, 3).tolist() for name, rates in bus.items()},
+        "cycles": profile.cycles, "borders": drawn.borders.tolist(), "causes": [cause_name(cause) for cause in Cause],
+        "units": {unit: _runs(counts) for unit, counts in drawn.folded.items()},
+        "bus": {name: np.round(rates, 3).tolist() for name, rates in drawn.bus.items()},
         "layers": [[profile.rows.rows[row].name, begin, end] for row, begin, end in profile.layer_runs()],
     }
     return element("script", json.dumps(value, separators=(",", ":")).replace("</", "<\\/"), type="application/json",

@@ -1,4 +1,4 @@
-"""The profile as text: tables in the terminal, and a verdict of a few lines on what the array's cycles were lost to."""
+"""The profile as text: tables in the terminal, and a few lines on how the array lost cycles."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from rich.table import Table
 from arrayloom.host.analysis.profile.run_profile import PARTIAL, LayerProfile, Profile
 
 CAUSES = 5      # lines, at most
-LAYERS = 3      # layers named in a line, at most
+LAYERS = 3      # most layers named in a line
 
-NAME_WIDTH = 30     # characters of a layer's name; its end says more than its beginning
-LOSSES = 2          # causes named for a layer
-PLAIN_WIDTH = 132   # columns where no terminal says how many there are
+NAME_WIDTH = 30     # most characters of a layer's name; its end is more specific than its beginning
+LOSSES = 2          # most causes named for a layer
+PLAIN_WIDTH = 132   # default number of columns without a terminal
 
 TEXT = {
     PARTIAL: "computing with part of the multipliers",
@@ -32,7 +32,7 @@ TEXT = {
 
 @dataclass(frozen=True)
 class Loss:
-    """Cycles of the array lost to one cause, and the layers that lost most of them, most first."""
+    """Cycles of the array lost to one cause, and the layers that lost the most, in descending order."""
 
     cause: str
     cycles: float
@@ -59,7 +59,7 @@ def losses(profile: Profile, causes: int = CAUSES, layers: int = LAYERS) -> list
 
 
 def verdict(profile: Profile) -> list[str]:
-    """The largest losses as lines for people."""
+    """The largest losses as lines of text."""
     lost = profile.cycles - profile.ideal_cycles
     lines = [f"Utilization {profile.utilization:.2%} of {profile.cycles:,} cycles; the array lost {lost:,.0f} cycles "
              f"({lost / profile.cycles:.2%}):"]

@@ -1,7 +1,8 @@
-"""Bytes between memory and chip, and the roofline model: which of array and bus limits a layer.
+"""Bytes between memory and chip, and the roofline model: whether array or bus limits a layer.
 
-Bytes by layer are as the instructions say, in total as the bus counted them. Williams, Waterman, Patterson: Roofline, an
-insightful visual performance model (CACM 52:4, 2009); here in multiply-accumulates and cycles, so that no clock is assumed.
+Bytes by layer are computed from the instructions; the total is counted by the bus. Williams, Waterman, Patterson: Roofline,
+an insightful visual performance model (CACM 52:4, 2009); here in multiply-accumulates and cycles, independent of
+the clock.
 """
 
 from dataclasses import dataclass, fields
@@ -23,7 +24,7 @@ from arrayloom.isa.instructions import (
 
 @dataclass
 class Traffic:
-    """Bytes that LOAD and STORE move, by what they are."""
+    """Bytes moved by LOAD and STORE, by kind."""
 
     weights: int = 0
     parameters: int = 0
@@ -45,7 +46,7 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes on the bus in the whole run, as measured; ``instructions``: read by FETCH, with what it read ahead."""
+    """Measured bytes on the bus in the whole run; ``instructions``: read by FETCH, including prefetch."""
 
     bytes_read: int
     bytes_written: int
@@ -64,7 +65,7 @@ def traffic_of(instructions: list[Instruction], rows: Rows, config: Config) -> l
 
 
 def _moved(instruction: Instruction, config: Config) -> tuple[str, int]:
-    """What an instruction moves, and how many words of it."""
+    """The kind of data that an instruction moves, and the number of words."""
     match instruction:
         case LoadWeights():
             return "weights", instruction.words
@@ -81,7 +82,7 @@ def _moved(instruction: Instruction, config: Config) -> tuple[str, int]:
 
 
 def measured(report: RunReport, rows: list[Traffic], config: Config, instructions: int) -> Memory:
-    """The run's total; raises ``ProfileError`` when the bus counted less or more than the program moves."""
+    """The run's total; raises ``ProfileError`` if the bus counted more or less than the program moves."""
     names = [item.name for item in fields(Traffic)]
     moved = Traffic(**{name: sum(getattr(row, name) for row in rows) for name in names})
     read, written = (report.words_read or 0) * config.size, (report.words_written or 0) * config.size
@@ -93,7 +94,7 @@ def measured(report: RunReport, rows: list[Traffic], config: Config, instruction
 
 @dataclass(frozen=True)
 class Roofline:
-    """Two ceilings: ``multipliers`` multiply-accumulates a cycle, and ``bus`` bytes a cycle in each direction."""
+    """Two ceilings: ``multipliers`` multiply-accumulates per cycle, and ``bus`` bytes per cycle in each direction."""
 
     multipliers: int
     bus: int
@@ -104,11 +105,11 @@ class Roofline:
 
     @property
     def ridge(self) -> float:
-        """The intensity from which on the array is what limits."""
+        """The intensity above which the array is the limit."""
         return self.multipliers / self.bus
 
     def intensity(self, macs: int, read: int, written: int) -> float | None:
-        """Multiply-accumulates for each byte of the busier direction, as both move at once; None without either."""
+        """Multiply-accumulates per byte of the busier direction, since both transfer concurrently; None if either is 0."""
         busier = max(read, written)
         return macs / busier if macs and busier else None
 
@@ -116,11 +117,11 @@ class Roofline:
         return self.intensity(macs, traffic.read, traffic.written)
 
     def ceiling(self, intensity: float) -> float:
-        """The most multiply-accumulates a cycle at that intensity."""
+        """The most multiply-accumulates per cycle at that intensity."""
         return min(float(self.multipliers), intensity * self.bus)
 
     def bound(self, intensity: float | None) -> str | None:
-        """``array`` or ``bus``; None for what has no intensity."""
+        """``array`` or ``bus``; None without an intensity."""
         if intensity is None:
             return None
         return "array" if intensity >= self.ridge else "bus"

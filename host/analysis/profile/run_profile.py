@@ -1,4 +1,4 @@
-"""The profile of a run: what each layer cost, its figures, and the measurement on the RTL."""
+"""The profile of a run: cost and figures of each layer, and the measurement on the RTL."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -26,10 +26,10 @@ PARTIAL = "partial"     # the array computes, but not with every multiplier
 
 @dataclass(frozen=True)
 class LayerProfile:
-    """What a layer cost.
+    """The cost of a layer.
 
-    ``units``: cycles by unit and cause; ``token_waits``: of those of ``token``, by unit and the unit that gave the token.
-    ``span``: the first cycle in which the array computes for the layer and the one after the last, None without any.
+    ``units``: cycles by unit and cause; ``token_waits``: cycles of ``token`` by unit and the unit that gave the token.
+    ``span``: the first cycle in which the array computes for the layer and the cycle after the last, or None.
     """
 
     row: Row
@@ -49,7 +49,7 @@ class LayerProfile:
 
     @property
     def ideal_cycles(self) -> float:
-        """Cycles with every multiplier at work."""
+        """Cycles needed if every multiplier worked."""
         return self.macs / self.roofline.multipliers
 
     @property
@@ -63,7 +63,7 @@ class LayerProfile:
 
     @property
     def lost(self) -> dict[str, float]:
-        """The array's cycles beyond the ideal, by cause, most first; they sum to ``array_cycles - ideal_cycles``.
+        """The array's cycles beyond the ideal, by cause, in descending order; they sum to ``array_cycles - ideal_cycles``.
 
         ``partial``: computing with part of the multipliers; a wait for a token names the unit that gave it.
         """
@@ -78,7 +78,7 @@ class LayerProfile:
         return self.macs / self.array_cycles if self.array_cycles else None
 
     def figures(self) -> dict[str, Any]:
-        """The layer under the names that ``--json`` gives its figures."""
+        """The layer under the names of ``--json``."""
         span = self.span and {"first": self.span[0], "last": self.span[1] - 1, "cycles": self.span[1] - self.span[0]}
         return {
             "name": self.name, "operator": self.row.operator, "fused": [layer.name for layer in self.row.fused],
@@ -91,7 +91,7 @@ class LayerProfile:
 
 
 def lost_cycles(causes: dict[str, int], token_waits: dict[str, int], ideal: float) -> dict[str, float]:
-    """Cycles of the array beyond ``ideal`` by cause, most first."""
+    """Cycles of the array beyond ``ideal`` by cause, in descending order."""
     computing, token = cause_name(Cause.COMPUTING), cause_name(Cause.TOKEN)
     lost: dict[str, float] = {PARTIAL: causes[computing] - ideal}
     lost |= {name: cycles for name, cycles in causes.items() if name not in (computing, token)}
@@ -104,7 +104,7 @@ def lost_cycles(causes: dict[str, int], token_waits: dict[str, int], ideal: floa
 class Profile:
     """One run of ``program``, called ``title``.
 
-    ``layers``: the program's, then ``(start-up)``, ``(wind-down)`` and ``(no layer)`` where any unit spends cycles there.
+    ``layers``: the program's, then ``(start-up)``, ``(wind-down)`` and ``(no layer)`` if any unit spends cycles there.
     Over all layers and causes, the cycles of a unit sum to ``cycles``.
     """
 
@@ -118,9 +118,9 @@ class Profile:
 
     @classmethod
     def of(cls, program: Program, report: RunReport, timeline: Timeline, title: str | None = None) -> "Profile":
-        """The profile of a run of the RTL, called like the model without ``title``.
+        """The profile of a run of the RTL; the default ``title`` is the model's name.
 
-        Raises ``ProfileError`` when timeline and registers contradict each other.
+        Raises ``ProfileError`` if timeline and registers contradict each other.
         """
         instructions, rows = list(program), Rows(program)
         if report.counters is None or report.cycles != timeline.cycles:
@@ -134,7 +134,7 @@ class Profile:
         return cls(program, title or program.model, instructions, timeline, rows, layers, memory)
 
     def layer_runs(self) -> list[tuple[int, int, int]]:
-        """(row, first cycle, the one after the last) of each stretch of the array's time for one row, in order."""
+        """(row, first cycle, end cycle) of each stretch of the array's time for one row, in order."""
         track = self.timeline.tracks[ARRAY]
         rows = self.rows.of_segments(track.instructions)
         begins = np.flatnonzero(np.append(True, rows[1:] != rows[:-1]))
@@ -155,7 +155,7 @@ class Profile:
 
     @property
     def utilization(self) -> float:
-        """Multiply-accumulates of the graph over those that the array could have done."""
+        """Ratio of the graph's multiply-accumulates to those that the array could have done."""
         return self.program.macs / (self.config.multipliers * self.cycles)
 
     @property
@@ -173,11 +173,11 @@ class Profile:
 
     @property
     def lost(self) -> dict[str, float]:
-        """Cycles in which the array does not work with every multiplier, by cause, most first."""
+        """Cycles in which the array does not use every multiplier, by cause, in descending order."""
         return lost_cycles(self.units[ARRAY], self.token_waits[ARRAY], self.ideal_cycles)
 
     def figures(self) -> dict[str, Any]:
-        """The profile under the names that ``--json`` gives its figures."""
+        """The profile under the names of ``--json``."""
         roofline, memory = self.roofline, self.memory
         intensity = roofline.intensity(self.program.macs, memory.bytes_read, memory.bytes_written)
         return {
@@ -221,7 +221,7 @@ def measure(program: Program, inputs: Mapping[str, Any], progress: Progress | No
             title: str | None = None) -> Profile:
     """Runs one image, each input [1, ...], through the RTL of the program's configuration.
 
-    Raises ``ProfileError`` for several images, and when timeline and registers contradict each other.
+    Raises ``ProfileError`` for several images, and if timeline and registers contradict each other.
     """
     from arrayloom.host.runtime.backends import RtlDevice
 

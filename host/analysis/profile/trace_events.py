@@ -19,8 +19,8 @@ from arrayloom.isa.fields import Instruction
 from arrayloom.isa.files import write_atomically
 from arrayloom.sim.rtl.timeline import Track
 
-CAUSE_EVENTS = 100_000      # slices of causes in a file, at most, apart from one for each instruction and unit
-TRAFFIC_EVENTS = 2_000      # points of the bus counters
+CAUSE_EVENTS = 100_000      # most slices of causes in a file, in addition to one per instruction and unit
+TRAFFIC_EVENTS = 2_000      # number of points of the bus counters
 PROCESS = 1
 LAYERS = 0                  # the thread of layers; the units follow
 Event = dict[str, Any]
@@ -28,8 +28,8 @@ Event = dict[str, Any]
 
 @dataclass(frozen=True)
 class Segments:
-    """Consecutive segments: where each begins, its length, the cause of most of its cycles, and the cycles of each cause
-    in it. None reaches over the border of an instruction."""
+    """Consecutive segments: start, length, dominant cause, and cycles of each cause. No segment
+    crosses the boundary of an instruction."""
 
     starts: Counts
     lengths: Counts
@@ -38,7 +38,7 @@ class Segments:
 
 
 def coalesce(track: Track, lengths: Counts, shortest: int) -> Segments:
-    """The segments of a track of which neighbours under ``shortest`` cycles, of one instruction, are one."""
+    """Merges adjacent segments of a track under ``shortest`` cycles within one instruction."""
     brief = lengths < shortest
     breaks = np.ones(len(lengths), bool)
     breaks[1:] = ~(brief[1:] & brief[:-1]) | (track.instructions[1:] != track.instructions[:-1])
@@ -51,9 +51,9 @@ def coalesce(track: Track, lengths: Counts, shortest: int) -> Segments:
 
 
 def write_trace(profile: Profile, path: Path, limit: int = CAUSE_EVENTS) -> int:
-    """Writes the trace; returns the cycles below which segments of causes were merged, 1 where none were.
+    """Writes the trace; returns the number of cycles below which segments of causes were merged, 1 if none were.
 
-    Raises ``InputError`` when the file cannot be written.
+    Raises ``InputError`` if the file cannot be written.
     """
     shortest, segments = _fitting(profile, limit)
     note = "every segment is shown" if shortest == 1 else (
@@ -71,7 +71,8 @@ def write_trace(profile: Profile, path: Path, limit: int = CAUSE_EVENTS) -> int:
 
 
 def _fitting(profile: Profile, limit: int) -> tuple[int, dict[str, Segments]]:
-    """The least power of two under which segments must be merged for ``limit`` slices, and the slices of each unit."""
+    """The smallest power of two below which segments must be merged to stay within ``limit`` slices, and the slices of each
+    unit."""
     shortest = 1
     while True:
         segments = {unit: coalesce(track, durations(track, profile.cycles), shortest)
@@ -129,7 +130,7 @@ def _operands(instruction: Instruction) -> str:
 
 
 def _causes(segments: Segments, thread: int) -> Iterator[Event]:
-    """Slices inside those of the instructions; where several causes were merged, the cycles of each."""
+    """Slices inside those of the instructions; a merged slice lists the cycles of each cause."""
     ends = segments.starts + segments.lengths
     for begin, end, cause, merged in zip(segments.starts, ends, segments.causes, segments.merged, strict=True):
         arguments = {cause_name(one): cycles for one, cycles in merged.items()} if len(merged) > 1 else {}
@@ -137,7 +138,7 @@ def _causes(segments: Segments, thread: int) -> Iterator[Event]:
 
 
 def _traffic(profile: Profile) -> Iterator[Event]:
-    """Words a cycle on the bus, between points in time."""
+    """Words per cycle on the bus between points in time."""
     edges = np.unique(np.linspace(0, profile.cycles, TRAFFIC_EVENTS + 1).astype(np.int64))
     traffic = profile.timeline.traffic
     for name, words in (("bus read", traffic.words_read), ("bus written", traffic.words_written)):

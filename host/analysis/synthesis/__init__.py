@@ -1,1 +1,1 @@
-"""Synthesis, placement and routing for an ECP5, by open tools from wheels: what an accelerator takes, how fast it is."""
+"""Synthesis, placement and routing with open tools from wheels: an accelerator's resources and clock frequency."""

@@ -1,4 +1,4 @@
-"""The families of devices: how Yosys maps a design to each, what its cells use, and what there is on which device."""
+"""The families of devices: how Yosys maps a design to each, which resources its cells use, and what each device has."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,8 +10,8 @@ TOP = "top"
 VERILOG, NETLIST, PINS = "design.v", "netlist.json", "pins.txt"
 RESOURCES = ("multipliers", "block_rams", "luts", "registers")
 
-# Between two LUTs of a device that is a quarter full; synth_ecp5 by itself reckons with 300, and saves LUTs where depth
-# is what counts.
+# Wire delay in ps between two LUTs on a quarter-full device; synth_ecp5's default of 300 saves LUTs at the
+# expense of depth.
 _WIRE_PS = 800
 
 Weights = Mapping[str, Mapping[str, float]]
@@ -19,11 +19,11 @@ Weights = Mapping[str, Mapping[str, float]]
 
 @dataclass(frozen=True)
 class Part:
-    """A device: its name as ``--device`` takes it, and what nextpnr or a table says of it.
+    """A device: its name for ``--device``, and its properties from nextpnr or a table.
 
-    ``arguments`` choose it for nextpnr, ``speeds`` are its grades, the first one the default; ``available`` is what a device
-    has that only Yosys maps to; ``mapping`` are arguments of its own to Yosys; ``pins`` are those of the wrapper, where
-    nextpnr does not choose them, as lines for the file ``PINS``.
+    ``arguments`` select it in nextpnr; ``speeds`` are its grades, the first is the default; ``available`` are the resources
+    of a device that is only mapped; ``mapping`` are specific arguments for Yosys; ``pins`` are the wrapper's pins as
+    lines of the file ``PINS``, if nextpnr does not choose them.
     """
 
     name: str
@@ -41,17 +41,17 @@ class Family:
     Parameters
     ----------
     name : str
-        As ``--target`` takes it.
+        Name for ``--target``.
     script : str
-        Commands of Yosys from the design that was read to the mapped one; ``{mapping}`` is the part's.
+        Yosys commands from the read design to the mapped one; ``{mapping}`` is replaced by the part's.
     cells : mapping of mapping
-        For each of ``RESOURCES`` the cells of Yosys's netlist and how many of the resource one takes.
+        For each of ``RESOURCES``, the cells of Yosys's netlist and how many of the resource each takes.
     parts : tuple of Part
         The first is the default.
     placed : mapping
-        For each resource what nextpnr's report calls it; empty where nothing here places.
+        For each resource, its name in nextpnr's report; empty if the family cannot be placed here.
     keeps_few_words : bool
-        Yosys reckons that memories of a few words cost less in registers.
+        Whether Yosys puts memories of a few words into registers because they are cheaper there.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Family:
     keeps_few_words: bool = False
 
     def part(self, name: str | None) -> Part:
-        """The device of that name, or the first. Raises ``SynthesisError`` that lists them."""
+        """The device of that name, or the first. Raises ``SynthesisError``, which lists them."""
         for part in self.parts:
             if name in (None, part.name):
                 return part
@@ -87,7 +87,7 @@ class Device:
 
     @property
     def name(self) -> str:
-        """The device as people write it."""
+        """The device's name for people."""
         if self.family is ECP5:
             return f"ECP5-{self.part.name.removesuffix('k')}F-{self.speed}"
         return self.part.name if self.speed is None else f"{self.part.name}-{self.speed}"
@@ -96,15 +96,16 @@ class Device:
     def script(self) -> str:
         """All commands that Yosys runs."""
         mapping = self.family.script.format(mapping=self.part.mapping)
-        return f"read_verilog {VERILOG}; {mapping}; autoname; write_json {NETLIST}"     # cells are named after their units
+        # autoname: cells get the names of their units
+        return f"read_verilog {VERILOG}; {mapping}; autoname; write_json {NETLIST}"
 
     def arguments(self) -> list[str]:
-        """The device as nextpnr takes it."""
+        """nextpnr's arguments for the device."""
         return [argument.format(speed=self.speed) for argument in self.part.arguments]
 
 
 def ecp5_mapping(top: str, options: str = "") -> str:
-    """The commands of Yosys that map what was read to cells of an ECP5."""
+    """The Yosys commands that map the design to cells of an ECP5."""
     synth = f"synth_ecp5 {options} -top {top} -run"
     return f"{synth} begin:map_luts; abc9 -W {_WIRE_PS}; clean; {synth} map_cells:edif"
 
@@ -124,18 +125,18 @@ ECP5 = Family(
     "ecp5",
     ecp5_mapping(TOP, "-no-rw-check"),
     {"multipliers": _each("MULT18X18D"), "block_rams": _each("DP16KD"), "registers": _each("TRELLIS_FF"),
-     "luts": {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 4}},    # writing takes two more of a distributed RAM
+     "luts": {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 4}},    # the write port of a distributed RAM takes two more
     tuple(Part(size, (f"--{size}", "--package", "CABGA381", "--speed", "{speed}"), (6, 7, 8))
           for size in ("85k", "12k", "25k", "45k")),
     {"multipliers": ("MULT18X18D",), "block_rams": ("DP16KD",), "luts": ("TRELLIS_COMB",), "registers": ("TRELLIS_FF",)})
 
-# Pins of a CrossLink-NX in 400 balls that are there on every speed grade.
+# Pins of a CrossLink-NX with 400 balls that exist on every speed grade.
 _NEXUS_PINS = {"clk": "L13", "rst": "G19", "serial_in": "N14", "shift": "M14", "load": "M16", "capture": "M15",
                "serial_out": "E17"}
 
 NEXUS = Family(
     "nexus",
-    f"synth_nexus -noccu2 -no-rw-check -top {TOP}",     # nextpnr refuses the carry chains that Yosys writes
+    f"synth_nexus -noccu2 -no-rw-check -top {TOP}",     # nextpnr rejects Yosys's carry chains
     {"multipliers": _each("MULT9X9", "MULT18X18", "MULT18X36", "MULT36X36"),
      "block_rams": _each("PDPSC16K", "DP16K", "PDP16K"), "registers": _each("FD1P3IX", "FD1P3JX", "FD1P3BX", "FD1P3DX"),
      "luts": {"LUT4": 1, "CCU2": 2, "WIDEFN9": 2, "DPR16X4": 4}},
@@ -179,7 +180,7 @@ FAMILIES = {family.name: family for family in (ECP5, XC7, XCUP, NEXUS, GOWIN)}
 
 
 def find_device(family: str, part: str | None = None, speed: int | None = None) -> Device:
-    """The device of a family, each by its name or the default. Raises ``SynthesisError`` that lists what there is."""
+    """The device of a family, each by its name or the default. Raises ``SynthesisError``, which lists the known ones."""
     if family not in FAMILIES:
         raise SynthesisError(f"target {family!r}: unknown; there are {', '.join(FAMILIES)}")
     return Device(FAMILIES[family], FAMILIES[family].part(part), speed)

@@ -20,7 +20,7 @@ from arrayloom.sim.rtl.toolchain import converter_versions
 
 @dataclass(frozen=True)
 class Usage:
-    """So many of so many on the device; None: not known yet."""
+    """Used and available number of a resource; None: not known yet."""
 
     used: int
     available: int | None
@@ -28,7 +28,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Route:
-    """The clock that placement and routing from one seed came to."""
+    """The clock reached by placement and routing from one seed."""
 
     seed: int
     clock_mhz: float
@@ -36,12 +36,12 @@ class Route:
 
 @dataclass(frozen=True)
 class Synthesis:
-    """What a synthesis found.
+    """The results of a synthesis.
 
-    ``usage`` by resource, ``units`` by unit and resource (before placement, which adds LUTs as wires); ``memories`` each
-    with what it became; ``hard_registers`` the bits of registers that are in the blocks of products and memories;
-    ``routes`` one for each seed, none where the device is only mapped to; ``critical_path`` of the fastest, from its first
-    register to its last; ``seconds`` by tool.
+    ``usage``: by resource; ``units``: by unit and resource (before placement, which adds LUTs as wires); ``memories``:
+    the implementation of each; ``hard_registers``: register bits inside multiplier and memory blocks;
+    ``routes``: one per seed, empty if the device is only mapped; ``critical_path``: of the fastest route, from its first to
+    its last register; ``seconds``: by tool.
     """
 
     config: Config
@@ -59,17 +59,17 @@ class Synthesis:
 
     @property
     def best(self) -> Route | None:
-        """The fastest route; the usage and the path are its."""
+        """The fastest route, to which usage and path belong."""
         return _fastest(self.routes)
 
     @property
     def median_mhz(self) -> float | None:
-        """Of all seeds; between the middle two of an even number."""
+        """The median clock of all seeds."""
         return statistics.median(route.clock_mhz for route in self.routes) if self.routes else None
 
     @property
     def array_multipliers(self) -> int:
-        """DSP blocks in the array; as many as ``config.multipliers`` when every product is in one."""
+        """DSP blocks in the array; ``config.multipliers`` if every product is in one."""
         return self.units.get("array", {}).get("multipliers", 0)
 
     @property
@@ -78,7 +78,7 @@ class Synthesis:
 
     @property
     def faults(self) -> list[str]:
-        """What does not fit, or did not land where it belongs: products outside of DSP blocks, memories in registers."""
+        """Resources that do not fit, and parts in the wrong place: products outside DSP blocks, memories in registers."""
         found = [f"{memory.name}: a memory became registers" for memory in self.memories
                  if memory.kind == "registers" and not FAMILIES[self.target].keeps_few_words]
         if self.array_multipliers < self.config.multipliers:
@@ -89,7 +89,7 @@ class Synthesis:
         return found
 
     def figures(self) -> dict[str, Any]:
-        """Everything as ``--json`` gives it."""
+        """All figures under the names of ``--json``."""
         values, best = asdict(self), self.best
         return {**values, **values.pop("usage"), "seed": best and best.seed, "clock_mhz": best and best.clock_mhz,
                 "median_mhz": self.median_mhz, "array_multipliers": self.array_multipliers, "faults": self.faults,
@@ -98,11 +98,11 @@ class Synthesis:
 
 def synthesize(config: Config, device: Device, seeds: Sequence[int], target_mhz: float, folder: Path,
                report: Report) -> Synthesis:
-    """Takes the accelerator, between shift registers, through Yosys and nextpnr; leaves their files in ``folder``.
+    """Runs Yosys and nextpnr on the accelerator, placed between shift registers; leaves their files in ``folder``.
 
-    A device that nothing here places is only mapped to.
+    Devices that no tool here can place are only mapped.
 
-    Raises ``SynthesisError`` when a tool is missing or fails, or the design does not fit a device that is placed.
+    Raises ``SynthesisError`` if a tool is missing or fails, or the design does not fit.
     """
     from arrayloom.host.analysis.synthesis.serial_pins import SerialPins
 
@@ -132,7 +132,7 @@ def synthesize(config: Config, device: Device, seeds: Sequence[int], target_mhz:
 
 
 def _move_registers(netlist: dict[str, Any], folder: Path) -> int:
-    """Registers into products and memories; returns their bits."""
+    """Moves registers into multiplier and memory blocks; returns the number of bits."""
     moved = hard_registers.absorb(netlist, TOP)
     yosys.store_netlist(netlist, folder)
     return moved.bits
@@ -143,12 +143,12 @@ def _fastest(routes: Sequence[Route]) -> Route | None:
 
 
 def _mapped(device: Device, used: dict[str, int]) -> dict[str, Usage]:
-    """Usage by what Yosys mapped to, on a device whose resources a table gives."""
+    """Usage from Yosys's mapping, for a device whose resources are in a table."""
     return {name: Usage(used[name], available) for name, available in device.part.available.items()}
 
 
 def placed_usage(family: Family, utilization: dict[str, dict[str, int]]) -> dict[str, Usage]:
-    """Usage as nextpnr reports it, cells of one resource taken together."""
+    """Usage from nextpnr's report, with the cells of each resource added up."""
     return {name: Usage(sum(utilization[cell]["used"] for cell in cells if cell in utilization),
                         sum(utilization[cell]["available"] for cell in cells if cell in utilization))
             for name, cells in family.placed.items()}

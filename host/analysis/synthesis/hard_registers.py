@@ -1,9 +1,9 @@
-"""Registers into the hard blocks of an ECP5: Yosys leaves those at the ends of products and memories in the fabric.
+"""Moves registers into the hard blocks of an ECP5: Yosys leaves those at the ends of products and memories in the fabric.
 
-A MULT18X18D holds a register for each operand and one for the product (Lattice FPGA-TN-02205, sysDSP), a DP16KD one for
-each port's word (FPGA-TN-02204, sysMEM). Outside, each costs the wires to it and most of a cycle in the block. A register
-moves in when nothing of what it does changes: it has no reset, starts at zero as the block does, and the block can be
-clocked and enabled as it was.
+A MULT18X18D has a register for each operand and one for the product (Lattice FPGA-TN-02205, sysDSP), a DP16KD one for
+each port's word (FPGA-TN-02204, sysMEM). A register outside costs wires and most of a cycle in the block. A register
+is moved only if its behaviour stays the same: it has no reset, starts at zero like the block, and the block can
+use the same clock and enable.
 """
 
 from collections import Counter
@@ -15,8 +15,8 @@ MULTIPLIER, MEMORY, FLIP_FLOP = "MULT18X18D", "DP16KD", "TRELLIS_FF"
 OPERAND_BITS, PRODUCT_BITS, WORD_BITS = 18, 36, 18
 SIDES = "AB"        # operands of a product, and ports of a memory
 _ALWAYS = "1"
-# Of the multiplier's four enables. Which one the product's register takes is not in the open database of the device, where
-# all others take the last one unless told; so it gets the first and the last.
+# The open database of the device does not document which of the multiplier's four enables the product's register uses; all
+# others use the last one by default. Therefore both the first and the last are driven.
 _ENABLES = {"OUTPUT": ("CE0", "CE3"), "INPUTA": ("CE1",), "INPUTB": ("CE2",)}
 _RESETS = ("RST0", "RST1", "RST2", "RST3")
 
@@ -26,7 +26,7 @@ Cell = dict[str, Any]
 
 @dataclass(frozen=True)
 class Register:
-    """A flip-flop without reset: what it is clocked and enabled by, and its two ends."""
+    """A flip-flop without reset: clock, enable, input and output."""
 
     cell: str
     clock: Bit
@@ -37,7 +37,8 @@ class Register:
 
 @dataclass(frozen=True)
 class Moved:
-    """Bits of registers that moved, by where; ``removed`` flip-flops are gone, as others may have read an operand's too."""
+    """Moved register bits by destination; ``removed``: flip-flops that disappeared, fewer if others also read an operand's
+    register."""
 
     operand_bits: int
     product_bits: int
@@ -46,20 +47,20 @@ class Moved:
 
     @property
     def bits(self) -> int:
-        """Of all of them."""
+        """The total."""
         return self.operand_bits + self.product_bits + self.word_bits
 
 
 def absorb(netlist: dict[str, Any], top: str) -> Moved:
-    """Moves registers at the ends of products and memories into their blocks; changes ``netlist``, Yosys's JSON.
+    """Moves registers at the ends of products and memories into their blocks; modifies ``netlist``.
 
-    Both operands of a product move or none: nextpnr times a block with one registered operand as one with none. A register
-    that others read too stays, beside the one in the block.
+    Either both operands of a product move or none: nextpnr times a block with one registered operand like one with none. A
+    register with other readers is duplicated: the original stays.
 
     Parameters
     ----------
     netlist : dict
-        As ``write_json`` of Yosys gives it, after mapping to the device's cells.
+        Yosys's ``write_json`` after mapping to the device's cells.
     top : str
         The module.
 
@@ -80,7 +81,7 @@ def absorb(netlist: dict[str, Any], top: str) -> Moved:
 
 
 class _Wires:
-    """Which register drives a net, which reads it, and how many read it at all."""
+    """For each net, the registers that drive and read it, and the number of readers."""
 
     def __init__(self, cells: dict[str, Cell], ports: Iterable[Bit]) -> None:
         self.driver: dict[Bit, Register] = {}
@@ -96,29 +97,29 @@ class _Wires:
         self.taken: list[Register] = []
 
     def only_reader(self, bit: Bit) -> Register | None:
-        """The register that reads ``bit``, when nothing else does."""
+        """The register that reads ``bit``, if it is the only reader."""
         return self.reader.get(bit) if self.readers[bit] == 1 else None
 
     def replace(self, register: Register) -> None:
-        """A block drives what the register drove, which is gone."""
+        """The block drives the register's output; the register is removed."""
         self.taken.append(register)
         del self.driver[register.output]
 
     def bypass(self, register: Register) -> None:
-        """A block reads what the register reads, and not the register."""
+        """The block reads the register's input instead of its output."""
         self.taken.append(register)
         self.readers[register.output] -= 1
         self.readers[register.data] += 1
 
     def unread(self) -> Iterator[str]:
-        """The registers that were taken and that nothing reads any more."""
+        """The moved registers without remaining readers."""
         for register in dict.fromkeys(self.taken):
             if self.driver.get(register.output) is not register or not self.readers[register.output]:
                 yield register.cell
 
 
 def _register(name: str, cell: Cell) -> Register | None:
-    """The cell as a register that a block may hold."""
+    """The cell as a register that a block can hold; None if it cannot."""
     if cell["type"] != FLIP_FLOP:
         return None
     parameters, wires = cell["parameters"], {port: bits[0] for port, bits in cell["connections"].items() if bits}
@@ -131,19 +132,19 @@ def _register(name: str, cell: Cell) -> Register | None:
 
 
 def _shared(registers: Iterable[Register | None]) -> tuple[Bit, Bit] | None:
-    """The clock and the enable that all of them have; None when one is missing or they differ."""
+    """The common clock and enable; None if a register is missing or they differ."""
     kinds = {(register.clock, register.enable) if register else None for register in registers}
     return kinds.pop() if len(kinds) == 1 else None
 
 
 def _outputs(cell: Cell, port: str, count: int, wires: _Wires) -> dict[str, Register | None]:
-    """For each output that is read, the register that alone reads it."""
+    """For each used output, the register that is its only reader."""
     bits = {f"{port}{index}": cell["connections"].get(f"{port}{index}") for index in range(count)}
     return {name: wires.only_reader(bit[0]) for name, bit in bits.items() if bit and wires.readers[bit[0]]}
 
 
 def _replace(cell: Cell, registers: dict[str, Register | None], wires: _Wires) -> int:
-    """The block's own outputs become those of the registers; returns how many there were."""
+    """The block's outputs replace those of the registers; returns their number."""
     for port, register in registers.items():
         if register is not None:
             cell["connections"][port] = [register.output]

@@ -1,4 +1,4 @@
-"""nextpnr: placement and routing, and the path that limits the clock by part."""
+"""nextpnr: placement and routing, and the critical path by module."""
 
 import json
 import shutil
@@ -13,7 +13,7 @@ from arrayloom.host.analysis.synthesis.yosys import module_of
 from arrayloom.sim.rtl.process import Report
 
 REPORT, LOG = "report.json", "nextpnr.log"
-# Slow paths weigh six times what they do by default, as wires take most of their time; more than that scatters the rest.
+# Weight of slow paths, six times the default, since wires dominate their delay; a higher weight scatters the rest.
 PLACER = {"ecp5": ("--placer", "heap", "--placer-heap-timingweight", "60")}
 STAGES = {
     r"Info: Packing": "packing", r"Info: Running main analytical placer": "placing", r"Info: Routing\.\.": "routing",
@@ -24,7 +24,7 @@ _LOGIC, _ROUTING = ("clk-to-q", "logic", "setup"), "routing"
 def place(folder: Path, device: Device, seed: int, target_mhz: float, report: Report) -> dict[str, Any]:
     """Places and routes ``netlist.json``; returns nextpnr's report.
 
-    Raises ``SynthesisError`` when the design does not fit the device or nextpnr fails.
+    Raises ``SynthesisError`` if the design does not fit the device or nextpnr fails.
     """
     family, log, result = device.family.name, _of_seed(LOG, seed), _of_seed(REPORT, seed)
     (folder / PINS).write_text(device.part.pins)
@@ -36,7 +36,7 @@ def place(folder: Path, device: Device, seed: int, target_mhz: float, report: Re
 
 
 def keep(folder: Path, seed: int) -> None:
-    """Makes report and log of that seed the ones without a number."""
+    """Copies that seed's report and log to the names without a number."""
     for name in (REPORT, LOG):
         shutil.copyfile(folder / _of_seed(name, seed), folder / name)
 
@@ -47,7 +47,7 @@ def _of_seed(name: str, seed: int) -> str:
 
 
 def clock_mhz(report: dict[str, Any]) -> float:
-    """The clock that the slowest path allows."""
+    """The clock frequency that the slowest path allows."""
     return min(float(clock["achieved"]) for clock in report["fmax"].values())
 
 
@@ -59,13 +59,13 @@ def critical_path(report: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _edge(end: str) -> bool:
-    """Whether a path's end is a clock edge; the others are pins, and constants."""
+    """Whether a path's end is a clock edge rather than a pin or constant."""
     return end.startswith("posedge ")
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of a path within one module; nanoseconds in logic, and in the wires that lead to that logic."""
+    """A part of a path within one module; nanoseconds in logic, and in the wires to that logic."""
 
     module: str
     signal: str
@@ -74,7 +74,7 @@ class Segment:
 
 
 def segments(path: Iterable[dict[str, Any]]) -> list[Segment]:
-    """A path of nextpnr's JSON report (docs/report.md of nextpnr), cells of one module in a row taken together."""
+    """A path of nextpnr's JSON report (docs/report.md of nextpnr), with consecutive cells of one module merged."""
     result: list[Segment] = []
     for step in path:
         cell = step["to" if step["type"] == _ROUTING else "from"]["cell"]

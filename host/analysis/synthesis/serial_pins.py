@@ -1,4 +1,4 @@
-"""A design of few pins around the accelerator, so that a whole accelerator fits any package."""
+"""A wrapper with few pins, so that a whole accelerator fits any package."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,25 +10,25 @@ from arrayloom.hdl.top import Accelerator
 from arrayloom.isa.config import Config
 
 CONNECTED = ("axi", "axil", "irq")
-"""What a board connects; the accelerator's other ports are for simulation and stay open."""
+"""The ports that a board connects; the others are for simulation and stay open."""
 
 
 class SerialPins(Component):  # type: ignore[misc]  # Amaranth has no types
-    """The accelerator between two shift registers, so that no part of it can be optimised away.
+    """The accelerator between two shift registers, so that no part of it can be optimized away.
 
-    Every input of its buses comes from a register, every output goes to one, and so do the pins: a path that limits the
-    clock begins and ends inside the accelerator. Pins act two cycles after they change.
+    Bus inputs, bus outputs and pins are registered, so the critical path is inside the
+    accelerator. Pins take effect two cycles after they change.
 
     Members
     -------
     clk, rst : In(1)
     serial_in : In(1)
-        The next bit of the frame of inputs, while ``shift``; the first bit in ends as the lowest.
+        The next bit of the input frame while ``shift`` is high; the first bit becomes the lowest.
     shift, load, capture : In(1)
-        ``shift`` moves both frames by a bit; ``load`` gives the frame of inputs to the accelerator, which sees it until
-        the next; ``capture`` takes the accelerator's outputs into the frame of outputs.
+        ``shift`` shifts both frames by one bit; ``load`` applies the input frame to the accelerator until the next
+        ``load``; ``capture`` copies the accelerator's outputs to the output frame.
     serial_out : Out(1)
-        The lowest bit of the frame of outputs.
+        The lowest bit of the output frame.
     """
 
     def __init__(self, config: Config) -> None:

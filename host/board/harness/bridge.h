@@ -1,4 +1,4 @@
-// Bytes between a TCP client on this machine and the system's host stream.
+// Passes bytes between a TCP client on this machine and the system's host stream.
 #pragma once
 
 #include <arpa/inet.h>
@@ -15,7 +15,7 @@
 
 namespace arrayloom {
 
-// One client at a time; another is taken when it has left.
+// One client at a time; the next is accepted when it has disconnected.
 class Bridge {
   public:
     Bridge() : listener_(socket(AF_INET, SOCK_STREAM, 0)) {
@@ -42,12 +42,12 @@ class Bridge {
     void pop() { ++next_; }
     void push(uint8_t byte) { output_.push_back(static_cast<char>(byte)); }
 
-    // Sends what was pushed and receives what has come, waiting up to `wait` milliseconds for anything to come. False when
-    // standard input has ended: whoever started this simulation is gone.
+    // Sends pushed bytes and receives available ones, waiting up to `wait` milliseconds for input. False
+    // when standard input has ended: the parent process is gone.
     bool exchange(int wait) {
         flush();
         pollfd waited[] = {{STDIN_FILENO, POLLIN, 0}, {client_ < 0 ? listener_ : client_, POLLIN, 0}};
-        const nfds_t count = pending() ? 1 : 2;    // no more is received before this is taken
+        const nfds_t count = pending() ? 1 : 2;    // nothing more is received before this is consumed
         if (poll(waited, count, wait) <= 0) return true;
         if (waited[0].revents) {
             char dropped[256];

@@ -1,5 +1,6 @@
-// The simulated system as a program. Its arguments are the plain memory's latency, outstanding bursts and cycles from beat to
-// beat, for which a system with SDRAM has no use. It prints the TCP port of its host stream and runs until its standard input ends.
+// The simulated system as a program. Its arguments are the plain memory's latency, outstanding bursts and cycles from
+// beat to beat; a system with SDRAM ignores them. It prints the TCP port of its host stream and runs until its standard
+// input ends.
 
 #include <cstdint>
 #include <cstdio>
@@ -56,7 +57,7 @@ class System {
     }
 
   private:
-    // One clock cycle. True when a byte went either way.
+    // One clock cycle. True if a byte was transferred in either direction.
     bool cycle() {
         const bool in = pins_.host_sink_valid && pins_.host_sink_ready;
         const bool out = pins_.host_source_valid && pins_.host_source_ready;

@@ -24,7 +24,7 @@ class PlainMemory {
         pins_.memory_ack = 0;
     }
 
-    // Before the clock edge: what the system says in cycle `now`.
+    // Before the clock edge: reads the system's outputs in cycle `now`.
     void sample(uint64_t now) {
         read_.sample(pins_, now, statistics_, watch_);
         write_.sample(pins_, now, statistics_, watch_);
@@ -33,7 +33,7 @@ class PlainMemory {
         answered_ = access;
     }
 
-    // After the clock edge: what the memory says in cycle `now`.
+    // After the clock edge: drives the memory's outputs in cycle `now`.
     void drive(uint64_t now) {
         read_.drive(pins_, now);
         write_.drive(pins_, now);

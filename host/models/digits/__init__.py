@@ -1,7 +1,7 @@
-"""A small trained ResNet that recognizes handwritten digits, shipped as int8 ONNX with some images it never saw.
+"""A small trained ResNet that recognizes handwritten digits, shipped as int8 ONNX with some held-out images.
 
-`train` makes the files below from scikit-learn's digits, `evaluate` measures them; both need the `train` extra.
-Images are preprocessed by the recipe `digits`.
+`train` makes the files below from scikit-learn's digits, and `evaluate` measures their accuracy; both need the `train`
+extra. Images are preprocessed by the recipe `digits`.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ FLOAT_MODEL = _HERE / "digits_float32.onnx"
 """The same network before quantization."""
 
 LABELS = _HERE / "labels.txt"
-"""Class names, one a line, in the order of the network's outputs."""
+"""Class names, one per line, in the order of the network's outputs."""
 
 IMAGES = _HERE / "images"
 """Folder of held-out images, `digit_<class>_<index in the data set>.png`."""

@@ -1,8 +1,8 @@
 """The accuracy of the shipped digits network on held-out images: `python -m arrayloom.host.models.digits.evaluate`.
 
-The images are scikit-learn's handwritten digits, split once and for all into training and held-out images. Source: E.
+The images are scikit-learn's handwritten digits, with a fixed split into training and held-out images. Source: E.
 Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository (the test part, 1797
-images), as distributed by scikit-learn. A pixel counts the strokes in a 4x4 block, 0..16.
+images), as distributed by scikit-learn. A pixel counts the set pixels in a 4x4 block, 0..16.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ except ModuleNotFoundError as error:
 
 SPLIT_SEED = 0
 HELD_OUT = 0.2
-"""Part of the images that training and calibration never see, drawn evenly from the classes."""
+"""Fraction of the images that training and calibration never see, stratified by class."""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ _ENLARGEMENT = 8
 
 
 class _Exporter:
-    """Collects the nodes and initializers of a graph while it walks through the layers."""
+    """Collects the nodes and initializers of a graph while walking through the layers."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -119,7 +119,7 @@ def write_labels() -> None:
 
 
 def write_images(held_out: Split) -> None:
-    """Write the first held-out image of each class into `IMAGES`, enlarged so that one can see it."""
+    """Write the first held-out image of each class into `IMAGES`, enlarged for viewing."""
     IMAGES.mkdir(exist_ok=True)
     for label in range(CLASSES):
         place = int(np.flatnonzero(held_out.labels == label)[0])

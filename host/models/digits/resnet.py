@@ -1,8 +1,9 @@
-"""The digits network, a ResNet for 8x8 grey images without batch normalization, in numpy: its layers, each with its
-forward and its backward pass, and the network made of them.
+"""The digits network, a ResNet for 8x8 grey images without batch normalization, in numpy: layers with forward
+and backward passes, and the network.
 
-Activations are float32 [B, H, W, C]. `forward` keeps what `backward` needs; `backward` takes the loss's gradient by the
-layer's output, leaves the gradients of its own parameters in `grads`, and returns the gradient by the layer's input.
+Activations are float32 [B, H, W, C]. `forward` stores what `backward` needs; `backward` takes the gradient of the loss with
+respect to the layer's output, stores the gradients of the layer's parameters in `grads`, and returns the gradient with
+respect to the input.
 """
 
 from collections.abc import Iterator
@@ -16,18 +17,18 @@ Array = NDArray[np.float32]
 CLASSES = 10
 
 _BRANCH_GAIN = 0.1
-"""Scale of the last weights of a branch at the start, so that blocks begin near the identity."""
+"""Initial scale of a branch's last weights, so that blocks start near the identity."""
 
 
 class Layer(Protocol):
-    """What every layer can do."""
+    """The interface of all layers."""
 
     def forward(self, x: Array) -> Array:
         """Return the output."""
         ...
 
     def backward(self, dy: Array) -> Array:
-        """Return the gradient by the input."""
+        """Return the gradient with respect to the input."""
         ...
 
     def weighted(self) -> "Iterator[Conv]":
@@ -69,7 +70,7 @@ class Conv:
         yield self
 
     def _taps(self, weight: Array) -> Iterator[tuple[tuple[slice, ...], Array]]:
-        """Yield for each tap of the kernel the slice of the padded input that it sees, and its matrix [C_in, C_out]."""
+        """Yield for each tap of the kernel the slice of the padded input that it reads, and its matrix [C_in, C_out]."""
         kernel = len(weight)
         height, width = ((side - kernel) // self.stride + 1 for side in self._padded.shape[1:3])
         for ky, kx in np.ndindex(kernel, kernel):

@@ -65,7 +65,7 @@ def train(images: Split, epochs: int = EPOCHS) -> Sequential:
 
 
 def _shifted(rng: np.random.Generator, x: Array) -> Array:
-    """Move each image [B, H, W, C] by up to one pixel each way, filling with zeros."""
+    """Shift each image [B, H, W, C] by up to one pixel in each direction, filling with zeros."""
     height, width = x.shape[1:3]
     padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
     offsets = rng.integers(0, 3, (len(x), 2))
@@ -73,7 +73,7 @@ def _shifted(rng: np.random.Generator, x: Array) -> Array:
 
 
 def _cross_entropy(logits: Array, labels: NDArray[np.int64]) -> tuple[float, Array]:
-    """Return the mean loss against smoothed labels, and its gradient by the logits [B, 1, 1, classes]."""
+    """Return the mean loss against smoothed labels, and its gradient with respect to the logits [B, 1, 1, classes]."""
     target = np.eye(CLASSES, dtype=np.float32)[labels][:, np.newaxis, np.newaxis]
     target = target * np.float32(1 - LABEL_SMOOTHING) + np.float32(LABEL_SMOOTHING / CLASSES)
     shifted = logits - logits.max(axis=3, keepdims=True)

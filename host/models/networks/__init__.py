@@ -1,4 +1,4 @@
-"""The five networks of the service re-created, float and quantized."""
+"""The five networks of the re-created service, float and quantized."""
 
 from arrayloom.host.models.errors import NetworkError, WeightsError
 from arrayloom.host.models.networks.build import Built, build_float, build_quantized

@@ -1,4 +1,4 @@
-"""The five networks, layer for layer and name for name as torchvision has them.
+"""The five networks, with the same layers and parameter names as in torchvision.
 
 ResNet-50 and ResNet-152 (He et al., 2015) in version 1.5, where a block strides in its 3x3 convolution; DenseNet-121 (Huang
 et al., 2016), where normalization and Relu come before each convolution; VGG-16 (Simonyan and Zisserman, 2014),
@@ -15,7 +15,7 @@ from onnx import numpy_helper
 from arrayloom.host.models.networks.blueprint import Blueprint, Builder, Pads, Value
 
 RESNET_EXPANSION = 4
-"""A block's output channels over those of its 3x3 convolution."""
+"""Ratio of a block's output channels to those of its 3x3 convolution."""
 
 RESNET_STAGES = {50: (3, 4, 6, 3), 152: (3, 8, 36, 3)}
 """Blocks of each stage by the number of layers."""
@@ -105,7 +105,7 @@ def vgg16(classes: int = 1000) -> Blueprint:
 
 
 def _convolutions(b: Builder, x: Value, widths: Sequence[int], prefix: str, position: int) -> tuple[Value, int]:
-    """3x3 convolutions, each with its Relu; ``position``: that of the first in the sequential module ``prefix``.
+    """3x3 convolutions, each with its Relu; ``position``: index of the first one in the sequential module ``prefix``.
 
     Returns the value and the position after the last Relu.
     """
@@ -125,10 +125,10 @@ SSD_NORMALIZED = "l2"
 """Name of the normalized map."""
 
 SSD_OUTPUT_LABELS = ("classes", "boxes")
-"""Of the outputs, each followed by the number of its map."""
+"""Prefixes of the output names; the number of the map follows."""
 
 SSD_CLASSES = 21
-"""The background, then the 20 of Pascal VOC."""
+"""Number of classes: the background and the 20 of Pascal VOC."""
 
 
 class _SsdExtra(NamedTuple):
@@ -194,9 +194,10 @@ def _deeper_maps(b: Builder, conv4_3: Value) -> list[Value]:
 
 
 def l2_normalize(b: Builder, x: Value) -> Value:
-    """x / sqrt(sum over channels of x**2), of operators that become integer ones.
+    """x / sqrt(sum over channels of x**2), built from operators that can be quantized.
 
-    A table of squares, a 1x1 convolution with ones as the sum, a table of reciprocal roots, a broadcast product.
+    That is a lookup table of squares, a 1x1 convolution with weights of one as the sum, a lookup table of reciprocal square
+    roots, and a broadcast product.
     """
     position = (1, *x.shape[1:])
     squares = b.function("Pow", "l2.squares", [x.name, "two"], x.shape)

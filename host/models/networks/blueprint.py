@@ -1,4 +1,4 @@
-"""A network's layers, and the names and shapes of its parameters apart from their values; built layer by layer.
+"""A network's layers, and the names and shapes of its parameters without their values; built layer by layer.
 
 Parameters carry torchvision's names.
 """
@@ -40,10 +40,11 @@ class Output(NamedTuple):
 class Blueprint:
     """A network without its parameters' values.
 
-    ``image``: shape [C, H, W] of the input; ``shapes``: those of all values that nodes produce, without the batch;
+    ``image``: shape [C, H, W] of the input; ``shapes``: shapes of all node outputs, without the batch;
     ``parameters``: shapes by torchvision's names, in the order of layers;
-    ``folded``: convolution weights by name, and the parameter [C_in] that multiplies them; ``features``: the value before
-    the classifier, and ``classifier`` the prefix of that layer's parameters, None where no classifier ends the network.
+    ``folded``: convolution weights by name, with the parameter [C_in] that multiplies each; ``features``: the value before
+    the classifier; ``classifier``: the prefix of that layer's parameters. Both are None if the network does not end with a
+    classifier.
     """
 
     name: str
@@ -58,7 +59,7 @@ class Blueprint:
     classifier: str | None
 
     def model(self, parameters: Parameters) -> onnx.ModelProto:
-        """The float network as ONNX: float32 [N, C, H, W] in, one value an output; ``parameters`` must fit."""
+        """The float network as ONNX: float32 [N, C, H, W] in, one value per output; ``parameters`` must fit."""
         values = {name: np.ascontiguousarray(parameters[name], np.float32) for name in self.parameters}
         for name, factor in self.folded.items():
             values[name] = values[name] * values[factor].reshape(1, -1, 1, 1)
@@ -89,7 +90,7 @@ class Value(NamedTuple):
 
 
 class Builder:
-    """Appends one layer a call. A layer's ``name`` is the prefix of its parameters in torchvision's ``state_dict``.
+    """Appends one layer per call. A layer's ``name`` is the prefix of its parameters in torchvision's ``state_dict``.
 
     Parameters: `network`, the graph's name; `channels`, `height`, `width` of the image.
     """
@@ -104,7 +105,7 @@ class Builder:
 
     def conv(self, x: Value, name: str, channels: int, kernel: int, *, stride: int = 1, padding: int = 0,
              dilation: int = 1, bias: bool = True, scaled_by: str | None = None) -> Value:
-        """Square convolution. ``scaled_by``: a parameter [C_in] that its weights are multiplied by."""
+        """Square convolution. ``scaled_by``: a parameter [C_in] that multiplies its weights."""
         self.parameters[f"{name}.weight"] = (channels, x.channels, kernel, kernel)
         if scaled_by is not None:
             self.parameters[scaled_by] = (x.channels,)
@@ -172,7 +173,7 @@ class Builder:
                          Output(features.name, features.shape) if features else None, classifier)
 
     def _node(self, op_type: str, name: str, inputs: Sequence[str], shape: Shape, **attributes: Any) -> Value:
-        # The node is named with its operator, since a parameter's prefix may be a value's name too.
+        # the operator is part of the node's name, since a parameter's prefix may also be a value's name
         self.nodes.append(helper.make_node(op_type, inputs, [name], name=f"{name}/{op_type}", **attributes))
         self.shapes[name] = shape
         return Value(name, shape)

@@ -1,6 +1,6 @@
-"""From a network's name to its ONNX file: float with weights of a file or of a seed, and quantized.
+"""Builds the ONNX file of a network by name: float, with weights from a file or random weights from a seed, and quantized.
 
-The file says where its weights came from.
+The file's metadata record where its weights came from.
 """
 
 import hashlib
@@ -29,15 +29,16 @@ _FIELDS = ("network", "weights", "digest", "recipe", "classes")
 RANDOM = "its weights are random (seed {}): bits and cycles are meaningful, classes are not"
 
 PICTURES = 8
-"""Seeded pictures that random weights are scaled and calibrated on; others check the result."""
+"""Number of seeded pictures on which random weights are scaled and calibrated; others check the result."""
 
-_SIDE = 320     # of a seeded picture, before the recipe
+_SIDE = 320     # size of a seeded picture before the recipe
 
 
 @dataclass(frozen=True)
 class Provenance:
     """``network``: the spec's name; ``weights``: a file's name or the seed; ``digest``: SHA-256 of the float parameters;
-    ``recipe``: the preprocessing that the weights expect; ``classes``: how many; ``notice``: what every output must say.
+    ``recipe``: the preprocessing that the weights expect; ``classes``: how many; ``notice``: a warning to repeat with every
+    output.
     """
 
     network: str
@@ -57,7 +58,7 @@ class Provenance:
 
     @classmethod
     def read(cls, model: onnx.ModelProto, where: str) -> Self:
-        """Raises ``NetworkError`` for a file that ``arrayloom network`` did not write."""
+        """Reads the metadata; raises ``NetworkError`` for a file that ``arrayloom network`` did not write."""
         values = {entry.key: entry.value for entry in model.metadata_props}
         missing = [name for name in _FIELDS if _PREFIX + name not in values]
         if missing:
@@ -84,8 +85,8 @@ def digest(parameters: Parameters) -> str:
 
 @dataclass(frozen=True)
 class Built:
-    """A network as ONNX. ``liveness``: of the quantized network, where its weights are random; ``normalization``: what a
-    quantized SSD's costs."""
+    """A network as ONNX. ``liveness``: check of a quantized network with random weights; ``normalization``: error of a
+    quantized SSD's normalization."""
 
     spec: Spec
     model: onnx.ModelProto
@@ -98,8 +99,8 @@ def build_float(spec: Spec, weights: Path | None = None, seed: int | None = None
                 classes: int | None = None) -> Built:
     """The float network, [N, 3, H, W]; weights from a file, or random ones from a seed.
 
-    ``recipe``: the preprocessing that the weights expect, torchvision's where None; ``classes``: how many, where not the
-    usual ones. Raises ``WeightsError`` for a file that does not fit, ``NetworkError`` for other arguments.
+    ``recipe``: the preprocessing that the weights expect, None: torchvision's; ``classes``: their number, None: the
+    usual one. Raises ``WeightsError`` for a file that does not fit, ``NetworkError`` for other arguments.
     """
     if (weights is None) == (seed is None):
         raise NetworkError(f"{spec.name}: needs weights; give a file of them or a seed for random ones, one of both")
@@ -123,14 +124,15 @@ def build_float(spec: Spec, weights: Path | None = None, seed: int | None = None
 
 def build_quantized(network: Built, calibration: Calibration | None = None, method: str = "minmax",
                     progress: Progress | None = None) -> Built:
-    """The network as int8 ONNX. Random weights are calibrated on seeded pictures where ``calibration`` is None.
+    """The network as int8 ONNX. Random weights are calibrated on seeded pictures if ``calibration`` is None.
 
-    Raises ``NetworkError`` where weights of a file come without calibration, and where a layer of random weights is dead
+    Raises ``NetworkError`` if weights from a file come without calibration, and if a layer with random weights is dead
     or saturated; ``QuantizeError`` for a calibration that does not fit.
     """
     random = network.provenance.notice is not None
     if calibration is None and not random:
-        raise NetworkError(f"{network.spec.name}: weights of a file are quantized by the ranges that photographs give; "
+        raise NetworkError(f"{network.spec.name}: to quantize weights from a file, value ranges are measured on "
+                           "photographs; "
                            "add a folder of them (--calibrate DIR)")
     blueprint = network.spec.blueprint(network.provenance.classes)
     images = seeded_images(blueprint, network.provenance.recipe, 0)
@@ -142,7 +144,7 @@ def build_quantized(network: Built, calibration: Calibration | None = None, meth
 
 
 def seeded_images(blueprint: Blueprint, recipe: str, seed: int, count: int = PICTURES) -> NDArray[np.float32]:
-    """Seeded pictures through a recipe, [count, C, H, W]; raises ``NetworkError`` where that makes another shape."""
+    """Seeded pictures through a recipe, [count, C, H, W]; raises ``NetworkError`` if the result has the wrong shape."""
     chosen = find_recipe(recipe).for_input((1, *blueprint.image))
     images = np.concatenate([chosen.apply(picture) for picture in pictures(count, _SIDE, _SIDE, seed)])
     if images.shape[1:] != blueprint.image:

@@ -1,4 +1,4 @@
-"""What is checked of a quantized network: that every layer computes something, and what SSD's L2 normalization loses."""
+"""Checks of a quantized network: that every layer is alive, and the error of SSD's L2 normalization."""
 
 from typing import Any, NamedTuple
 
@@ -17,12 +17,12 @@ Array = NDArray[Any]
 Floats = NDArray[np.float32]
 
 SATURATED = 0.5
-"""Share of a tensor at its upper limit beyond which a layer counts as saturated."""
+"""Fraction of a tensor at its upper limit above which a layer counts as saturated."""
 
 
 class Liveness(NamedTuple):
-    """Of the integer tensors of a network: how many, the one with the fewest values used of 256, and that number; the one
-    with the largest share at its upper limit, and that share."""
+    """Statistics of a network's integer tensors: their number; the tensor that uses the fewest of the 256 values, and how
+    many; the tensor with the largest fraction at its upper limit, and that fraction."""
 
     tensors: int
     poorest: str
@@ -57,8 +57,8 @@ def _integers(reference: Reference, image: Array) -> dict[str, Array]:
 
 
 class NormalizationError(NamedTuple):
-    """Against the float normalization of the same integers, relative to the root mean square of its result: ``rms`` of the
-    difference, and its ``largest`` value."""
+    """Error against the float normalization of the same integers, relative to the root mean square of its result:
+    ``rms`` and ``largest`` difference."""
 
     rms: float
     largest: float

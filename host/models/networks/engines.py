@@ -1,4 +1,4 @@
-"""What computes a network: ONNX Runtime for a float one, the accelerator for a quantized one."""
+"""Engines that run a network: ONNX Runtime for a float network, the accelerator for a quantized one."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -32,7 +32,7 @@ class Engine(Protocol):
         """The classifier alone, on the CPU: logits [N, classes]."""
 
     def close(self) -> None:
-        """Gives the device back."""
+        """Releases the device."""
 
 
 class FloatEngine:
@@ -54,7 +54,7 @@ class FloatEngine:
         return features @ weight.T + bias
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Does nothing; there is no device."""
 
     @cached_property
     def _session(self) -> OnnxRuntime:
@@ -79,7 +79,7 @@ class AcceleratorEngine:
         return self.session.features({INPUT: images}).values.reshape(len(images), -1)
 
     def classify(self, features: Floats) -> Floats:
-        """The integer classifier in ONNX Runtime: its result is the accelerator's."""
+        """The integer classifier in ONNX Runtime, whose result equals the accelerator's."""
         source, target = self._scale(self._gemm.input[1:3]), self._scale(self._gemm.input[7:9])
         integers = quantize(features, *source, np.dtype(np.uint8))
         name, result = self._gemm.input[0], self._gemm.output[0]

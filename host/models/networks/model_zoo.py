@@ -1,4 +1,4 @@
-"""Networks from the public ONNX model zoo: what `arrayloom fetch` downloads, and insists on from then on.
+"""Networks from the public ONNX model zoo, downloaded by `arrayloom fetch` and checked from then on.
 
 The zoo holds torchvision's networks as torch exported them. The SHA-256 of the first download is recorded next to the file;
 a later download, and every use, must have the same.
@@ -19,13 +19,13 @@ from arrayloom.isa.files import write_atomically
 from arrayloom.sim.rtl.cache import default_cache
 
 ZOO = "https://huggingface.co/onnxmodelzoo/{name}_Opset18_torch_hub/resolve/main/{name}_Opset18.onnx"
-"""Where the model zoo keeps the network of a name."""
+"""Address of a network in the model zoo, by name."""
 
 TIMEOUT = 30
 """Seconds without a byte after which a download is given up."""
 
 LARGEST = 1 << 30
-"""Bytes; the largest of the networks, VGG-16, has 553 MB."""
+"""Limit in bytes; the largest of the networks, VGG-16, has 553 MB."""
 
 _CHUNK = 1 << 20
 
@@ -34,7 +34,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Record:
-    """What was downloaded: the address, the SHA-256 and the size in bytes."""
+    """Record of a download: the address, the SHA-256 and the size in bytes."""
 
     url: str
     sha256: str
@@ -42,15 +42,15 @@ class Record:
 
 
 def default_folder() -> Path:
-    """The folder ``zoo`` of the cache: ``~/.cache/arrayloom/zoo``, unless ``XDG_CACHE_HOME`` says another."""
+    """The folder ``zoo`` of the cache: ``~/.cache/arrayloom/zoo``, unless ``XDG_CACHE_HOME`` names another cache."""
     return default_cache() / "zoo"
 
 
 def fetch(spec: Spec, folder: Path | None = None, url: str | None = None, progress: Progress | None = None) -> Path:
-    """The network's file, downloaded where it is not there yet.
+    """The network's file, downloaded if it does not exist yet.
 
-    ``folder``: where files and records lie, `default_folder` where None; ``url``: instead of the zoo's; ``progress``: called
-    with the bytes that are there and those to come (0 where the server does not say).
+    ``folder``: for files and records, None: `default_folder`; ``url``: replaces the zoo's; ``progress``:
+    called with the bytes received and the total (0 if unknown).
     Raises ``NetworkError``: the zoo has no such network, the server cannot be reached, the download breaks off or is too
     large, or the file is not the one recorded.
     """
@@ -89,7 +89,7 @@ def _download(url: str, file: IO[bytes], progress: Progress | None) -> Record:
             while chunk := response.read(_CHUNK):
                 done += len(chunk)
                 if done > LARGEST:
-                    raise NetworkError(f"{url}: sends more than {LARGEST:,} bytes, which no network here has; stopped")
+                    raise NetworkError(f"{url}: sends more than {LARGEST:,} bytes, more than any network here; stopped")
                 digest.update(chunk)
                 file.write(chunk)
                 if progress:

@@ -30,11 +30,11 @@ DIGEST_SHOWN = 12
 
 
 class Network(ABC):
-    """A network in an ONNX file that ``arrayloom network`` or ``save`` wrote; images are [N, H, W, 3], features
+    """A network in an ONNX file written by ``arrayloom network`` or ``save``; images are [N, H, W, 3], features
     channels-last.
 
-    Raises ``NetworkError`` for a file of another network, or of a float one where this class is the quantized one and the
-    other way round.
+    Raises ``NetworkError`` for a file of another network, and for a float file if this class is quantized,
+    or vice versa.
     """
 
     specs: ClassVar[tuple[Spec, ...]]
@@ -48,7 +48,7 @@ class Network(ABC):
 
     @classmethod
     def of(cls, built: Built) -> Self:
-        """The network from memory, as `build_float` and `build_quantized` give it."""
+        """Makes the network from the result of `build_float` or `build_quantized`."""
         network = cls.__new__(cls)
         network._adopt(built.model, f"the network given to {cls.__name__}")
         return network
@@ -84,7 +84,7 @@ class Network(ABC):
 
     @property
     def notice(self) -> str | None:
-        """What must be said with every result: that weights are random."""
+        """A warning to repeat with every result: that weights are random."""
         return self.provenance.notice
 
     @property
@@ -94,12 +94,12 @@ class Network(ABC):
     @property
     @abstractmethod
     def output_tensor_list(self) -> list[str]:
-        """Names of what ``featurize`` gives."""
+        """Names of the results of ``featurize``."""
 
     @property
     @abstractmethod
     def _output_shapes(self) -> list[Shape]:
-        """Of each output, channels last and without the batch."""
+        """Shape of each output, channels last and without the batch."""
 
     def get_input_dims(self, index: int = 0) -> Dims:
         """[None, height, width, 3], where None is the batch; raises ``NetworkError`` for another index than 0."""
@@ -107,13 +107,14 @@ class Network(ABC):
         return _at([(height, width, channels)], index, "input")
 
     def get_output_dims(self, index: int = 0) -> Dims:
-        """Of what ``featurize`` gives, None for the batch; raises ``NetworkError`` for an index beyond the outputs."""
+        """Shape of a result of ``featurize``, None for the batch; raises ``NetworkError`` for an index beyond the
+        outputs."""
         return _at(self._output_shapes, index, "output")
 
     def preprocess(self, images: Sequence[ImageSource]) -> Floats:
-        """Encoded images by the recipe that the weights expect (torchvision's, unless built with another): [N, H, W, 3].
+        """Preprocesses encoded images to [N, H, W, 3] with the recipe that the weights expect (default: torchvision's).
 
-        `arrayloom.host.vision.preprocess_array` is the rule of the service re-created.
+        `arrayloom.host.vision.preprocess_array` implements the rule of the re-created service.
         """
         chosen = find_recipe(self.provenance.recipe).for_input((1, *self.blueprint.image))
         tensors = np.concatenate([chosen.apply(load_image(image)) for image in images])
@@ -124,14 +125,14 @@ class Network(ABC):
         onnx.save(self.model, path)
 
     def save_weights(self, path: str | Path) -> None:
-        """All parameters by name, as .npz: of a float network by the names of torchvision's ``state_dict``, of a quantized
-        one the int8 weights, int32 biases, scales and zero points of its ONNX file.
+        """Writes all parameters by name as .npz: for a float network under the names of torchvision's ``state_dict``, for a
+        quantized one the int8 weights, int32 biases, scales and zero points of its ONNX file.
 
-        SSD's scale after the normalization is 1 there, since the weights after it hold it.
+        SSD's scale after the normalization is written as 1, since it is folded into the following weights.
         """
         file = Path(path)
         if file.suffix != ".npz":
-            raise NetworkError(f"{file}: weights are written as .npz; give a name that ends so")
+            raise NetworkError(f"{file}: weights are written as .npz; give a name that ends in .npz")
         arrays: dict[str, Any] = {tensor.name: numpy_helper.to_array(tensor) for tensor in self.model.graph.initializer}
         if not self.quantized:
             shapes = self.blueprint.parameters
@@ -175,7 +176,7 @@ class FloatNetwork(Network):
 
 
 class QuantizedNetwork(Network):
-    """Computed in int8 on the accelerator; ``config`` and ``backend`` as of `arrayloom.Session`."""
+    """Computed in int8 on the accelerator; ``config`` and ``backend`` as in `arrayloom.Session`."""
 
     quantized = True
 

@@ -1,4 +1,4 @@
-"""The network classes by their names in the service re-created, and the two kinds of them: classifiers and detectors."""
+"""The network classes, with their names in the re-created service; they are classifiers or detectors."""
 
 from typing import Any, NoReturn
 
@@ -16,7 +16,7 @@ from arrayloom.isa.host_steps import softmax
 
 
 class Classifier(Network):
-    """A network that gives features, and has a classifier of ImageNet's classes."""
+    """A network that computes features, and has a classifier for ImageNet's classes."""
 
     @property
     def output_tensor_list(self) -> list[str]:
@@ -43,7 +43,7 @@ class Classifier(Network):
     def get_default_classifier(self, features: NDArray[Any], logits: bool = False) -> Floats:
         """Features [N, 1, 1, C] to probabilities [N, classes], or to logits, on the CPU.
 
-        That of a quantized network is the accelerator's integer classifier, with the same result bit for bit.
+        For a quantized network this is the integer classifier, bit for bit equal to the accelerator's.
         """
         wanted = self._output_shapes[0]
         if features.shape[1:] != wanted or not len(features):
@@ -54,7 +54,8 @@ class Classifier(Network):
 
 
 class Detector(Network):
-    """SSD300 on VGG-16, its boxes decoded on the CPU; the first map has 38x38 positions or 37x37, as it was built."""
+    """SSD300 on VGG-16, its boxes decoded on the CPU; the first map has 38x38 or 37x37 positions, depending on how it was
+    built."""
 
     @property
     def output_tensor_list(self) -> list[str]:
@@ -69,7 +70,7 @@ class Detector(Network):
 
     @property
     def anchors(self) -> list[Floats]:
-        """Of each map [H, W, boxes, 4]: centre y, centre x, height, width."""
+        """Anchors of each map [H, W, boxes, 4]: centre y, centre x, height, width."""
         return anchors([height for height, *_ in self._output_shapes[:len(SSD_BOXES)]])
 
     def featurize(self, images: NDArray[Any]) -> list[Floats]:
@@ -78,14 +79,14 @@ class Detector(Network):
 
     def detect(self, images: NDArray[Any], select_threshold: float = 0.5, nms_threshold: float = 0.45,
                top: int = BEST) -> list[Detections]:
-        """float32 [N, 300, 300, 3] to what is seen in each image."""
+        """float32 [N, 300, 300, 3] to the detections of each image."""
         return self.postprocess(self.featurize(images), select_threshold, nms_threshold, top)
 
     postprocess = staticmethod(postprocess)
     select_bboxes = staticmethod(select_bboxes)
 
     def get_default_classifier(self, *_: NDArray[Any]) -> NoReturn:
-        """Raises ``NetworkError``: there is none."""
+        """Always raises ``NetworkError``, since there is no classifier."""
         raise NetworkError(f"{type(self).__name__} has no classifier: its outputs hold the classes of every box; "
                            "use postprocess or detect")
 

@@ -1,7 +1,7 @@
-"""Weights out of an ONNX file: by the names of its initializers, or layer by layer in the order of the graph.
+"""Reads weights from an ONNX file: by initializer names, or layer by layer in the order of the graph.
 
-Exporters rename what they fold: a file written by torch holds convolutions with their normalization inside and numbered
-names. Its weighted layers still stand in the network's order.
+Exporters rename what they fold: a file written by torch has convolutions with folded normalization and numbered names,
+but its weighted layers are still in the network's order.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ class _Layer(NamedTuple):
 
 
 def read_onnx(path: Path, blueprint: Blueprint) -> dict[str, Array]:
-    """Parameters by the network's names; raises ``WeightsError`` where layers do not correspond."""
+    """Parameters by the network's names; raises ``WeightsError`` if layers do not correspond."""
     try:
         model = onnx.load(path)
     except (DecodeError, OSError, ValueError, onnx.checker.ValidationError) as error:
@@ -49,7 +49,7 @@ def _by_order(path: Path, model: onnx.ModelProto, constants: dict[str, Array], b
     for node in (node for node in blueprint.nodes if node.op_type in WEIGHTED and node.input[1] in blueprint.parameters):
         if pending is not None and pending.node.op_type == node.op_type:
             _require_same_geometry(path, node, pending.node)
-            names = [*node.input[1:], f"{node.output[0]}.bias"]     # of a convolution with its normalization inside
+            names = [*node.input[1:], f"{node.output[0]}.bias"]     # bias of a convolution with folded normalization
             result |= dict(zip(names, _oriented(pending), strict=False))
             pending = next(given, None)
         elif node.op_type == "BatchNormalization":
@@ -79,7 +79,7 @@ def _oriented(layer: _Layer) -> list[Array]:
 
 
 def _identity(node: onnx.NodeProto, result: dict[str, Array]) -> dict[str, Array]:
-    """A normalization that the exporter folded into the convolution before it, of which only a bias is left."""
+    """A normalization that the exporter folded into the preceding convolution; only its bias is left."""
     gain, shift, mean, variance = node.input[1:]
     bias = result.pop(f"{node.input[0]}.bias")
     whole = np.ones_like(bias)
@@ -87,7 +87,7 @@ def _identity(node: onnx.NodeProto, result: dict[str, Array]) -> dict[str, Array
 
 
 def _require_same_geometry(path: Path, wanted: onnx.NodeProto, given: onnx.NodeProto) -> None:
-    """Strides, pads and dilations; a ResNet v1 has the shapes of v1.5 and strides elsewhere."""
+    """Compares strides, pads and dilations: a ResNet v1 has the same shapes as v1.5 but strides in other layers."""
     defaults = {"strides": [1, 1], "pads": [0] * 4, "dilations": [1, 1], "group": 1}
     attributes = {each.name: helper.get_attribute_value(each) for each in given.attribute}
     ours = {each.name: helper.get_attribute_value(each) for each in wanted.attribute}
@@ -96,4 +96,4 @@ def _require_same_geometry(path: Path, wanted: onnx.NodeProto, given: onnx.NodeP
         if there != here:
             raise WeightsError(f"{path}: {given.op_type} '{given.name}' has {name} {there}, and "
                                f"{wanted.input[1].removesuffix('.weight')} of the network {here}; the file holds another "
-                               "version of the network, which arrayloom quantize takes as it is")
+                               "version of the network, which arrayloom quantize accepts as it is")

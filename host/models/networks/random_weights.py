@@ -1,8 +1,8 @@
-"""Seeded random weights under which every layer stays alive, and the seeded pictures that they are scaled on.
+"""Seeded random weights that keep every layer alive, and the seeded pictures on which they are scaled.
 
-Weights are drawn by He's rule (2015). One run over a few images then measures mean and variance after every layer, with
-each layer normalized before the next one sees it: a BatchNormalization takes them as its running statistics, any other
-weighted layer is scaled and shifted by them.
+Weights are drawn with He's initialization (2015). One run over a few images then measures mean and variance after every
+layer, where each layer is normalized before the next one: a BatchNormalization uses them as its running statistics, and any
+other weighted layer is scaled and shifted by them.
 """
 
 from collections.abc import Iterator
@@ -20,17 +20,17 @@ from arrayloom.host.models.networks.blueprint import BATCH_NORM_EPSILON, INPUT, 
 Array = NDArray[np.float32]
 
 LEAST_SAMPLES = 64
-"""Values of a channel over the images from which it gets a variance of its own; with fewer the whole layer shares one."""
+"""Fewest values per channel, over all images, for a variance per channel; with fewer, the whole layer shares one."""
 
 COARSEST = 3
-"""Cells a side of the coarsest grid of noise in a picture."""
+"""Cells per side of a picture's coarsest noise grid."""
 
-_L2_SCALE = 20.0    # where SSD's training starts from
-_MEAN, _VARIANCE = "{}/mean", "{}/variance"     # names of a layer's statistics
+_L2_SCALE = 20.0    # the initial value in SSD's training
+_MEAN, _VARIANCE = "{}/mean", "{}/variance"     # suffixes of a layer's statistics
 
 
 class Statistics(NamedTuple):
-    """Of a layer's sums before normalization, each [C]."""
+    """Statistics of a layer's sums before normalization, each [C]."""
 
     mean: Array
     variance: Array
@@ -58,7 +58,7 @@ def _draw(rng: np.random.Generator, name: str, shape: Shape, blueprint: Blueprin
 
 
 def _settle(node: onnx.NodeProto, parameters: dict[str, Array], statistics: Statistics) -> None:
-    """Gives the layer the parameters that make its output what it was while measuring."""
+    """Sets the layer's parameters so that its output equals the measured one."""
     if node.op_type == "BatchNormalization":
         mean, variance = node.input[3:]
         parameters[mean], parameters[variance] = statistics.mean, statistics.variance
@@ -93,7 +93,7 @@ def _samples(blueprint: Blueprint, node: onnx.NodeProto, images: int) -> int:
 
 
 def _instrument(model: onnx.ModelProto, own: set[str]) -> None:
-    """Makes the model normalize its layers and return what it measured; ``own``: those with a variance by channel."""
+    """Makes the model normalize its layers and return the statistics; ``own``: layers with a variance per channel."""
     graph = model.graph
     nodes = list(graph.node)
     del graph.node[:], graph.output[:]

@@ -1,4 +1,4 @@
-"""The five networks by name: what each is, takes and gives."""
+"""The five networks by name, with their layers, inputs and outputs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ IMAGENET_CLASSES = 1000
 
 @dataclass(frozen=True)
 class Spec:
-    """A network apart from its weights.
+    """A network without its weights.
 
-    ``blueprint``: its layers for a number of classes; ``recipe``: torchvision's preprocessing, which its weights were
-    trained with; ``zoo``: the network's name in the public ONNX model zoo, None where that has none.
+    ``blueprint``: its layers for a number of classes; ``recipe``: torchvision's preprocessing, with which its
+    weights were trained; ``zoo``: the network's name in the public ONNX model zoo, or None.
     """
 
     name: str
@@ -40,7 +40,7 @@ SPECS = {spec.name: spec for spec in (RESNET50, RESNET152, VGG16, DENSENET121, S
 
 
 def find_spec(name: str) -> Spec:
-    """Raises ``NetworkError``, which lists the known names."""
+    """The network of that name; raises ``NetworkError``, which lists the known names."""
     if name not in SPECS:
         raise NetworkError(f"network {name!r}: unknown; known are {', '.join(SPECS)}")
     return SPECS[name]

@@ -1,8 +1,8 @@
-"""SSD300's part on the CPU, from its twelve outputs to what is seen where.
+"""SSD300's postprocessing on the CPU, from its twelve outputs to detections.
 
-The outputs are brought into order by position; default boxes (anchors) and the network's offsets from them give boxes; the
-most probable are selected, and of those that overlap the best stays. A box is ymin, xmin, ymax, xmax as parts of the image,
-0 to 1 inside it.
+The outputs are rearranged by position; anchors (default boxes) and the network's offsets give boxes; the most probable are
+selected, and non-maximum suppression keeps the best of those that overlap. A box is ymin, xmin, ymax, xmax as fractions of
+the image, 0 to 1 inside it.
 """
 
 import math
@@ -25,7 +25,8 @@ OUTPUTS = tuple(ssd_output_name(label, place) for label in SSD_OUTPUT_LABELS for
 
 IMAGE = 300
 SIZES = ((21, 45), (45, 99), (99, 153), (153, 207), (207, 261), (261, 315))
-"""Of each map, in pixels: side of the smaller square box; the larger one's is the geometric mean of both."""
+"""Side of each map's smaller square box in pixels; the larger one's side is the geometric mean of this and the next
+map's."""
 
 _NARROW, _WIDE = (2, 1 / 2), (2, 1 / 2, 3, 1 / 3)
 RATIOS = (_NARROW, _WIDE, _WIDE, _WIDE, _NARROW, _NARROW)
@@ -37,16 +38,16 @@ STEPS = (8, 16, 32, 64, 100, 300)
 OFFSET = 0.5
 
 VARIANCES = (0.1, 0.1, 0.2, 0.2)
-"""Of x, y, width and height: what a box's numbers are multiplied by."""
+"""Factors of the offsets of x, y, width and height."""
 
 MAPS = 6
 BACKGROUND = 0
 BEST = 400
-"""Boxes that non-maximum suppression looks at."""
+"""Number of boxes considered by non-maximum suppression."""
 
 
 def by_position(outputs: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
-    """Each [N, boxes * depth, H, W] as [N, H, W, boxes, depth], in the order of `OUTPUTS`."""
+    """Rearranges each output [N, boxes * depth, H, W] to [N, H, W, boxes, depth], in the order of `OUTPUTS`."""
     return [_by_position(outputs[name], boxes) for name, boxes in zip(OUTPUTS, (*SSD_BOXES, *SSD_BOXES), strict=True)]
 
 
@@ -57,10 +58,10 @@ def _by_position(values: NDArray[Any], boxes: int) -> NDArray[np.float32]:
 
 
 def anchors(sides: Sequence[int], clip: bool = True) -> list[NDArray[np.float32]]:
-    """Of each map [H, W, boxes, 4]: centre y, centre x, height, width, as parts of the image.
+    """Anchors of each map [H, W, boxes, 4]: centre y, centre x, height, width, as fractions of the image.
 
-    ``sides`` of the six maps. ``clip``: no box is wider or higher than the image, as torchvision's weights were trained;
-    the service re-created did without, which changes two boxes of the last map.
+    ``sides``: of the six maps. ``clip``: limit boxes to the image's size, as in the training of torchvision's weights;
+    the re-created service did not, which affects two boxes of the last map.
     """
     maps = zip(sides, SIZES, RATIOS, STEPS, strict=True)
     return [_of_map(side, sizes, ratios, step, clip) for side, sizes, ratios, step in maps]
@@ -89,18 +90,18 @@ def decode_bboxes(offsets: NDArray[Any], anchors: NDArray[Any]) -> Floats:
 
 
 def clip_bboxes(boxes: Floats) -> Floats:
-    """The boxes' parts inside the image."""
+    """Clips boxes to the image."""
     return boxes.clip(0, 1)
 
 
 def postprocess(outputs: Sequence[NDArray[Any]], select_threshold: float = 0.5, nms_threshold: float = 0.45,
                 top: int = BEST, clip_anchors: bool = True) -> list[Detections]:
-    """The twelve outputs, six maps of class logits [N, H, W, boxes, classes] and six of boxes [N, H, W, boxes, 4], to the
-    detections of each image.
+    """Converts the twelve outputs, six maps of class logits [N, H, W, boxes, classes] and six of boxes [N, H, W, boxes, 4],
+    to the detections of each image.
 
-    ``select_threshold``: least probability of a class; ``nms_threshold``: overlap beyond which the lesser box of a class
-    goes; ``top``: boxes that are kept for that, best first. Raises ``NetworkError`` for outputs or thresholds that cannot
-    be.
+    ``select_threshold``: lowest probability of a class; ``nms_threshold``: overlap above which the less probable box of a
+    class is dropped; ``top``: number of boxes considered for that, best first. Raises ``NetworkError`` for invalid outputs
+    or thresholds.
     """
     _check(outputs, select_threshold, nms_threshold, top)
     logits, offsets = outputs[:MAPS], outputs[MAPS:]
@@ -110,7 +111,7 @@ def postprocess(outputs: Sequence[NDArray[Any]], select_threshold: float = 0.5, 
 
 
 def select_bboxes(probabilities: Floats, boxes: Floats, threshold: float = 0.5, top: int = BEST) -> Detections:
-    """Every class but the background of every box that is more probable than ``threshold``, the ``top`` best.
+    """The ``top`` most probable pairs of box and class, without the background, above ``threshold``.
 
     ``probabilities``: [n, classes]; ``boxes``: [n, 4].
     """

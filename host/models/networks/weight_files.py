@@ -1,4 +1,4 @@
-"""Weights from a file, read by its suffix, and whether they fit a network by name and shape."""
+"""Reads weights from a file by its suffix, and checks that they fit a network by name and shape."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -16,21 +16,21 @@ from arrayloom.host.models.networks.onnx_weights import read_onnx
 Values = Mapping[str, NDArray[Any]]
 
 COUNTERS = ".num_batches_tracked"
-"""Suffix of what torch counts while training and no network computes with."""
+"""Suffix of torch's training counters, which inference does not use."""
 
 LISTED = 8
-"""Parameters that a message names."""
+"""Most parameters named in a message."""
 
 SAFE_TORCH = (2, 10)
-"""From here on ``weights_only`` keeps to tensors: before 2.6 it could be led to run code, before 2.10 to write beyond
-memory of its own."""
+"""First version of torch whose ``weights_only`` is safe: before 2.6 a file could run code, before 2.10 it could
+write out of bounds."""
 
-# The file of torchvision's DenseNet is older than its modules' names; torchvision renames on loading too.
+# torchvision's DenseNet file has older module names; torchvision renames them on loading too
 _OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|conv))\.([12])\.(weight|bias|running_mean|running_var)$")
 
 
 class Weights(NamedTuple):
-    """``notice``: what the file says that every output must say, such as that its weights are random."""
+    """``notice``: the file's warning to repeat with every output, such as that its weights are random."""
 
     parameters: dict[str, NDArray[np.float32]]
     notice: str | None
@@ -40,7 +40,7 @@ def read_weights(path: Path, blueprint: Blueprint) -> Weights:
     """The network's parameters from a file: ``.npz``, ``.safetensors``, ``.pth`` or ``.pt`` (a torch ``state_dict``), or
     ``.onnx``.
 
-    Raises ``WeightsError`` for a file that cannot be read, another suffix, and what ``fit`` refuses.
+    Raises ``WeightsError`` for an unreadable file, another suffix, and whatever ``fit`` refuses.
     """
     if path.suffix not in FORMATS:
         raise WeightsError(f"{path}: weights are read from {', '.join(FORMATS)}; this suffix is none of them")
@@ -55,7 +55,7 @@ def _npz(path: Path, _: Blueprint) -> Values:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
-    except Exception as error:  # numpy, zipfile and zlib each raise their own on damaged files
+    except Exception as error:  # numpy, zipfile and zlib raise different errors for damaged files
         raise _unreadable(path, "an .npz that numpy can read", error) from None
 
 
@@ -80,7 +80,7 @@ def _torch(path: Path, _: Blueprint) -> Values:
                            f"it to {'.'.join(map(str, SAFE_TORCH))} or later, or save the weights as .safetensors")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises whatever its unpickler and zip reader meet
+    except Exception as error:  # torch passes on any error of its unpickler and zip reader
         raise _unreadable(path, "a state_dict (only tensors are unpickled; torch.save(model.state_dict(), ...))",
                           error) from None
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
@@ -104,7 +104,7 @@ FORMATS: dict[str, Callable[[Path, Blueprint], Values]] = {
 
 
 def fit(blueprint: Blueprint, values: Mapping[str, NDArray[Any]], source: str) -> dict[str, NDArray[np.float32]]:
-    """The network's parameters out of ``values``, as float32.
+    """Selects the network's parameters from ``values`` as float32.
 
     Raises ``WeightsError`` naming ``source`` and each parameter that is missing, has another shape (both are given), is
     unknown to the network, or holds NaN or infinity.

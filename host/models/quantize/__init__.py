@@ -1,4 +1,4 @@
-"""From a float ONNX network and photographs to an int8 network that the accelerator executes bit for bit."""
+"""Quantizes a float ONNX network, with photographs, to an int8 network that the accelerator executes bit for bit."""
 
 from arrayloom.host.models.errors import QuantizeError
 from arrayloom.host.models.quantize.calibration import Calibration, load_classes

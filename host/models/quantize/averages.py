@@ -1,5 +1,5 @@
-"""Averages whose last window reaches beyond the padding: there ONNX Runtime's quantized kernel divides by more than the
-float one, unless the padding is not counted."""
+"""Average pooling whose last window extends beyond the padding: ONNX Runtime's quantized kernel then divides by a larger
+count than the float kernel, unless the padding is not counted."""
 
 import numpy as np
 import onnx
@@ -10,7 +10,7 @@ from arrayloom.compiler.frontend.rewriting.editor import Editor
 
 
 def with_counted_padding(model: Model) -> Model:
-    """The model with such averages counting the elements of their windows alone, and what they pad with in a Pad."""
+    """The model in which such poolings count only the elements of their windows, and an explicit Pad does the padding."""
     editor = Editor(model)
     for node in editor.nodes:
         if node.op_type == "AveragePool" and attribute(node, "ceil_mode", 0) and attribute(node, "count_include_pad", 0):
@@ -30,7 +30,7 @@ def _mend(editor: Editor, node: onnx.NodeProto) -> None:
         end = (results[axis] - 1) * strides[axis] + (kernel[axis] - 1) * dilations[axis] + 1
         reached = max(end - extents[axis] - before[axis], 0)
         beyond |= reached > after[axis]
-        after[axis] = min(after[axis], reached)  # a Pad of more could make room for a window that begins in it
+        after[axis] = min(after[axis], reached)  # a larger Pad could make room for another window that begins in it
     if not beyond or automatic.startswith("SAME"):
         return
     if any(before) or any(after):

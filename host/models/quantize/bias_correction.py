@@ -1,9 +1,9 @@
-"""Biases that make up for the rounding of weights.
+"""Bias correction for the rounding of weights.
 
-A layer's weights are rounded to 8 bits once, so that with inputs of a mean other than 0 its results are all shifted to
-one side: by the sum over the input channels of (rounded weight - weight) * mean input. That is taken off the bias, as in
-section 4.2 of M. Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", ICCV 2019. Its
-means are measured here.
+Rounding a layer's weights to 8 bits shifts the mean of its results if its inputs have a mean other than 0: by the
+sum over the input channels of (rounded weight - weight) * mean input. This shift is subtracted from the bias, as in
+section 4.2 of M. Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", ICCV 2019. Here
+the means are measured.
 """
 
 from collections import Counter
@@ -22,14 +22,14 @@ Floats = NDArray[np.float64]
 
 
 def correct_biases(middle: Model, quantized: onnx.ModelProto, feeds: Iterable[Feed]) -> onnx.ModelProto | None:
-    """The float network with corrected biases; None where there is nothing to correct.
+    """The float network with corrected biases; None if there is nothing to correct.
 
     Parameters
     ----------
     middle : Model
         The float network.
     quantized : onnx.ModelProto
-        The same with QuantizeLinear and DequantizeLinear, its nodes of the same names.
+        The same with QuantizeLinear and DequantizeLinear, with the same node names.
     feeds : Iterable[Feed]
         Calibration images for its inputs.
     """
@@ -58,7 +58,7 @@ def _is_correctable(model: Model, node: onnx.NodeProto) -> bool:
 
 
 def _means(model: Model, names: list[str], feeds: Iterable[Feed]) -> dict[str, Floats]:
-    """Of each value the mean of every channel, over images and positions."""
+    """Mean of every channel of each value, over images and positions."""
     made = [name for name in names if name in model.producers]
     session = Session(with_only_outputs(model.proto, made)) if made else None
     sums: dict[str, Floats] = {name: np.zeros(model.shapes[name][1]) for name in names}
@@ -72,7 +72,7 @@ def _means(model: Model, names: list[str], feeds: Iterable[Feed]) -> dict[str, F
 
 
 def _rounded_weights(quantized: onnx.ModelProto) -> dict[str, Floats]:
-    """The weights of each node by its name, as the integers give them."""
+    """The dequantized weights of each node by its name."""
     constants = {tensor.name: tensor for tensor in quantized.graph.initializer}
     producers = {name: node for node in quantized.graph.node for name in node.output}
     found = {}
@@ -108,7 +108,7 @@ def mean_sqnr(reference: Model, quantized: onnx.ModelProto, feeds: Iterable[Feed
     for feed in feeds:
         wanted, got = real.run(feed), rounded.run(feed)
         for name in names:
-            if wanted[name].shape == got[name].shape:   # a number of boxes differs
+            if wanted[name].shape == got[name].shape:   # the numbers of boxes differ
                 signal[name] += float(np.square(wanted[name], dtype=np.float64).sum())
                 noise[name] += float(np.square(np.subtract(wanted[name], got[name], dtype=np.float64)).sum())
     ratios = [signal[name] / max(noise[name], np.finfo(np.float64).tiny) for name in names if signal[name]]

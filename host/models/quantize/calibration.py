@@ -1,4 +1,4 @@
-"""Calibration data: what a float network is run on, one image at a time, to find ranges; and the images' classes."""
+"""Calibration data: the images on which a float network is run to find value ranges, and their classes."""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,19 +18,19 @@ Feed = dict[str, Array]
 
 
 class Calibration:
-    """Images to calibrate on, made anew for every pass over them, so that one at a time is in memory.
+    """Images for calibration, produced again for every pass, so that only one at a time is in memory.
 
     Parameters
     ----------
     names : Sequence[str]
-        What messages call each image; their number is the number of images.
+        Name of each image in messages; their number is the number of images.
     feeds : Callable[[Sequence[Port]], Iterator[Feed]]
-        Gives, for the network's inputs, arrays by input name with a batch of 1, image after image.
+        Yields, image by image, arrays by input name with a batch of 1 for the network's inputs.
     """
 
     def __init__(self, names: Sequence[str], feeds: Callable[[Sequence[Port]], Iterator[Feed]]) -> None:
         if not names:
-            raise QuantizeError("the calibration holds no image; give at least one, better a few dozen like those to come")
+            raise QuantizeError("the calibration holds no image; give at least one, better a few dozen representative ones")
         self.names = tuple(names)
         self._feeds = feeds
 
@@ -38,7 +38,7 @@ class Calibration:
         return len(self.names)
 
     def feeds(self, ports: Sequence[Port]) -> Iterator[Feed]:
-        """Image after image as arrays by input name, [1, ...] of the inputs' dtypes.
+        """Yields, image by image, arrays [1, ...] by input name, with the inputs' dtypes.
 
         Raises
         ------
@@ -49,7 +49,7 @@ class Calibration:
             yield checked(feed, ports, name)
 
     def some(self, count: int) -> "Calibration":
-        """At most `count` of the images, spread over all."""
+        """At most `count` of the images, evenly spread."""
         step = -(-len(self) // count)
         return Calibration(self.names[::step], lambda ports: itertools.islice(self._feeds(ports), 0, None, step))
 
@@ -60,14 +60,15 @@ class Calibration:
         Parameters
         ----------
         recipe : str | None
-            The preprocessing of photographs; None where the file holds arrays.
+            The preprocessing of photographs; None if the file holds arrays.
         takes_arrays : bool
-            Whether the file may hold arrays all the same: the recipe is the model's, and is applied to photographs alone.
+            Whether the file may hold arrays even though a recipe is given: it is then the model's, and is applied to
+            photographs only.
 
         Raises
         ------
         QuantizeError
-            There is no such folder or file, or it fits neither; photographs without a recipe.
+            There is no such folder or file, its content is of neither kind, or a recipe for photographs is missing.
         """
         if path.suffix == ".npz":
             photographs = not takes_arrays or Archive(path).holds_pixels
@@ -75,12 +76,12 @@ class Calibration:
         if not path.exists():
             raise QuantizeError(f"{path}: no such folder or file; give a folder of photographs, or an .npz file")
         if recipe is None:
-            raise QuantizeError(f"{path}: photographs need to know how to be preprocessed; add --preprocess NAME (recipe)")
+            raise QuantizeError(f"{path}: photographs need a preprocessing recipe; add --preprocess NAME (recipe)")
         return cls.from_folder(path, recipe)
 
     @classmethod
     def from_folder(cls, path: str | Path, recipe: str | Recipe) -> "Calibration":
-        """The JPEG, PNG and BMP files of a folder and the folders in it, in the order of their paths.
+        """The JPEG, PNG and BMP files of a folder and its subfolders, in the order of their paths.
 
         Parameters
         ----------
@@ -90,8 +91,8 @@ class Calibration:
         Raises
         ------
         QuantizeError
-            The folder is missing or empty, files cannot be read as images, or images differ in size and the recipe keeps
-            that.
+            The folder is missing or empty, files cannot be read as images, or images differ in size and the recipe does not
+            change that.
         """
         chosen = recipe if isinstance(recipe, Recipe) else find_recipe(recipe)
         folder = Folder(Path(path), chosen)
@@ -143,7 +144,7 @@ class Calibration:
 
 
 def only(ports: Sequence[Port], where: str | Path) -> Port:
-    """The only input of a network; raises `QuantizeError` where there are several."""
+    """The only input of a network; raises `QuantizeError` if there are several."""
     if len(ports) > 1:
         listed = ", ".join(str(port) for port in ports)
         raise QuantizeError(f"{where}: the network has {len(ports)} inputs ({listed}); give an .npz with one array for each")
@@ -151,7 +152,7 @@ def only(ports: Sequence[Port], where: str | Path) -> Port:
 
 
 def checked(feed: Feed, ports: Sequence[Port], name: str) -> Feed:
-    """The feed itself; raises `QuantizeError` where names, shapes, dtypes or values do not fit the inputs."""
+    """Returns the feed; raises `QuantizeError` if names, shapes, dtypes or values do not fit the inputs."""
     wanted = ", ".join(str(port) for port in ports)
     if set(feed) != {port.name for port in ports}:
         given = ", ".join(f"'{key}'" for key in feed)
@@ -176,7 +177,7 @@ def _split(arrays: Any) -> list[Any]:
     if isinstance(arrays, Mapping):
         counts = {key: len(value) for key, value in arrays.items()}
         if len(set(counts.values())) > 1:
-            raise QuantizeError(f"the inputs hold different numbers of images: {counts}; give one array row an image")
+            raise QuantizeError(f"the inputs hold different numbers of images: {counts}; give one array row per image")
         return [{key: np.asarray(value[index:index + 1]) for key, value in arrays.items()}
                 for index in range(next(iter(counts.values()), 0))]
     if isinstance(arrays, np.ndarray):
@@ -194,13 +195,13 @@ def _named(image: Mapping[str, Array] | Array, ports: Sequence[Port]) -> Feed:
 def load_classes(path: Path, calibration: Calibration) -> list[int]:
     """The class index of each image, in the images' order.
 
-    The file holds one class an image: a text with lines `CLASS`, or `IMAGE CLASS` where IMAGE is the end of an image's
+    The file holds one class per image: a text with lines `CLASS`, or `IMAGE CLASS`, where IMAGE is the end of an image's
     path; an .npy of integers [N]; or an .npz with one such array.
 
     Raises
     ------
     QuantizeError
-        The file cannot be read, or does not give one class to each image.
+        The file cannot be read, or does not give each image one class.
     """
     if path.suffix in (".npy", ".npz"):
         return _counted(path, _from_array(path), calibration)
@@ -240,7 +241,7 @@ def _from_array(path: Path) -> list[int]:
         except (OSError, ValueError, EOFError) as error:
             raise QuantizeError(f"{path}: labels cannot be read: {error}") from None
     if values.ndim != 1 or not np.issubdtype(values.dtype, np.integer):
-        raise QuantizeError(f"{path}: holds {values.dtype} {list(values.shape)}; labels are integers [N], one an image")
+        raise QuantizeError(f"{path}: holds {values.dtype} {list(values.shape)}; labels are integers [N], one per image")
     if values.size and values.min() < 0:
         raise QuantizeError(f"{path}: label {values.min()} is negative; classes count from 0")
     return [int(value) for value in values]
@@ -248,12 +249,12 @@ def _from_array(path: Path) -> list[int]:
 
 def _index(path: Path, number: int, word: str) -> int:
     if not word.isdecimal():
-        raise QuantizeError(f"{path}, line {number}: '{word}' is no class index; give a number from 0")
+        raise QuantizeError(f"{path}, line {number}: '{word}' is not a class index; give a number from 0")
     return int(word)
 
 
 def _counted(path: Path, classes: list[int], calibration: Calibration) -> list[int]:
     if len(classes) != len(calibration):
-        raise QuantizeError(f"{path}: holds {len(classes)} labels for {len(calibration)} images; give one an image, in the "
+        raise QuantizeError(f"{path}: holds {len(classes)} labels for {len(calibration)} images; give one per image, in the "
                             "order of their paths")
     return classes

@@ -72,14 +72,15 @@ class Archive:
 
     @property
     def holds_pixels(self) -> bool:
-        """Whether any array is of bytes, as photographs are."""
+        """Whether any array is uint8, as photographs are."""
         return any(member.dtype == np.uint8 for member in self.members)
 
     def labels(self, member: Member | None = None) -> list[str]:
-        """What messages call the rows of a member, or of all members, which must be as long as each other."""
+        """Names for messages of the rows of a member, or of all members, which must have equal lengths."""
         lengths = {m.name: m.shape[0] if m.shape else 0 for m in ([member] if member else self.members)}
         if len(set(lengths.values())) > 1:
-            raise QuantizeError(f"{self}: their numbers of images differ; give arrays [N, ...] of one length, one an input")
+            raise QuantizeError(f"{self}: their numbers of images differ; give arrays [N, ...] of equal length, one per "
+                                "input")
         return [f"{self._path}[{index}]" for index in range(next(iter(lengths.values())))]
 
     def photographs(self) -> Member:
@@ -91,7 +92,7 @@ class Archive:
         return found[0]
 
     def feeds(self, ports: Sequence[Port]) -> Iterator[dict[str, Array]]:
-        """Row after row [1, ...] by input name; a single array may have any name."""
+        """Yields rows [1, ...] by input name; a single array may have any name."""
         names = {m.name: m for m in self.members}
         if len(ports) == 1 and len(self.members) == 1:
             names = {ports[0].name: self.members[0]}
@@ -134,12 +135,13 @@ class Archive:
 
 
 class Folder:
-    """The images of a folder and the folders in it, in the order of their paths.
+    """The images of a folder and its subfolders, in the order of their paths.
 
     Raises
     ------
     QuantizeError
-        No folder, no images in it, headers that no image has, or several sizes that the recipe keeps.
+        There is no such folder, it holds no images, files are not images, or images differ in size and the recipe does not
+        change that.
     """
 
     def __init__(self, path: Path, recipe: Recipe) -> None:
@@ -165,7 +167,7 @@ class Folder:
             try:
                 with Image.open(file) as image:
                     sizes.setdefault(image.size, file)
-            except Exception:  # Pillow's decoders raise of everything; load_image says what it is
+            except Exception:  # Pillow's decoders raise many types of errors; load_image explains them
                 faults.append(_fault(file))
         if faults:
             raise QuantizeError(f"{path}: {len(faults)} of {len(self.files)} images cannot be read:\n  "
@@ -175,11 +177,11 @@ class Folder:
             more = f" and {len(sizes) - _LISTED} more sizes" if len(sizes) > _LISTED else ""
             fitting = ", ".join(recipe.name for recipe in recipes() if makes_one_size(recipe))
             raise QuantizeError(f"{path}: its images differ in size ({'; '.join(listed)}{more}) and the recipe "
-                                f"{self._recipe.name} keeps that; choose one that makes one size: {fitting}")
+                                f"{self._recipe.name} keeps that; choose one that gives one size: {fitting}")
 
 
 def makes_one_size(recipe: Recipe) -> bool:
-    """Whether images of every size and aspect ratio come out in one size: tried on a wide and on a tall one."""
+    """Whether the recipe gives the same size for all images: tried on a wide and on a tall one."""
     if recipe.fit is not None:
         return True
     wide, tall = np.zeros((320, 480, 3), np.uint8), np.zeros((480, 320, 3), np.uint8)

@@ -1,9 +1,9 @@
-"""Factors folded into constant weights: what BatchNormalization and Gemm multiply by.
+"""Folds the factors of BatchNormalization and Gemm into constant weights.
 
 A BatchNormalization, y = scale * (x - mean) / sqrt(variance + epsilon) + bias, is a factor and an offset for each channel.
-ONNX Runtime's optimizer leaves those before a convolution, after a transposed one and after Gemm. Before a convolution
-without padding both go into its weights and bias. What stays, as before the Relu of a DenseNet, becomes a table for
-each channel on the accelerator.
+ONNX Runtime's optimizer does not fold those before a convolution, after a transposed convolution and after Gemm. Before a
+convolution without padding, both are folded into its weights and bias. A remaining one, such as before the Relu of a
+DenseNet, becomes a lookup table per channel on the accelerator.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ EPSILON = 1e-5  # BatchNormalization's default
 
 
 class GraphEditor:
-    """Edits a model in place: who makes and reads each value, and its constants."""
+    """Edits a model in place; knows each value's producer and readers, and the constants."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self.model = model
@@ -39,7 +39,7 @@ class GraphEditor:
         return numpy_helper.to_array(self.constants[name]).astype(np.float64)
 
     def add(self, name: str, value: Floats) -> str:
-        """A new float32 initializer; its name."""
+        """Adds a float32 initializer; returns its name."""
         while name in self.constants or name in self.producers:
             name += "_folded"
         tensor = numpy_helper.from_array(value.astype(np.float32), name)
@@ -48,7 +48,7 @@ class GraphEditor:
         return name
 
     def only_reader(self, name: str) -> onnx.NodeProto | None:
-        """The node that alone reads a value; None where there are others, or it is an output."""
+        """The only reader of a value; None if there are several, or it is an output."""
         readers = self.readers.get(name, [])
         return readers[0] if len(readers) == 1 and name not in self.outputs else None
 
@@ -70,7 +70,7 @@ class _Affine:
 
 
 def fold_batch_norms(model: onnx.ModelProto, notes: list[str]) -> onnx.ModelProto:
-    """The model with BatchNormalization folded into the ConvTranspose before it or the Conv after it, where exact."""
+    """Folds each BatchNormalization into the preceding ConvTranspose or the following Conv, where that is exact."""
     graph = GraphEditor(model)
     for node in [n for n in model.graph.node if n.op_type == "BatchNormalization"]:
         affine = _affine(graph, node)
@@ -80,12 +80,13 @@ def fold_batch_norms(model: onnx.ModelProto, notes: list[str]) -> onnx.ModelProt
             graph.bypass(node)
     left = sum(node.op_type == "BatchNormalization" for node in model.graph.node)
     if left:
-        notes.append(f"{left} BatchNormalization nodes, not to be folded into a convolution, become tables for each channel")
+        notes.append(f"{left} BatchNormalization nodes that cannot be folded into a convolution become lookup tables per "
+                     "channel")
     return model
 
 
 def _affine(graph: GraphEditor, node: onnx.NodeProto) -> _Affine | None:
-    """The function of a BatchNormalization with constant parameters, in inference."""
+    """The affine function of a BatchNormalization with constant parameters, in inference."""
     if attribute(node, "training_mode", 0) or any(name not in graph.constants for name in node.input[1:]):
         return None
     scale, bias, mean, variance = (graph.array(name) for name in node.input[1:])
@@ -94,7 +95,7 @@ def _affine(graph: GraphEditor, node: onnx.NodeProto) -> _Affine | None:
 
 
 def _fold_into_previous(graph: GraphEditor, node: onnx.NodeProto, affine: _Affine) -> bool:
-    """Into the ConvTranspose before it, whose weights are [C, M, kH, kW] where it has no groups."""
+    """Folds into the preceding ConvTranspose, whose weights are [C, M, kH, kW] without groups."""
     conv = graph.producers.get(node.input[0])
     if conv is None or conv.op_type != "ConvTranspose" or graph.only_reader(node.input[0]) is not node:
         return False
@@ -108,7 +109,7 @@ def _fold_into_previous(graph: GraphEditor, node: onnx.NodeProto, affine: _Affin
 
 
 def _fold_into_next(graph: GraphEditor, node: onnx.NodeProto, affine: _Affine) -> bool:
-    """Into the Conv after it, unless that pads: with 0, which no offset may meet."""
+    """Folds into the following Conv unless that pads: the padded zeros must not get the offset."""
     conv = graph.only_reader(node.output[0])
     if conv is None or conv.op_type != "Conv":
         return False
@@ -133,7 +134,7 @@ def _replace(graph: GraphEditor, conv: onnx.NodeProto, weight: Floats, bias: Flo
 
 
 def normalize_gemm(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with alpha and beta of every Gemm multiplied into its constant weights and bias, the bias 1-D."""
+    """Folds alpha and beta of every Gemm into its constant weights and bias, and makes the bias 1-D."""
     graph = GraphEditor(model)
     for node in model.graph.node:
         if node.op_type == "Gemm":

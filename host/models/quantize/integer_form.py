@@ -1,6 +1,6 @@
-"""From a prepared network and its ranges to integer operators, through ONNX Runtime's quantizer.
+"""Converts a prepared network with its ranges to integer operators, with ONNX Runtime's quantizer.
 
-What is left of float between two integers goes, and names say which float value an integer stands for.
+Remaining float operators between two integers are removed, and names show which float value an integer represents.
 """
 
 import copy
@@ -30,7 +30,7 @@ from arrayloom.isa.host_steps import quantize
 #: The integer of a float value X is called X with this suffix.
 INTEGER_SUFFIX = "_quantized"
 
-#: Movements that ONNX Runtime has for bytes, and whose operands after the first are no elements.
+#: Data movement operators that ONNX Runtime supports for 8-bit types; only their first operand is data.
 BYTE_MOVEMENTS = (*RESHAPES, "Transpose", "Slice", "Gather", "Identity", "Pad")
 
 #: Scale and zero point of an integer value.
@@ -40,12 +40,12 @@ _LISTED = 8  # names in a message before "and N more"
 
 
 def quantized_form(model: Model, plan: Plan, ranges: TensorsData) -> onnx.ModelProto:
-    """The network with QuantizeLinear and DequantizeLinear around what the plan names, by ONNX Runtime's quantizer.
+    """Inserts QuantizeLinear and DequantizeLinear as planned, with ONNX Runtime's quantizer.
 
     Raises
     ------
     QuantizeError
-        A weight that is not finite, or what the quantizer cannot do.
+        A weight is not finite, or the quantizer refuses the network.
     """
     _check_weights(model)
     quantized = _quantized(model, plan, ranges, {})
@@ -109,13 +109,13 @@ def integer_form(quantized: onnx.ModelProto) -> onnx.ModelProto:
     report = Report()
     lowered = lower(Model(quantized), report)
     if report.entries:
-        import_model(quantized)  # raises with what the passes after the lowering refuse, too
+        import_model(quantized)  # also raises what the passes after the lowering refuse
         report.close()
     return lowered
 
 
 def check_scales(model: Model, quantized: onnx.ModelProto, ranges: TensorsData, images: int) -> None:
-    """Raises `QuantizeError`, which names them, where values were 0 on all images and so have no scale."""
+    """Raises `QuantizeError` naming the values that were 0 on all images, and so have no scale."""
     dead = []
     for node in quantized.graph.node:
         if node.op_type != "QuantizeLinear":
@@ -143,14 +143,14 @@ def scales_of(quantized: onnx.ModelProto) -> dict[str, Scale]:
 
 
 def source_of(quantizer: onnx.NodeProto) -> str:
-    """The float value that a QuantizeLinear stands for, by its name before ONNX Runtime's quantizer."""
+    """The original name of the float value that a QuantizeLinear quantizes."""
     return str(quantizer.input[0]).removesuffix("_QuantizeLinear_Input")
 
 
 def finish(model: onnx.ModelProto, metadata: Iterable[onnx.StringStringEntryProto]) -> onnx.ModelProto:
-    """The integer model without DequantizeLinear, movement, QuantizeLinear of one scale, and with its values renamed.
+    """Replaces DequantizeLinear, movement and QuantizeLinear with one scale by integer movement, and renames the values.
 
-    The integer of a float value X is called X_quantized. It takes the metadata of the float network.
+    The integer of a float value X is called X_quantized. The float network's metadata are kept.
     """
     del model.metadata_props[:]
     model.metadata_props.extend(metadata)
@@ -185,7 +185,8 @@ class _Shortcuts:
         self._graph.node.extend(nodes)
 
     def _chain(self, quantizer: onnx.NodeProto) -> list[onnx.NodeProto] | None:
-        """The DequantizeLinear of the same parameters that the operand comes from, and the movements between, in order."""
+        """The DequantizeLinear with the same parameters from which the operand comes, and the movements in between, in
+        order."""
         moves: list[onnx.NodeProto] = []
         node = self._producers.get(quantizer.input[0])
         while node is not None and node.op_type in BYTE_MOVEMENTS and node.input[0] not in self._constants:
@@ -198,7 +199,7 @@ class _Shortcuts:
         return [node, *moves[::-1]]
 
     def _padding(self, pad: onnx.NodeProto, quantizer: onnx.NodeProto) -> str:
-        """The integer that a Pad's value becomes."""
+        """The quantized value of a Pad."""
         scale, zero_point = (onnx.numpy_helper.to_array(self._constants[name]) for name in quantizer.input[1:3])
         given = pad.input[2] if len(pad.input) > 2 else ""
         value = onnx.numpy_helper.to_array(self._constants[given]).reshape(()) if given else np.float32(0)
@@ -216,7 +217,7 @@ class _Shortcuts:
         return [onnx.numpy_helper.to_array(tensor).tobytes() + bytes([tensor.data_type]) for tensor in tensors]
 
     def _move(self, nodes: list[onnx.NodeProto], move: onnx.NodeProto, value: str, quantizer: onnx.NodeProto) -> str:
-        """Repeat a movement on integers; the last one before the QuantizeLinear takes that one's place."""
+        """Repeat a movement on integers; the last one replaces the QuantizeLinear."""
         copy = onnx.NodeProto()
         copy.CopyFrom(move)
         copy.input[0] = value

@@ -1,4 +1,4 @@
-"""The quantized middle of a network with its float head and tail around it again."""
+"""Joins the quantized middle of a network with its float head and tail."""
 
 import onnx
 
@@ -10,9 +10,9 @@ from arrayloom.compiler.frontend.sorting import sort_nodes
 
 
 def join(parts: Partition, integer: onnx.ModelProto) -> onnx.ModelProto:
-    """The whole network; `integer` takes the place of the nodes that lie in neither part of the host.
+    """The whole network; `integer` replaces the nodes that are in neither of the host's parts.
 
-    Its batch stays open where head and tail compute several images at once, and is 1 elsewhere.
+    Its batch stays open if head and tail support several images at once, and is 1 otherwise.
     """
     if parts.is_whole:
         return integer

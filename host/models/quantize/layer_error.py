@@ -1,4 +1,4 @@
-"""Error of every quantized value against the float network."""
+"""The error of every quantized value, compared with the float network."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,29 +18,29 @@ from arrayloom.host.models.quantize.integer_form import INTEGER_SUFFIX, Scale
 from arrayloom.isa.host_steps import dequantize
 
 IMAGES = 8
-"""Images that layers are measured on, spread over the calibration: errors hardly differ between images."""
+"""Number of images for the measurement, spread over the calibration; errors hardly differ between images."""
 
 
 @dataclass(frozen=True)
 class LayerError:
-    """Error of one value, everything before it quantized too.
+    """Error of one value, with everything before it quantized too.
 
     Attributes
     ----------
     value : str
         Its name in the float network.
     node : str
-        The node of the network as given that computes it, or the value's name for an input.
+        The node of the given network that computes it, or the value's name for an input.
     operator : str
         That node's operator.
     sqnr_db : float
-        Signal to quantization noise ratio, 10 log10(sum x^2 / sum (x - q)^2); infinite without any noise.
+        Signal to quantization noise ratio, 10 log10(sum x^2 / sum (x - q)^2); infinite if there is no noise.
     relative_error : float
         Root mean square of the noise over that of the signal.
     max_error : float
         The largest difference.
     scale : float
-        Of the integer value.
+        Scale of the integer value.
     """
 
     value: str
@@ -81,7 +81,7 @@ def measure_layers(
     integer : onnx.ModelProto
         The quantized network.
     scales : Mapping[str, Scale]
-        Of each float value's integer, by the float value's name.
+        Scale of each quantized value, by the float value's name.
     """
     made = {name for node in integer.graph.node for name in node.output}
     names = [name for name in scales if f"{name}{INTEGER_SUFFIX}" in made]

@@ -1,6 +1,6 @@
-"""Old and unusual forms of a model made usual: initializers among the inputs, old operator sets, a fixed batch, Sum.
+"""Normalizes old and unusual forms of a model: initializers among the inputs, old operator sets, a fixed batch, Sum.
 
-And nothing that no output depends on.
+Also removes nodes that no output depends on.
 """
 
 import onnx
@@ -20,14 +20,14 @@ IR_VERSION = 8  # initializers need not be inputs, and every ONNX Runtime that h
 
 
 def modernize(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with `OPSET` at least, an open batch, no initializer among its inputs, and nothing that no output needs.
+    """The model with at least `OPSET`, an open batch, no initializers among its inputs, and no unused nodes.
 
     Raises
     ------
     QuantizeError
         The model cannot be converted to `OPSET`.
     ModelError
-        An open dimension after the batch, or inputs that disagree on the batch.
+        A dimension other than the batch is open, or inputs have different batches.
     """
     inputs = model_inputs(model.graph)
     del model.graph.input[:]
@@ -51,11 +51,11 @@ def modernize(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _with_batch(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model, for one image, in which what only moves values keeps the batch; one that does not run comes as it is."""
+    """The model in which data movement keeps the batch; a model that does not run is returned unchanged."""
     try:
         return regain_batch(Model(model)).proto
     except SessionError:
-        return model  # it is refused, with the reason, where it is simplified
+        return model  # the simplification refuses it later, with the reason
 
 
 def split_sums(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -88,7 +88,7 @@ def _adds(node: onnx.NodeProto) -> list[onnx.NodeProto]:
 
 
 def prune(model: onnx.ModelProto) -> None:
-    """Drop nodes that no output depends on, initializers that no node reads, and shapes written down."""
+    """Drop nodes that no output depends on, unused initializers, and recorded shapes."""
     wanted = {output.name for output in model.graph.output}
     kept = []
     for node in reversed(model.graph.node):

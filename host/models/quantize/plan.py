@@ -1,7 +1,7 @@
-"""Which values of a float network become integers.
+"""Plans which values of a float network become integers.
 
-Operators with an integer kernel take and give integers. Functions of one element between two of those
-stay float and become one table together, so that they cost one rounding: nothing inside such an island is quantized.
+Operators with an integer kernel read and write integers. Element-wise functions between two of them
+stay float, and together become one lookup table with a single rounding: nothing inside such an island is quantized.
 """
 
 from collections.abc import Mapping
@@ -20,28 +20,28 @@ Floats = NDArray[np.float64]
 #: Their weights are constants, and ONNX Runtime's quantizer knows their axes.
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
-#: They give elements of what they are given, so that the result keeps its scale.
+#: Their results are elements of their operand, so the scale stays the same.
 KEEPING = (*MOVEMENTS, "MaxPool", "Resize", "Split")
 
-#: A range that begins at 0, or ends where a Clip ends, makes saturation do their work.
+#: Saturation replaces them if the range begins at 0, or ends at the Clip's bound.
 CLAMPS = ("Relu", "Clip")
 
-#: What the host computes after the last integer.
+#: Operators that the host computes after the last integer.
 TAIL = ("Softmax",)
 
 
 @dataclass
 class Plan:
-    """What ONNX Runtime's quantizer is asked to do.
+    """Instructions for ONNX Runtime's quantizer.
 
     Attributes
     ----------
     nodes : list[str]
-        Names of the nodes it treats by its own rules.
+        Names of the nodes that it quantizes by its own rules.
     values : dict[str, None]
         Values to quantize.
     kept : dict[str, tuple[str, str]]
-        Values that take the scale of another one: that one, and the node between.
+        Values that share the scale of another value: that value, and the node between them.
     """
 
     nodes: list[str] = field(default_factory=list)
@@ -55,7 +55,7 @@ def make_plan(model: Model, ranges: Mapping[str, Floats]) -> Plan:
     Parameters
     ----------
     ranges : Mapping[str, Floats]
-        Lowest and highest of each value.
+        Minimum and maximum of each value.
     """
     plan = _Planner(model).plan
     _share_scales(model, plan, ranges)
@@ -63,10 +63,10 @@ def make_plan(model: Model, ranges: Mapping[str, Floats]) -> Plan:
 
 
 def _share_scales(model: Model, plan: Plan, ranges: Mapping[str, Floats]) -> None:
-    """Let the parts of a concatenation take its scale, so that their integers are its integers, rounded once.
+    """Give the inputs of a concatenation its scale, so that integers are copied and rounded only once.
 
-    A part that is read elsewhere too, and would lose more than one bit, keeps its own; and a part that saturation clamps,
-    where the range of the concatenation goes beyond the bound.
+    An input keeps its own scale if other nodes read it and it would lose more than one bit, or if it relies on saturation
+    and the range of the concatenation exceeds the bound.
     """
     for node in model.nodes:
         if node.op_type != "Concat" or node.output[0] not in plan.values or node.output[0] in plan.kept:
@@ -82,7 +82,7 @@ def _share_scales(model: Model, plan: Plan, ranges: Mapping[str, Floats]) -> Non
 
 
 def _is_unclamped(model: Model, plan: Plan, name: str, range_: Floats) -> bool:
-    """Whether a value is the result of a Relu or Clip that a scale of another range would not do the work of."""
+    """Whether a value is the result of a Relu or Clip that a scale with another range could not replace."""
     node = model.producers[name]
     if node.op_type not in CLAMPS or node.name not in plan.nodes:
         return False
@@ -91,7 +91,7 @@ def _is_unclamped(model: Model, plan: Plan, name: str, range_: Floats) -> bool:
 
 
 def _clamp_bounds(model: Model, node: onnx.NodeProto) -> tuple[float, float]:
-    """Those of a Relu, or of a Clip whose bounds are constants."""
+    """Bounds of a Relu, or of a Clip with constant bounds."""
     if node.op_type == "Relu":
         return 0.0, np.inf
     bounds = []
@@ -117,7 +117,7 @@ class _Planner:
     def __init__(self, model: Model) -> None:
         self._model = model
         self.plan = Plan()
-        self._origins: dict[str, str] = {}  # of each float value: the integer that it is a function of
+        self._origins: dict[str, str] = {}  # for each float value, the integer that it is a function of
         self._tail: set[str] = set()
         for value in model.inputs:
             self._integer([value.name])
@@ -157,7 +157,7 @@ class _Planner:
         return node.op_type in (*RESHAPES, *NOTHING) and all(name in self._tail for name in operands)
 
     def _is_clamp(self, node: onnx.NodeProto) -> bool:
-        """Whether the node only narrows the range of an operator with an integer kernel."""
+        """Whether the node only clamps the result of an operator with an integer kernel."""
         source = node.input[0]
         producer = self._model.producers.get(source)
         if node.op_type not in CLAMPS or producer is None or self._origins.get(source) != source:
@@ -167,14 +167,14 @@ class _Planner:
         return node.op_type == "Relu" or self._spans_zero(node)
 
     def _spans_zero(self, clip: onnx.NodeProto) -> bool:
-        """Quantized ranges hold 0, so that one that leaves out 0 does not saturate where the Clip does."""
+        """Quantized ranges always contain 0; a range without 0 would not saturate at the Clip's bounds."""
         if not all(self._model.is_constant(name) for name in clip.input[1:] if name):
             return False
         lowest, highest = _clamp_bounds(self._model, clip)
         return lowest <= 0 <= highest
 
     def _keeps_scale(self, node: onnx.NodeProto) -> bool:
-        """Whether its result holds elements of its operand only, or zeros, which every scale has."""
+        """Whether its result contains only elements of its operand and zeros, which every scale can represent."""
         if node.op_type == "Pad" and attribute(node, "mode", "constant") == "constant":
             given = node.input[2] if len(node.input) > 2 else ""
             return not given or (self._model.is_constant(given) and not np.any(self._model.constants[given]))

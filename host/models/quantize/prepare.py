@@ -1,4 +1,4 @@
-"""What happens to a float network before it is calibrated; `prepare` lists the steps in order."""
+"""Preparation of a float network for calibration; `prepare` lists the steps in order."""
 
 import tempfile
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ from arrayloom.host.models.quantize.calibration_files import Port
 from arrayloom.host.models.quantize.fold import fold_batch_norms, normalize_gemm
 from arrayloom.host.models.quantize.modernize import modernize, split_sums
 
-_INPUTS = (onnx.TensorProto.FLOAT, onnx.TensorProto.UINT8, onnx.TensorProto.INT8)  # the host's part casts bytes
+_INPUTS = (onnx.TensorProto.FLOAT, onnx.TensorProto.UINT8, onnx.TensorProto.INT8)  # the host casts 8-bit inputs
 _WIDE = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE)
 
 
@@ -42,9 +42,9 @@ class Prepared:
     original : onnx.ModelProto
         The network as given, its batch open.
     model : Model
-        The network prepared: its values known, and equal to the original's but for rounding.
+        The prepared network: the shapes of its values are known, and its results equal the original's except for rounding.
     notes : list[str]
-        Sentences about what was changed.
+        Sentences about the changes.
     """
 
     original: onnx.ModelProto
@@ -80,7 +80,7 @@ def prepare(source: str | Path | onnx.ModelProto) -> Prepared:
     proto = fold_batch_norms(proto, notes)
     name_nodes(proto)
     model = with_plain_movements(with_counted_padding(Model(proto)))
-    # Not earlier: what simplifies the network moves Transposes about as suits a CPU.
+    # Not earlier: the optimizer moves Transposes to places that suit a CPU.
     model = arrange_dimensions(model, Report(), DEFAULT_OPTIONS)
     return Prepared(original, model, notes)
 
@@ -91,7 +91,7 @@ def load_float(source: str | Path | onnx.ModelProto) -> onnx.ModelProto:
     Raises
     ------
     QuantizeError
-        It is quantized already, or an input or a weight is of another float type than float32.
+        It is quantized already, or an input or a weight has a float type other than float32.
     ModelError
         The file is unusable.
     UnsupportedError
@@ -119,7 +119,7 @@ def load_float(source: str | Path | onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _require_running(model: onnx.ModelProto) -> None:
-    """Raise where ONNX Runtime cannot load the network or run it on zeros; by the nodes we do not know, if there are any."""
+    """Raise if ONNX Runtime cannot load the network or run it on zeros; names unknown nodes, if there are any."""
     feed = {}
     for value in model_inputs(model.graph):
         extents = [1, *(dim.dim_value for dim in value.type.tensor_type.shape.dim[1:])]
@@ -129,7 +129,7 @@ def _require_running(model: onnx.ModelProto) -> None:
     except SessionError as error:
         if unknown := unknown_nodes(model):
             raise UnsupportedError(unknown) from error
-        raise QuantizeError(f"ONNX Runtime refuses the network: {error}; mend it, or export it again") from error
+        raise QuantizeError(f"ONNX Runtime refuses the network: {error}; correct it, or export it again") from error
 
 
 def _name(kind: int) -> str:
@@ -140,7 +140,7 @@ def _name(kind: int) -> str:
 def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model after ONNX Runtime's basic optimizations.
 
-    These fold constants, BatchNormalization after Conv, constant Mul and Add after Conv, and drop what does nothing.
+    These fold constants, BatchNormalization after Conv, constant Mul and Add after Conv, and remove nodes without effect.
 
     Raises
     ------
@@ -155,12 +155,12 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
                 quant_pre_process(str(given), str(made), skip_symbolic_shape=True, skip_onnx_shape=True)
         except Exception as error:  # ONNX Runtime and onnx raise a dozen unrelated types
             reason = str(error).strip().splitlines()[0]
-            raise QuantizeError(f"ONNX Runtime refuses the network: {reason}; mend it, or export it again") from error
+            raise QuantizeError(f"ONNX Runtime refuses the network: {reason}; correct it, or export it again") from error
         return onnx.load(made)
 
 
 def annotate(model: Model) -> None:
-    """Write down type and shape of every value, as found by running the network, for ONNX Runtime's quantizer."""
+    """Record type and shape of every value, measured by running the network, for ONNX Runtime's quantizer."""
     graph = model.proto.graph
     del graph.value_info[:], graph.output[:]
     graph.output.extend(_described(model, name) for name in model.outputs)
@@ -177,7 +177,7 @@ def _described(model: Model, name: str) -> onnx.ValueInfoProto:
 
 
 def name_nodes(model: onnx.ModelProto) -> None:
-    """Give every node a name of its own, made of its first output where it has none or shares it.
+    """Give every node a unique name, derived from its first output if it has none or shares one.
 
     The quantizer chooses nodes by name, and reports name them.
     """

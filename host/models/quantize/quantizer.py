@@ -1,4 +1,4 @@
-"""`quantize`, its steps in order, and how often the top classes of the float and of the quantized network agree."""
+"""`quantize` with its steps in order, and the agreement of the float and the quantized network's top classes."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -35,7 +35,7 @@ from arrayloom.isa.host_parts import HostWork, InsertedRounding
 
 _NAMED = 5  # nodes in a note
 
-#: Calibration images on which networks with plain and with corrected biases are compared.
+#: Number of calibration images on which networks with plain and corrected biases are compared.
 COMPARED = 32
 
 
@@ -50,17 +50,17 @@ class Quantized:
     prepared : Prepared
         The float network it was made from.
     calibration : Calibration
-        What its ranges come from.
+        The source of its ranges.
     scales : dict[str, Scale]
         Scale and zero point of each quantized value, by its name in the prepared network.
     notes : list[str]
-        Sentences about what was changed on the way.
+        Sentences about the changes.
     notices : list[str]
         Sentences that every output about the network repeats.
     host : HostWork
-        What stayed float at the beginning and the end.
+        The parts at the beginning and the end that stayed float.
     inserted_roundings : list[InsertedRounding]
-        Values that are quantized although nothing asked for it.
+        Values that are quantized although the network does not require it.
     """
 
     model: onnx.ModelProto
@@ -85,28 +85,28 @@ def quantize(
     progress: Progress | None = None,
     options: ImportOptions = DEFAULT_OPTIONS,
 ) -> Quantized:
-    """Quantize a float network so that the accelerator executes all of it between the first and the last integer.
+    """Quantize a float network so that the accelerator executes everything between the first and the last integer.
 
-    What the accelerator does not compute at the end of the network, such as a detector's boxes, and what makes float32 of
-    an input of another dtype stay float and are the host's.
+    The host computes in float what the accelerator cannot at the end of the network, such as a detector's boxes, and
+    the conversion of an input of another dtype to float32.
 
     Parameters
     ----------
     model : str | Path | onnx.ModelProto
         The float network, a file or in memory; its inputs float32 [N, ...], its batch first everywhere.
     calibration : Calibration
-        What it is run on to find ranges.
+        The images on which it is run to find ranges.
     method : str
-        How ranges follow from values: minmax, percentile or entropy.
+        How ranges are computed from values: minmax, percentile or entropy.
     progress : Progress | None
         Called with a step's title, how many images are done, and how many there are.
     options : ImportOptions
-        How much of the network may stay float, and whether values may be rounded that stay in float.
+        How much of the network may stay float, and whether float values may be rounded.
 
     Raises
     ------
     QuantizeError
-        The network is no float network, or the calibration does not fit it or leaves values without scale.
+        The network is not a float network, or the calibration does not fit it or leaves values without a scale.
     ModelError
         The network as a whole is unusable.
     UnsupportedError
@@ -144,7 +144,7 @@ def quantize(
 
 
 def _notes(parts: Partition) -> list[str]:
-    """What stayed float, in words."""
+    """Sentences about the parts that stayed float."""
     notes = []
     for where, places in (("beginning", parts.head), ("end", parts.tail)):
         names = [node.name for node in parts.listed(places)]
@@ -155,7 +155,7 @@ def _notes(parts: Partition) -> list[str]:
 
 
 class _Integers(NamedTuple):
-    """The middle of a network between QuantizeLinear and DequantizeLinear, and in integer operators."""
+    """The middle of a network in two forms: with QuantizeLinear and DequantizeLinear, and in integer operators."""
 
     quantized: onnx.ModelProto
     integer: onnx.ModelProto
@@ -168,7 +168,7 @@ def _integers(middle: Model, ranges: TensorsData, prepared: Prepared) -> _Intege
 
 def _with_better_biases(prepared: Prepared, parts: Partition, middle: Model, plain: _Integers, ranges: TensorsData,
                         calibration: Calibration) -> _Integers:
-    """The integers with corrected biases where they come nearer to float on calibration images, else the plain ones."""
+    """The integer network with corrected biases if it is closer to float on calibration images, else the plain one."""
     corrected = correct_biases(middle, plain.quantized, middle_feeds(prepared, middle, calibration))
     if corrected is None:
         return plain
@@ -182,7 +182,7 @@ def _with_better_biases(prepared: Prepared, parts: Partition, middle: Model, pla
 
 
 def _middle(parts: Partition) -> Model:
-    """The part of the network that is quantized; raises `UnsupportedError` for operators that no rule knows."""
+    """The part of the network to quantize; raises `UnsupportedError` for unsupported operators."""
     proto = middle_model(parts)
     if unknown := unknown_nodes(proto):
         raise UnsupportedError(unknown)
@@ -193,12 +193,12 @@ def _middle(parts: Partition) -> Model:
 
 
 def _advised(model: Model, entry: Unsupported, policy: HostPolicy) -> Unsupported:
-    """The entry with the advice to leave the node to the host, and what share of the network that would take there."""
+    """The entry with the advice to leave the node to the host, and the share of the network that would then run there."""
     return advised(entry, split(model, HostPolicy.ANY, {entry.node}), policy)
 
 
 def _left_to_the_host(model: Model, graph: Graph) -> set[str]:
-    """Names of the float network's nodes that the import leaves to the host."""
+    """Names of the float network's nodes that the import assigns to the host."""
     names = {origin_name(node) for node in model.nodes}
     parts = [part for part in (graph.host.head, graph.host.tail) if part is not None]
     return {name for part in parts for node in part.nodes
@@ -207,16 +207,16 @@ def _left_to_the_host(model: Model, graph: Graph) -> set[str]:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How often the networks agree with each other and with the truth.
+    """How often the networks agree with each other and with the labels.
 
     Attributes
     ----------
     images : int
-        How many were compared.
+        Number of compared images.
     same_class : int
-        How many have the same top class.
+        Number of images with the same top class.
     correct_before, correct_after : int | None
-        How many top classes of the float and of the quantized network are right; None without labels.
+        Numbers of correct top classes of the float and of the quantized network; None without labels.
     """
 
     images: int
@@ -226,7 +226,7 @@ class Agreement:
 
     @property
     def accuracies(self) -> tuple[float, float] | None:
-        """Of the float and of the quantized network, 0 to 1; None without labels."""
+        """Accuracy of the float and of the quantized network, 0 to 1; None without labels."""
         if self.correct_before is None or self.correct_after is None:
             return None
         return self.correct_before / self.images, self.correct_after / self.images
@@ -253,7 +253,7 @@ def compare_classes(quantized: Quantized, calibration: Calibration, labels: Sequ
     Raises
     ------
     QuantizeError
-        A label is no class of the network.
+        A label is not a class of the network.
     """
     before, after = Session(quantized.prepared.original), Session(quantized.model)
     output = quantized.prepared.model.outputs[0]
@@ -264,7 +264,7 @@ def compare_classes(quantized: Quantized, calibration: Calibration, labels: Sequ
         if progress is not None:
             progress("comparing classes", index + 1, len(calibration))
         if labels is not None and labels[index] >= scores[0].size:
-            raise QuantizeError(f"{calibration.names[index]}: label {labels[index]} is no class: the network has "
+            raise QuantizeError(f"{calibration.names[index]}: label {labels[index]} is not a class: the network has "
                                 f"{scores[0].size}, from 0; check the labels' numbering")
     found = np.array(tops)
     same = int((found[:, 0] == found[:, 1]).sum())

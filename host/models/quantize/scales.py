@@ -1,8 +1,9 @@
-"""Ranges of values over the calibration, by ONNX Runtime's calibrators, and scales of weights where it would lose the bias.
+"""Value ranges over the calibration, from ONNX Runtime's calibrators, and scales of weights for which it would lose the
+bias.
 
-A bias is an integer of the scale x_scale * w_scale. Where a channel's weights are 0, or tiny compared with its bias (pruned
-channels, normalization by a factor near 0), the scale that fits the weights makes the bias overflow or vanish; such a
-channel takes the scale that gives its bias 24 significant bits, as many as float32 has.
+A bias is an integer with scale x_scale * w_scale. If a channel's weights are 0, or tiny compared with its bias (pruned
+channels, normalization by a factor near 0), the scale that fits the weights makes the bias overflow or vanish. Such a
+channel gets the scale that gives its bias 24 significant bits, as many as float32 has.
 """
 
 import contextlib
@@ -27,14 +28,14 @@ from arrayloom.host.models.errors import QuantizeError
 from arrayloom.host.models.quantize.calibration import Calibration, Feed
 from arrayloom.host.models.quantize.prepare import Prepared
 
-#: The methods by the names that users choose them by, the default first.
+#: The calibration methods by their public names, the default first.
 METHODS = {
     "minmax": CalibrationMethod.MinMax,
     "percentile": CalibrationMethod.Percentile,
     "entropy": CalibrationMethod.Entropy,
 }
 
-#: Of the values of a tensor, the share that keeps its place under the method "percentile", in percent.
+#: Percentage of a tensor's values within the range of the method "percentile".
 PERCENTILE = 99.999
 
 #: Significant bits of a bias; as many as float32 has.
@@ -59,12 +60,12 @@ class _Reader:
 
 def find_ranges(prepared: Prepared, middle: Model, calibration: Calibration, method: str,
                 progress: Progress | None) -> TensorsData:
-    """Lowest and highest of every float32 value of the middle, by its name.
+    """Minimum and maximum of every float32 value of the middle, by name.
 
     Raises
     ------
     QuantizeError
-        An unknown method, an image that does not fit, or a value that becomes NaN or infinite.
+        The method is unknown, an image does not fit, or a value becomes NaN or infinite.
     """
     if method not in METHODS:
         raise QuantizeError(f"unknown method '{method}'; known are {', '.join(METHODS)}")
@@ -81,7 +82,8 @@ def find_ranges(prepared: Prepared, middle: Model, calibration: Calibration, met
 
 
 def middle_feeds(prepared: Prepared, middle: Model, calibration: Calibration) -> Iterator[Feed]:
-    """The middle's inputs for one image after the other, computed by the float network where they are not the user's."""
+    """Yields the middle's inputs image by image; those that are not the network's inputs are computed by the float
+    network."""
     names = [value.name for value in middle.inputs]
     made = [name for name in names if name in prepared.model.producers]
     head = Session(with_only_outputs(prepared.model.proto, made)) if made else None
@@ -91,15 +93,15 @@ def middle_feeds(prepared: Prepared, middle: Model, calibration: Calibration) ->
 
 
 def _from_extremes(calibrator: CalibraterBase, feeds: Iterable[Feed]) -> TensorsData:
-    """In one go: this calibrator keeps two numbers a value and image, and is slow to start and stop."""
+    """In one call: this calibrator keeps two numbers per value and image, and is slow to start and stop."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of NaN, which `_check_finite` explains
+        warnings.simplefilter("ignore", RuntimeWarning)  # caused by NaN, which `_check_finite` reports
         calibrator.collect_data(_Reader(feeds))
     return calibrator.compute_data()
 
 
 def _from_histograms(calibrator: CalibraterBase, feeds: Iterable[Feed]) -> TensorsData:
-    """Image by image: these calibrators keep all values of the images they are given together, and print."""
+    """Image by image: these calibrators keep all values of the images in one call, and print."""
     for feed in feeds:
         with contextlib.redirect_stdout(io.StringIO()):
             calibrator.collect_data(_Reader([feed]))
@@ -115,13 +117,13 @@ def _counted(feeds: Iterable[Feed], count: int, progress: Progress | None) -> It
 
 
 def bounds(ranges: TensorsData, name: str) -> NDArray[np.float64]:
-    """Lowest and highest of a value."""
+    """Minimum and maximum of a value."""
     data = ranges[name]
     return np.array([float(np.min(data.lowest)), float(np.max(data.highest))])
 
 
 def all_bounds(ranges: TensorsData) -> dict[str, NDArray[np.float64]]:
-    """Lowest and highest of every value."""
+    """Minimum and maximum of every value."""
     return {name: bounds(ranges, name) for name in ranges.keys()}  # noqa: SIM118 (it is no mapping)
 
 
@@ -134,14 +136,14 @@ def _check_finite(middle: Model, ranges: TensorsData) -> None:
 
 
 def channel_axis(node: onnx.NodeProto) -> int | None:
-    """The axis of a node's weights that holds the channels of its result; None where it has no bias of its own."""
+    """The axis of a node's weights for the channels of its result; None if it has no bias."""
     if node.op_type == "Gemm":
         return 0 if attribute(node, "transB", 0) else 1
     return {"Conv": 0, "ConvTranspose": 1}.get(node.op_type)
 
 
 def weight_overrides(model: Model, scales: Mapping[str, tuple[float, int]]) -> Overrides:
-    """What ONNX Runtime's quantizer takes as `TensorQuantOverrides`, for the weights that need it.
+    """The argument `TensorQuantOverrides` of ONNX Runtime's quantizer, for the weights that need it.
 
     Parameters
     ----------

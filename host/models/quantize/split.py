@@ -1,9 +1,9 @@
-"""Which part of a float network is quantized: the rest, at its beginning and its end, stays float and is the host's.
+"""Chooses the part of a float network to quantize; the rest, at its beginning and end, stays float on the host.
 
 The tail begins where a network stops multiplying by weights and starts to arrange results: a detector's concatenation of
-boxes and scores would share one scale, and rounds coordinates to 8 bits for nothing. Operators that the accelerator does
-not have belong to it too, with all that depends on them. The head is what turns an input of another dtype than float32
-into float32, with the arithmetic behind it.
+boxes and scores would share one scale, and round coordinates to 8 bits needlessly. Operators that the accelerator does
+not support belong to the tail too, with everything that depends on them. The head converts an input of another dtype
+to float32, with the arithmetic that follows.
 """
 
 from collections.abc import Collection, Iterable
@@ -20,7 +20,7 @@ from arrayloom.compiler.frontend.origin import origin_name
 from arrayloom.compiler.frontend.partition import Partition
 from arrayloom.host.models.quantize.plan import CLAMPS, WEIGHTED
 
-#: Behind the last product they give each element from many, or from one in another place: the host does that without loss.
+#: After the last product, they compute an element from many, or from one at another position; the host does so exactly.
 _ARRANGING = ("DepthToSpace", "Resize", "Upsample")
 _MAP_RANK = 4  # of [N, C, H, W]
 
@@ -35,7 +35,7 @@ def split(model: Model, policy: HostPolicy, refused: Collection[str] = ()) -> Pa
     policy : HostPolicy
         How much may stay float: with NONE nothing, with SMALL up to ``SMALL_SHARE`` of the multiply-accumulates.
     refused : Collection[str]
-        Names of nodes that the accelerator was found not to compute.
+        Names of nodes that the accelerator turned out not to support.
     """
     if policy is HostPolicy.NONE:
         return Partition(model, frozenset(), frozenset())
@@ -59,7 +59,7 @@ class _Splitter:
         return Partition(self._model, self._head(products), frozenset(tail))
 
     def _impossible(self) -> set[int]:
-        """Nodes that only the host computes, with all behind them, where that is little of the network."""
+        """Nodes that only the host can compute, with everything after them, if that is a small part of the network."""
         found: set[int] = set()
         for place in self._places:
             if place not in found and self._is_impossible(self._model.nodes[place]):
@@ -74,7 +74,7 @@ class _Splitter:
         return origin_name(node) in self._refused or not is_known(node)
 
     def _ends(self, node: onnx.NodeProto) -> bool:
-        """Whether nothing but reshapes follows, which the host does with the softmax."""
+        """Whether only reshapes follow, which the host does together with the softmax."""
         readers = [reader for name in node.output for reader in self._model.consumers.get(name, [])]
         return all(reader.op_type in (*RESHAPES, *NOTHING, "Transpose") and self._ends(reader) for reader in readers)
 
@@ -83,7 +83,7 @@ class _Splitter:
         return node.op_type in WEIGHTED and self._model.is_constant(node.input[1])
 
     def _arranges(self, place: int) -> bool:
-        """Whether a node behind the last product combines values that are no maps any more, or moves pixels about."""
+        """Whether a node after the last product combines values that are no longer maps, or moves pixels."""
         node = self._model.nodes[place]
         if node.op_type in _ARRANGING and attribute(node, "mode", "nearest") != "nearest":
             return True
@@ -101,7 +101,7 @@ class _Splitter:
         return any(extent > 1 for extent in aligned[2:])
 
     def _absorbed(self, tail: set[int], behind: set[int]) -> set[int]:
-        """Nodes behind the last product that only the tail reads: movements, and functions that cost a rounding."""
+        """Nodes after the last product that only the tail reads: movements, and functions that would cost a rounding."""
         found = set(tail)
         for place in sorted(behind - tail, reverse=True):
             node = self._model.nodes[place]
@@ -120,7 +120,7 @@ class _Splitter:
             node.op_type in FUNCTIONS and len(operands) == 1)
 
     def _head(self, products: set[int]) -> frozenset[int]:
-        """What makes float32 of other dtypes, and the functions and movements that read nothing else."""
+        """Casts of other dtypes to float32, and the functions and movements that read nothing else."""
         before = [place for place in self._places if place not in self._after(products)]
         made: set[str] = {value.name for value in self._model.inputs if self._model.dtypes[value.name] != "float32"}
         found: set[int] = set()
@@ -135,7 +135,7 @@ class _Splitter:
         return frozenset(self._before(found))
 
     def _after(self, seeds: Iterable[int]) -> set[int]:
-        """The nodes and all that depends on them."""
+        """The nodes and everything that depends on them."""
         found = set(seeds)
         made = {name for place in found for name in self._model.nodes[place].output if name}
         for place in self._places:
@@ -146,7 +146,7 @@ class _Splitter:
         return found
 
     def _before(self, seeds: Iterable[int]) -> set[int]:
-        """The nodes and all that they depend on."""
+        """The nodes and everything that they depend on."""
         found = set(seeds)
         read = {name for place in found for name in self._model.nodes[place].input if name}
         for place in reversed(self._places):

@@ -1,4 +1,4 @@
-"""An accelerator behind a link: registers, memory, reset, and the wait for its interrupt."""
+"""An accelerator reached through a link: registers, memory, reset, and the wait for its interrupt."""
 
 import time
 from collections.abc import Callable
@@ -16,18 +16,21 @@ from arrayloom.isa.config import Config
 from arrayloom.isa.registers import Register
 
 OBSERVE_SECONDS = 0.05
-QUIET_READS = 100       # each of them takes longer than a burst
+QUIET_READS = 100       # each one takes longer than a burst
 Words = NDArray[np.uint32]
 
 
 class BoardAccelerator:
-    """The accelerator of the system behind ``port``, whose memory is started and whose core is reset.
+    """The accelerator of the system at ``port``; its memory is initialized and its core is reset.
 
-    Raises ``BoardError`` when there is none, or it is of another configuration than ``config``.
+    Raises ``BoardError`` if there is none, or its configuration is not ``config``.
 
-    Attributes:
-        base: byte address on its memory bus at which the program's memory begins.
-        system: what the system says of itself.
+    Attributes
+    ----------
+    base
+        Byte address on its memory bus at which the program's memory begins.
+    system
+        The system's description of itself.
     """
 
     def __init__(self, port: str | None, config: Config) -> None:
@@ -44,7 +47,7 @@ class BoardAccelerator:
             self.link.close()
             raise
         self.base = self.system.memory
-        self._held: Words = np.zeros(0, np.uint32)      # what the board's memory is known to hold, from ``base`` on
+        self._held: Words = np.zeros(0, np.uint32)      # the known content of the board's memory from ``base`` on
 
     def __enter__(self) -> Self:
         return self
@@ -54,17 +57,17 @@ class BoardAccelerator:
         self.close()
 
     def reset_core(self) -> None:
-        """Ends what runs, and gives the registers their first values, once what is under way on the bus is completed.
+        """Ends the current run and resets the registers, once outstanding bus transfers are complete.
 
-        Raises ``BoardError`` when that never is.
+        Raises ``BoardError`` if they never complete.
         """
         self.link.write(self.system.core_reset, [1])
         self.link.write(self.system.core_reset, [0])
         for _ in range(QUIET_READS):
             if not self.read_register(Register.BURSTS):
                 return
-        raise BoardError(f"{self.link.port}: the memory of {self.system.board} has left a burst of an earlier run without "
-                         "an answer: load the bitstream again")
+        raise BoardError(f"{self.link.port}: the memory of {self.system.board} has not answered a burst of an earlier "
+                         "run: load the bitstream again")
 
     def read_register(self, address: int) -> int:
         """Reads 32 bits."""
@@ -75,8 +78,8 @@ class BoardAccelerator:
         self.link.write(self.system.control + address, [value])
 
     def run(self, max_cycles: int, progress: Callable[[int], None] | None = None) -> object:
-        """Waits for the interrupt, or ``max_cycles`` of the board's clock; ``progress`` is called with an estimate of the
-        cycles that have gone by. Raises ``BoardError`` when it does not come."""
+        """Waits for the interrupt, or ``max_cycles`` of the board's clock; ``progress`` is called with an estimate of
+        the elapsed cycles. Raises ``BoardError`` if it does not come."""
         begin = seen = time.monotonic()
         while not self.link.read(self.system.done, 1)[0] & 1:
             now = time.monotonic()
@@ -89,9 +92,9 @@ class BoardAccelerator:
         return None
 
     def load(self, memory: NDArray[np.uint8]) -> None:
-        """Brings memory from ``base`` on to this content; only words are sent that it does not hold already.
+        """Writes this content to memory from ``base`` on; only changed words are sent.
 
-        Raises ``BoardError`` when the board has less memory.
+        Raises ``BoardError`` if the board has less memory.
         """
         if memory.size > self.system.memory_bytes:
             raise BoardError(f"{self.link.port}: the program needs {memory.size:,} bytes of memory and {self.system.board} "
@@ -106,11 +109,11 @@ class BoardAccelerator:
         self._held = wanted
 
     def forget(self) -> None:
-        """What the board's memory holds is unknown from now on, so that all of it is sent again."""
+        """Marks the content of the board's memory as unknown, so that all of it is sent again."""
         self._held = np.zeros(0, np.uint32)
 
     def fetch(self, memory: NDArray[np.uint8], begin: int, end: int) -> None:
-        """Replaces bytes ``begin`` to ``end`` of ``memory`` by what the board's memory holds there."""
+        """Replaces bytes ``begin`` to ``end`` of ``memory`` by the content of the board's memory."""
         first, last = begin // WORD, -(-end // WORD)
         words = np.array(self.link.read(self.base + WORD * first, last - first), np.uint32)
         self._held[first:last] = words
@@ -128,6 +131,6 @@ def _words(memory: NDArray[np.uint8]) -> Words:
 
 
 def _runs(wanted: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """First and end of each row of True."""
+    """Start and end of each run of True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], wanted, [False]]).astype(np.int8)))
     return [(int(first), int(end)) for first, end in edges.reshape(-1, 2)]

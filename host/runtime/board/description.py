@@ -1,7 +1,7 @@
-"""What a system says of itself, in a ROM at an address that every host knows.
+"""A system's description of itself, in a ROM at a fixed address.
 
-A host needs nothing but the port: where the accelerator's registers and the memory lie, and how the memory is started,
-stands in the ROM. It holds a magic word, the number of bytes and the bytes themselves: JSON, compressed.
+A host needs only the port: the ROM holds the addresses of the accelerator's registers and the memory, and how to initialize
+the memory. It contains a magic word, the number of bytes and the bytes themselves: JSON, compressed.
 """
 
 import json
@@ -12,8 +12,8 @@ from typing import Any
 
 from arrayloom.host.runtime.errors import BoardError
 
-MEMORY = 0x4000_0000            # where LiteX puts main memory
-CONTROL = 0xA000_0000           # the accelerator's registers, unless a system of one's own puts them elsewhere
+MEMORY = 0x4000_0000            # LiteX's address of main memory
+CONTROL = 0xA000_0000           # default address of the accelerator's registers
 CONTROL_BYTES = 0x1000
 DESCRIPTION = CONTROL + CONTROL_BYTES
 DESCRIPTION_BYTES = 0x1000
@@ -22,7 +22,7 @@ FORMAT = 1
 WORD = 4
 
 ReadWords = Callable[[int, int], list[int]]
-"""Byte address and number of words to 32-bit words."""
+"""Reads 32-bit words, given a byte address and their number."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class RegisterWrite:
 
 @dataclass(frozen=True)
 class Leveling:
-    """Registers with which the read delay of a DDR3 memory is found, and how many settings each of them has."""
+    """Registers for finding the read delay of a DDR3 memory, and the number of settings of each."""
 
     select: int
     delay_reset: int
@@ -52,18 +52,30 @@ class Leveling:
 class Description:
     """A system around one accelerator.
 
-    Attributes:
-        board: its name, for messages.
-        config: name of the accelerator's configuration.
-        digest: of the configuration.
-        clock_hz: of accelerator and bus.
-        memory: byte address of the memory, the same for the bus and for the accelerator.
-        memory_bytes: its size.
-        core_reset: address of the register whose bit 0 resets the accelerator's core.
-        done: address of the register whose bit 0 is the interrupt.
-        control: address of the accelerator's registers.
-        memory_start: what starts the memory; nothing for one that needs no start.
-        leveling: how the read delay is found, of memories that need it.
+    Attributes
+    ----------
+    board
+        Name of the board, for messages.
+    config
+        Name of the accelerator's configuration.
+    digest
+        Digest of the configuration.
+    clock_hz
+        Clock frequency of accelerator and bus in Hz.
+    memory
+        Byte address of the memory, for both the bus and the accelerator.
+    memory_bytes
+        Size of the memory in bytes.
+    core_reset
+        Address of the register whose bit 0 resets the accelerator's core.
+    done
+        Address of the register whose bit 0 is the interrupt.
+    control
+        Address of the accelerator's registers.
+    memory_start
+        Register writes that initialize the memory; empty if it needs none.
+    leveling
+        How to find the read delay, for memories that need it.
     """
 
     board: str
@@ -79,7 +91,7 @@ class Description:
     leveling: Leveling | None = None
 
     def words(self) -> list[int]:
-        """The content of the ROM. Raises ``BoardError`` when it has no room."""
+        """The content of the ROM. Raises ``BoardError`` if it does not fit."""
         data = zlib.compress(json.dumps({"format": FORMAT} | asdict(self)).encode(), 9)
         if len(data) > DESCRIPTION_BYTES - 2 * WORD:
             raise BoardError(f"the description of {self.board} takes {len(data)} bytes and its ROM has {DESCRIPTION_BYTES}; "
@@ -90,7 +102,7 @@ class Description:
 
 
 def read_description(read: ReadWords, port: str) -> Description:
-    """What the system behind ``port`` says of itself. Raises ``BoardError`` when it says nothing that can be understood."""
+    """The description of the system at ``port``. Raises ``BoardError`` if it cannot be read."""
     magic, size = read(DESCRIPTION, 2)
     if magic != MAGIC or not 0 < size <= DESCRIPTION_BYTES - 2 * WORD:
         raise BoardError(f"{port}: no system with an Arrayloom accelerator answers there (word {magic:#010x} instead of "

@@ -15,12 +15,14 @@ from arrayloom.isa.program import Program
 
 
 class BoardDevice:
-    """The accelerator of ``config`` behind ``port``; it is reached before the first run.
+    """The accelerator of ``config`` at ``port``; the connection is made on creation.
 
-    Raises ``BoardError`` when it cannot be reached or is of another configuration.
+    Raises ``BoardError`` if it cannot be reached or has another configuration.
 
-    Attributes:
-        accelerator: how it is reached.
+    Attributes
+    ----------
+    accelerator
+        The connection to it.
     """
 
     name = "board"
@@ -30,10 +32,11 @@ class BoardDevice:
         self.accelerator = BoardAccelerator(port, config)
 
     def execute(self, program: Program, memory: Memory, progress: Progress | None = None) -> RunReport:
-        """Sends what changed in memory, runs from the doorbell to the interrupt, and reads back what may have been written.
+        """Sends the changed memory, runs from the doorbell to the interrupt, and reads back the memory that may have been
+        written.
 
-        ``wall_seconds`` of the report holds the run alone. Raises ``RunError`` when the accelerator reports an error, and
-        ``BoardError`` when the link fails.
+        ``wall_seconds`` of the report covers only the run. Raises ``RunError`` if the accelerator reports an error,
+        and ``BoardError`` if the link fails.
         """
         program.require(self.config)
         try:
@@ -54,7 +57,7 @@ class BoardDevice:
         return report_of(driver, self.name, seconds)
 
     def trace(self) -> Writes | None:
-        """None: nothing of what POST writes to the scratchpad leaves the chip."""
+        """None: POST's writes to the scratchpad are not visible outside the chip."""
 
     def capture(self) -> None:
         """None, for the same reason."""

@@ -1,4 +1,4 @@
-"""The wires to a board: LiteX's own clients, made to fail where they would wait for ever or invent zeros."""
+"""Links to a board: LiteX's own clients, changed to fail instead of waiting for ever or returning made-up zeros."""
 
 import importlib.util
 from collections.abc import Callable
@@ -12,8 +12,8 @@ REMEDY = "pip install 'arrayloom[board]'"
 BAUD = 1_000_000
 ETHERBONE_PORT = 1234
 TIMEOUT_SECONDS = 5.0
-SERIAL_WORDS = 128      # of 255 that the length of a read can say; LiteX splits writes itself
-ETHERBONE_WORDS = 4     # LiteX's server takes as many: the core answers more only with a deeper buffer
+SERIAL_WORDS = 128      # the length field of a read allows 255; LiteX splits writes itself
+ETHERBONE_WORDS = 4     # LiteX's server uses the same limit: the core needs a deeper buffer for more
 KINDS = ("a device such as /dev/ttyUSB0 or /dev/ttyUSB0@115200, socket://HOST:PORT for a serial line over TCP, "
          "udp://HOST[:PORT] for Etherbone, litex://HOST[:PORT] for a litex_server")
 
@@ -25,7 +25,7 @@ class Link:
         self.port, self._client, self._burst = port, client, burst
 
     def read(self, address: int, count: int) -> list[int]:
-        """Reads ``count`` words that follow each other. Raises ``BoardError`` when the board does not answer."""
+        """Reads ``count`` consecutive words. Raises ``BoardError`` if the board does not answer."""
         words: list[int] = []
         while len(words) < count:
             size = min(self._burst, count - len(words))
@@ -33,7 +33,7 @@ class Link:
         return words
 
     def write(self, address: int, words: list[int]) -> None:
-        """Writes words that follow each other. Raises ``BoardError`` when the connection is lost."""
+        """Writes consecutive words. Raises ``BoardError`` if the connection is lost."""
         for first in range(0, len(words), self._burst):
             self._guard(self._client.write, address + 4 * first, words[first:first + self._burst])
 
@@ -56,11 +56,11 @@ class _Address:
 
 
 def open_link(port: str | None) -> Link:
-    """The link that ``port`` names. Raises ``BoardError`` when there is no such port, or a package is missing."""
+    """Opens the link named by ``port``. Raises ``BoardError`` if there is no such port, or a package is missing."""
     if not port:
         raise BoardError(f"the backend board needs a port (--board-port, or port= in Python): {KINDS}")
     if importlib.util.find_spec("litex") is None:
-        raise BoardError(f"the backend board speaks to a board with the package litex, which is not installed: {REMEDY}")
+        raise BoardError(f"the backend board needs the package litex, which is not installed: {REMEDY}")
     scheme = urlsplit(port).scheme if "://" in port else "serial"
     openers = {"serial": _open_serial, "socket": _open_serial, "udp": _open_udp, "litex": _open_server}
     if scheme not in openers:

@@ -1,4 +1,4 @@
-"""LiteX's clients, where they wait for ever or answer zeros for what did not come, changed to raise ``TimeoutError``."""
+"""LiteX's clients, changed to raise ``TimeoutError`` where they would wait for ever or return zeros for missing data."""
 
 from typing import Any
 
@@ -12,8 +12,8 @@ from arrayloom.host.runtime.board.description import DESCRIPTION
 class SerialClient(CommUART):
     """Over a UART, or over a socket that carries its bytes. Open from the beginning.
 
-    LiteX gives the port a command by the handful of bytes; here they are sent together, since a socket and a USB adapter
-    make many small transfers slow.
+    LiteX sends each command in small pieces; here they are sent together, since many small transfers are slow
+    over a socket or USB adapter.
     """
 
     def __init__(self, device: str, baud: int, timeout: float) -> None:
@@ -47,7 +47,7 @@ class SerialClient(CommUART):
 class UdpClient(CommUDP):
     """Over Etherbone. Open from the beginning.
 
-    Nobody answers a write, and a core that gets them too fast loses them: after each of them a word is read.
+    Writes are not acknowledged, and the core loses writes that come too fast; therefore a word is read after each.
     """
 
     def __init__(self, host: str, port: int) -> None:

@@ -1,7 +1,7 @@
-"""The start of a system's memory, which on a board with a CPU is the firmware's work.
+"""Initializes a system's memory, which on a board with a CPU is done by the firmware.
 
-The writes that every memory needs stand in the description. A DDR3 memory also needs its read delay found: each setting is
-tried with words written to memory, and the middle of the longest row of settings that read them right is taken.
+The description contains the register writes that every memory needs. For DDR3 memory the read delay must also be found:
+each setting is tried with words written to memory, and the middle of the longest run of correct settings is used.
 """
 
 import time
@@ -16,7 +16,7 @@ PATTERN_WORDS = 32
 
 
 def start_memory(link: Link, system: Description) -> None:
-    """Starts the memory and reads back what is written to it. Raises ``BoardError`` where that is not the same."""
+    """Initializes the memory and tests it. Raises ``BoardError`` if it does not return the words written to it."""
     for write in system.memory_start:
         link.write(write.address, [write.value])
         time.sleep(write.wait * MICROSECOND)
@@ -39,7 +39,7 @@ def _pattern() -> list[int]:
 
 
 def _level(link: Link, system: Description, knobs: Leveling) -> None:
-    """Finds bitslip and delay of each byte of the memory's bus, all others left as they are."""
+    """Finds bitslip and delay of each byte of the memory's bus, leaving all others unchanged."""
     for module in range(knobs.modules):
         link.write(knobs.select, [1 << module])
         windows = [(_window(link, system, knobs, module, bitslip), bitslip) for bitslip in range(knobs.bitslips)]
@@ -51,7 +51,7 @@ def _level(link: Link, system: Description, knobs: Leveling) -> None:
 
 
 def _window(link: Link, system: Description, knobs: Leveling, module: int, bitslip: int) -> list[int]:
-    """The longest row of delays with which this byte of the bus is read right."""
+    """The longest run of delays with which this byte of the bus is read correctly."""
     row: list[int] = []
     best: list[int] = []
     for delay in range(knobs.delays):

@@ -1,4 +1,4 @@
-"""What ONNX asks of a backend: models prepared for a device, and run there."""
+"""The interface of an ONNX backend: prepares models for a device and runs them there."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,9 +26,9 @@ DEVICES = {"CPU": "emulator", "RTL": "rtl"}
 class Prepared(BackendRep):
     """A model that is ready to run on a device.
 
-    Weights, scales and zero points that are inputs of the model are compiled in with the values of the first run; other
-    values compile it anew. A model whose first dimension is no batch, such as a product of two matrices on end, gets a
-    batch of one in front.
+    Weights, scales and zero points that are model inputs are compiled in with the values of the first run; other values
+    cause a new compilation. A model whose first dimension is not a batch, such as a product of two matrices, gets
+    a leading batch of one.
     """
 
     def __init__(self, model: onnx.ModelProto, device: Device, options: ImportOptions = DEFAULT_OPTIONS) -> None:
@@ -41,11 +41,14 @@ class Prepared(BackendRep):
             self._compile({})
 
     def run(self, inputs: Sequence[Any] | Mapping[str, Any], **_: Any) -> tuple[Array, ...]:
-        """Inputs in the order of the model's, or by name, to its outputs in order; each [N, ...].
+        """Runs the model on inputs in order, or by name; returns its outputs in order, each [N, ...].
 
-        Raises:
-            CompileError: the model cannot be compiled with these values.
-            InputError: an input is missing, unknown, or has another shape or dtype than the model says.
+        Raises
+        ------
+        CompileError
+            The model cannot be compiled with these values.
+        InputError
+            An input is missing, unknown, or its shape or dtype is not the model's.
         """
         given = dict(inputs) if isinstance(inputs, Mapping) else dict(zip(self._names(), inputs, strict=True))
         frozen = {name: np.asarray(given.pop(name)) for name in self._parameters}
@@ -76,7 +79,7 @@ class ArrayloomBackend(Backend):
 
     @classmethod
     def is_compatible(cls, model: onnx.ModelProto, device: str = "CPU", **more: Any) -> bool:
-        """Whether the model compiles; always true where that depends on values given when it runs."""
+        """Whether the model compiles; always true if that depends on values given at run time."""
         try:
             cls.prepare(model, device, **more)
         except CompileError:
@@ -90,8 +93,10 @@ class ArrayloomBackend(Backend):
 
         ``options``: how much of it the host may compute in float, and whether values may be rounded.
 
-        Raises:
-            CompileError: with every node that the accelerator cannot compute.
+        Raises
+        ------
+        CompileError
+            With every node that the accelerator cannot compute.
         """
         return Prepared(model, _device(device, config), options)
 
@@ -109,7 +114,7 @@ class ArrayloomBackend(Backend):
         outputs_info: Sequence[tuple[Any, tuple[int, ...]]] | None = None,  # noqa: ARG003
         **more: Any,
     ) -> tuple[Any, ...]:
-        """Runs one node as a model of its own, of operator set ``opset_version``, else of the newest."""
+        """Runs one node as a separate model, with operator set ``opset_version`` or the newest."""
         version = more.pop("opset_version", None) or onnx.defs.onnx_opset_version()
         values = [onnx.numpy_helper.from_array(value) for value in inputs]
         declared = [

@@ -1,4 +1,4 @@
-"""Import of models whose first dimension may be no batch."""
+"""Import of models whose first dimension may not be a batch."""
 
 from contextlib import suppress
 from typing import Any
@@ -14,16 +14,18 @@ from arrayloom.compiler.frontend.runtime import Session, model_inputs
 from arrayloom.host.runtime.onnx_backend.leading import NoBatchError, with_leading_batch
 
 Array = NDArray[Any]
-_NO_BATCH = "the first dimension of its inputs is no batch: images give other values together than alone; add a batch"
-MOST_IMAGES = 32    # a first dimension beyond it is none of images where it need not be
-REACHES = ((-1.0, 1.0), (0.0, 8.0), (-100.0, 100.0))    # of the floats on which a batch is told from another dimension
+_NO_BATCH = "the first dimension of its inputs is not a batch: images give other values together than alone; add a batch"
+MOST_IMAGES = 32    # a larger first dimension is not assumed to be a batch
+REACHES = ((-1.0, 1.0), (0.0, 8.0), (-100.0, 100.0))    # random floats that distinguish a batch from another dimension
 
 
 def import_any(model: onnx.ModelProto, options: ImportOptions) -> tuple[ImportedModel, bool]:
-    """The model, and whether a batch of one was put in front of its values, because it cannot be imported as it is.
+    """The imported model, and whether its values got a leading batch of one because it cannot be imported unchanged.
 
-    Raises:
-        CompileError: it cannot be imported in either way; the message is about the model as it is.
+    Raises
+    ------
+    CompileError
+        It cannot be imported in either way; the message is about the model as it is.
     """
     leading, refused = _with_batch(model), CompileError(_NO_BATCH)
     if _is_batch(model):
@@ -40,10 +42,10 @@ def import_any(model: onnx.ModelProto, options: ImportOptions) -> tuple[Imported
 
 
 def _is_batch(model: onnx.ModelProto) -> bool:
-    """Whether the first dimension, of few images, is a batch: each image alone gives what it gives among the others."""
+    """Whether the first dimension, of few images, is a batch: each image alone has the same result as among the others."""
     shapes = [[dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in model_inputs(model.graph)]
     if any(0 in shape for shape in shapes):
-        return True     # an open dimension can be nothing else
+        return True     # an open dimension is always a batch
     counts = {shape[0] if shape else None for shape in shapes}
     if counts == {1}:
         return True
@@ -54,7 +56,7 @@ def _is_batch(model: onnx.ModelProto) -> bool:
         together, alone = Session(model, optimize=False), Session(_for_one(model), optimize=False)
         return all(_is_separable(together, alone, _drawn(model, seed, reach)) for seed, reach in enumerate(REACHES))
     except SessionError:
-        return True     # ONNX Runtime has no kernel, or the batch is written into the model: its import says more
+        return True     # ONNX Runtime has no kernel, or the batch is fixed in the model: the import reports more
 
 
 def _drawn(model: onnx.ModelProto, seed: int, reach: tuple[float, float]) -> dict[str, Array]:
@@ -91,7 +93,7 @@ def _for_one(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _with_batch(model: onnx.ModelProto) -> onnx.ModelProto | None:
-    """The model with a batch of one in front; None where a dimension is open, or some operator forbids it."""
+    """The model with a leading batch of one; None if a dimension is open, or an operator does not allow it."""
     given = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in given]
     shapes = {value.name: tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim) for value in inputs}

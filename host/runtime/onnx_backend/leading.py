@@ -1,4 +1,4 @@
-"""Models whose first dimension is no batch, as most of ONNX's own tests are: a batch of one in front of every value."""
+"""Adds a leading batch of one to every value, for models without a batch such as most of ONNX's own tests."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,21 +13,22 @@ from arrayloom.compiler.frontend.kinds import FUNCTIONS, NOTHING
 Array = NDArray[Any]
 Shapes = Mapping[str, tuple[int, ...]]
 
-#: Operators that work on trailing dimensions alone, or on each element.
+#: Operators that work only on trailing dimensions, or on each element.
 _UNCHANGED = (*FUNCTIONS, *NOTHING, "MatMul", "QLinearMatMul", "Mod", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitwiseNot",
               "BitShift", "Sum", "Mean", "QuantizeLinear", "DequantizeLinear", "QLinearAdd", "QLinearMul")
 _AXIS = {"Concat": None, "Split": 0, "Gather": 0, "Softmax": -1, "LogSoftmax": -1, "Hardmax": -1, "ArgMax": 0, "ArgMin": 0,
-         "TopK": -1, "LpNormalization": -1, "LayerNormalization": -1, "Flatten": 1}  # with the axis where none is given
+         "TopK": -1, "LpNormalization": -1, "LayerNormalization": -1, "Flatten": 1}  # with the default axis
 
 
 class NoBatchError(ValueError):
-    """A batch cannot be put in front of some operator's values."""
+    """An operator does not allow a leading batch."""
 
 
 def with_leading_batch(model: onnx.ModelProto, shapes: Shapes) -> onnx.ModelProto:
-    """The model whose inputs, of ``shapes``, and outputs have one more dimension of 1 in front.
+    """The model whose inputs, of ``shapes``, and outputs have an additional leading dimension of 1.
 
-    Inputs of fewer dimensions than others get as many as these, so that they broadcast as before. Raises ``NoBatchError``.
+    Inputs with fewer dimensions than others are padded to the same number, so that they broadcast as before. Raises
+    ``NoBatchError``.
     """
     lifted = onnx.ModelProto()
     lifted.CopyFrom(model)
@@ -50,8 +51,10 @@ def with_leading_batch(model: onnx.ModelProto, shapes: Shapes) -> onnx.ModelProt
 class _Lifting:
     """The change of one model.
 
-    Attributes:
-        ranks: of the values that depend on inputs, as they were.
+    Attributes
+    ----------
+    ranks
+        Original ranks of the values that depend on inputs.
     """
 
     def __init__(self, model: onnx.ModelProto, shapes: Shapes) -> None:
@@ -80,7 +83,7 @@ class _Lifting:
             self.ranks[name] = rank
 
     def constant(self, node: onnx.NodeProto, place: int) -> Array | None:
-        """A constant operand; None where it is left out."""
+        """A constant operand; None if it is omitted."""
         if len(node.input) <= place or not node.input[place]:
             return None
         if node.input[place] not in self._constants:
@@ -88,7 +91,7 @@ class _Lifting:
         return self._constants[node.input[place]]
 
     def replace(self, node: onnx.NodeProto, place: int, value: Array) -> None:
-        """Another constant for an operand, which may have been left out."""
+        """Sets a new constant for an operand, which may have been omitted."""
         while len(node.input) <= place:
             node.input.append("")
         name = f"{node.output[0]}_lifted_{place}"
@@ -160,7 +163,7 @@ class _Lifting:
 
 
 def _shifted(axis: int) -> int:
-    """An axis behind the new first one; a negative one is counted from the end."""
+    """An axis shifted by the new first one; a negative axis is counted from the end."""
     return axis + 1 if axis >= 0 else axis
 
 

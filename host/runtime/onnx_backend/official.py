@@ -1,4 +1,4 @@
-"""The official node tests of ONNX: which run on the accelerator, which with the host's part, and why the others do not."""
+"""The official node tests of ONNX: which run on the accelerator, which need the host, and why the others do not run."""
 
 import re
 from collections.abc import Iterator
@@ -27,12 +27,12 @@ from arrayloom.isa.errors import ArrayloomError
 
 DATA = Path(onnx.__file__).parent / "backend" / "test" / "data" / "node"
 CONFIG = "tiny"
-MOST_STEPS = 1.01       # between the emulator and the operator in float, of the same quantized operands
+MOST_STEPS = 1.01       # between the emulator and the float operator on the same quantized operands
 SMALLEST_RATIO = 20.0   # dB, between the emulator and the official result
 JUMPING = ("Round", "Floor", "Ceil", "Sign", "ArgMax", "ArgMin", "TopK", "NonMaxSuppression", "Hardmax",
-           "ThresholdedRelu")    # functions that jump: a step of an operand moves their result by more
+           "ThresholdedRelu")    # discontinuous functions: one step of an operand changes their result by more
 
-#: Operators with which networks end, besides those that the accelerator computes.
+#: Operators that typically end networks, in addition to those that the accelerator computes.
 TAILS = ("ArgMax", "ArgMin", "TopK", "LogSoftmax", "LpNormalization", "NonMaxSuppression", "Hardmax", "ReduceL1", "ReduceL2",
          "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare", "Sum",
          "Mean", "CumSum", "Softmax", "InstanceNormalization", "LayerNormalization", "LRN", "GroupNormalization",
@@ -43,12 +43,12 @@ Values = dict[str, Array]
 
 
 class Outcome(StrEnum):
-    """What becomes of a test."""
+    """The outcome of a test."""
 
     EXACT = "gives the official bytes"
     ACCELERATOR = "quantized, on the accelerator alone"
     COARSE = "quantized and exact, but 8 bits are too few for its range"
-    TAIL = "in float on the host, behind a quantized layer"
+    TAIL = "in float on the host, after a quantized layer"
     REFUSED = "refused"
     DIFFERENT = "gives other values"
 
@@ -63,7 +63,7 @@ class Result:
 
 
 def names() -> list[str]:
-    """The tests whose operators are all among those that Arrayloom knows, or that networks end with."""
+    """The tests whose operators are all supported by Arrayloom, or typically end networks."""
     return [folder.name for folder in sorted(DATA.iterdir()) if _is_known(onnx.load(folder / "model.onnx"))]
 
 
@@ -72,7 +72,7 @@ def _is_known(model: onnx.ModelProto) -> bool:
 
 
 def run(name: str) -> Result:
-    """The outcome of a test: as it is where it has a quantized operator or bytes, else in quantized form."""
+    """The outcome of a test: unchanged if it has a quantized operator or 8-bit types, else in quantized form."""
     model, folder = onnx.load(DATA / name / "model.onnx"), DATA / name
     kinds = {value.type.tensor_type.elem_type for value in model.graph.input}
     quantized = any("QuantizeLinear" in node.op_type or "QLinear" in node.op_type for node in model.graph.node)
@@ -116,19 +116,19 @@ def _run_quantized(name: str, model: onnx.ModelProto, folder: Path) -> Result:
 
 
 def _no_floats(model: onnx.ModelProto, inputs: Values, outputs: Values) -> str:
-    """Why a test has no quantized form; empty where it has one."""
+    """Why a test has no quantized form; empty if it has one."""
     opset = max(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     if opset < FIRST_OPSET:
         return f"operator set below {FIRST_OPSET}, which has no QuantizeLinear"
     if not inputs or any(not isinstance(value, np.ndarray) or value.dtype != np.float32 for value in inputs.values()):
-        return "operands that are not of float32"
+        return "operands that are not float32"
     if any(value.size == 0 for value in (*inputs.values(), *outputs.values())):
         return "tensors without elements"
     return ""
 
 
 def _outcome(model: onnx.ModelProto, inputs: Values, outputs: Values, policy: HostPolicy) -> Outcome:
-    """What becomes of a quantized form.
+    """The outcome of a quantized form.
 
     Every byte must be ONNX Runtime's on the lowered model, and the results near those of the form run in float.
     """
@@ -156,7 +156,7 @@ def _outcome(model: onnx.ModelProto, inputs: Values, outputs: Values, policy: Ho
 
 
 def _near(got: Array, given: Array) -> bool:
-    """Whether a result is within a step of the operator's in float, of the same operands."""
+    """Whether a result is within one step of the float operator's on the same operands."""
     if got.shape != given.shape or got.dtype != given.dtype:
         return False
     if got.dtype != np.float32:
@@ -165,7 +165,7 @@ def _near(got: Array, given: Array) -> bool:
 
 
 def _resembles(got: Array, official: Array) -> bool:
-    """Whether a result lies near the official one."""
+    """Whether a result is near the official one."""
     if got.dtype != np.float32:
         return bool(np.array_equal(got, official))
     noise, signal = float(((got - official) ** 2).mean()), float((official**2).mean())
@@ -173,7 +173,7 @@ def _resembles(got: Array, official: Array) -> bool:
 
 
 def _step(values: Array) -> float:
-    """A 255th of the range of some values and 0."""
+    """One step: 1/255 of the range of the values including 0."""
     return max(float(np.ptp(np.append(values, 0))) / 255, 1e-5)
 
 
@@ -183,13 +183,13 @@ def _samples(folder: Path) -> Iterator[tuple[list[Array], list[Array]]]:
 
 
 def _tensors(sample: Path, kind: str) -> list[Array]:
-    """The tensors of a sample; none where one is a sequence or an optional value."""
+    """The tensors of a sample; empty if one is a sequence or an optional value."""
     files = sorted(sample.glob(f"{kind}_*.pb"), key=lambda file: int(file.stem.split("_")[1]))
     return [onnx.numpy_helper.to_array(onnx.load_tensor(file)) for file in files]
 
 
 def _reason(error: ArrayloomError) -> str:
-    """The part that all messages of one kind share: without names, shapes and numbers."""
+    """The common part of all messages of one kind: without names, shapes and numbers."""
     if isinstance(error, UnsupportedError):
         text = error.cause or error.nodes[0].reason
     elif "ONNX Runtime cannot" in str(error):

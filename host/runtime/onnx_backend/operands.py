@@ -1,4 +1,4 @@
-"""Which inputs of a model are activations, and which are parameters to be compiled in."""
+"""Decides which inputs of a model are activations, and which are parameters to be compiled in."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ Array = NDArray[Any]
 _TWO = (0, 1)
 _QUANTIZED_TWO = (0, 3)
 _ALL: Sequence[int] = range(1000)
-#: Positions of the operands that the accelerator computes on; all others are weights, scales, bounds and amounts.
+#: Positions of the operands that are activations; all others are weights, scales, bounds and amounts.
 _ACTIVATIONS: dict[str, Sequence[int]] = {
     "QLinearAdd": _QUANTIZED_TWO,
     "QLinearMul": _QUANTIZED_TWO,
@@ -25,14 +25,14 @@ _FIRST = (0,)
 
 
 def parameters(model: onnx.ModelProto) -> list[str]:
-    """Names of the inputs that no node computes on: they have to be frozen."""
+    """Names of the inputs that are not activations of any node: they must be frozen."""
     activations = {name for node in model.graph.node for name in _activations(node)}
     given = {tensor.name for tensor in model.graph.initializer}
     return [value.name for value in model.graph.input if value.name not in activations | given]
 
 
 def freeze(model: onnx.ModelProto, values: Mapping[str, Array]) -> onnx.ModelProto:
-    """The model with those of its inputs that ``values`` names as initializers instead."""
+    """The model with the inputs named in ``values`` replaced by initializers."""
     frozen = onnx.ModelProto()
     frozen.CopyFrom(model)
     kept = [value for value in frozen.graph.input if value.name not in values]

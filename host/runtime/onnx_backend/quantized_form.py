@@ -1,4 +1,4 @@
-"""A float operator as a quantizer leaves it: between QuantizeLinear and DequantizeLinear, or behind a quantized layer."""
+"""A float operator as left by a quantizer: between QuantizeLinear and DequantizeLinear, or after a quantized layer."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,10 +15,14 @@ FIRST_OPSET = 10    # of QuantizeLinear
 def between_quantizers(model: onnx.ModelProto, inputs: Mapping[str, Array], outputs: Mapping[str, Array]) -> onnx.ModelProto:
     """The model with its float inputs, weights and results quantized, to uint8 (weights: int8).
 
-    Args:
-        model: a float model, parameters frozen.
-        inputs: its inputs by name, whose ranges the scales cover.
-        outputs: what it gives for them.
+    Args
+    ----
+    model
+        A float model, parameters frozen.
+    inputs
+        Its inputs by name, whose ranges the scales cover.
+    outputs
+        Its outputs for them.
     """
     form = _Form(model)
     for name, value in inputs.items():
@@ -31,7 +35,7 @@ def between_quantizers(model: onnx.ModelProto, inputs: Mapping[str, Array], outp
 
 
 def behind_a_layer(model: onnx.ModelProto, inputs: Mapping[str, Array]) -> onnx.ModelProto:
-    """The model in float behind a quantized product of its input and 1: what is left to the host at a network's end."""
+    """The float model after a quantized product of its input and 1: as for operators left to the host at a network's end."""
     form = _Form(model)
     for name, value in inputs.items():
         scaled = form.node("Mul", [form.pair(name, value), form.constant(f"{name}_one", np.float32(1))], f"{name}_scaled")
@@ -40,7 +44,7 @@ def behind_a_layer(model: onnx.ModelProto, inputs: Mapping[str, Array]) -> onnx.
 
 
 class _Form:
-    """The change of one model: new nodes stand before its own, and behind them."""
+    """The change of one model: new nodes are added before and after its own."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self._model = onnx.ModelProto()
@@ -58,12 +62,13 @@ class _Form:
         return name
 
     def node(self, operator: str, inputs: list[str], output: str) -> str:
-        """A further node of one output."""
+        """Adds a node with one output."""
         self._place.append(onnx.helper.make_node(operator, inputs, [output], name=f"{output}_node"))
         return output
 
     def pair(self, name: str, values: Array, signed: bool = False, output: str = "") -> str:
-        """QuantizeLinear and DequantizeLinear behind a value; `signed` for int8 with the zero point 0, as weights have."""
+        """Adds QuantizeLinear and DequantizeLinear after a value; `signed` for int8 with the zero point 0, as weights
+        have."""
         low, high = min(float(values.min(initial=0)), 0.0), max(float(values.max(initial=0)), 0.0)
         scale = max(2 * max(high, -low) if signed else high - low, 1e-3) / 255
         zero = np.int8(0) if signed else np.uint8(np.clip(np.rint(-low / scale), 0, 255))

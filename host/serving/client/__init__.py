@@ -12,7 +12,7 @@ __all__ = ["ClientError", "PredictionClient", "Retries", "client_from_service"]
 
 
 def __getattr__(name: str) -> Any:
-    """Each name on first use: gRPC takes long to import, and the command line rarely needs it."""
+    """Imports each name on first use: gRPC is slow to import, and the command line rarely needs it."""
     if name not in __all__:
         raise AttributeError(f"module 'arrayloom.host.serving.client' has no attribute {name!r}")
     from importlib import import_module

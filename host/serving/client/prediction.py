@@ -1,4 +1,4 @@
-"""``PredictionClient``: TensorFlow Serving's Predict over gRPC, when it tries again, and how it finds a deployed service."""
+"""``PredictionClient``: TensorFlow Serving's Predict over gRPC, with retries and lookup of a deployed service."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -35,28 +35,28 @@ class PredictionClient:
     address, port
         Host name or address of the service, and its gRPC port.
     use_ssl
-        Whether it speaks TLS.
+        Whether the service uses TLS.
     access_token
-        One of its keys, or None where it takes anyone's requests. A key needs no TLS.
+        One of the service's keys, or None if it needs no key. Keys work without TLS too.
     service_name
-        The name of the service, for gateways that route by it and for the service to check.
+        Name of the service; gateways route by it, and the service checks it.
     model_name, model_version
-        The model, or None for the service's default; its version, or None for the one on the device or the latest.
+        The model, or None for the service's default; its version, or None for the version on the device, else the latest.
     root_certificates
         Certificates (PEM) to trust instead of the system's, as bytes or the path of a file.
     server_name
-        The name in the certificate where it is not ``address``.
+        The name in the certificate if it differs from ``address``.
     retries
-        When a request is sent again.
+        How often and when a failed request is sent again.
     timeout
-        Seconds for one try.
+        Seconds allowed for one attempt.
 
     Notes
     -----
-    ``outputs`` of all methods: one name gives its array, several give arrays by these names, None gives all outputs by the
-    model's names; names of tensors may end in ``:0``. Arrays have no batch axis where one image was given, as by
-    ``score_file``, and are [N, ...] where a batch was given, even one of a single image. All methods raise ``ClientError``
-    with the service's reason.
+    ``outputs`` of all methods: one name returns its array, several return a dictionary by these names, and None returns all
+    outputs by the model's names; names of tensors may end in ``:0``. For a single image, as in ``score_file``, arrays
+    have no batch axis; for a batch, even of one image, they have shape [N, ...]. All methods raise
+    ``ClientError`` with the service's reason.
 
     Raises
     ------
@@ -79,7 +79,7 @@ class PredictionClient:
         self._describe = self._method(GET_MODEL_METADATA)
 
     def score_file(self, path: str | Path, input_name: str | None = None, outputs: Outputs = None) -> Any:
-        """Scores an image file (JPEG, PNG or BMP), which the service preprocesses: of a classifier one score a class.
+        """Scores an image file (JPEG, PNG or BMP), which the service preprocesses; a classifier returns one score per class.
 
         ``input_name``: None for the only input.
         """
@@ -90,15 +90,16 @@ class PredictionClient:
         return self.score_image(data, input_name, outputs)
 
     def score_image(self, image: bytes, input_name: str | None = None, outputs: Outputs = None) -> Any:
-        """The same for an encoded image."""
+        """Scores an encoded image; otherwise like ``score_file``."""
         found = self.score_tensors({input_name or self._only_input(): tensors.from_strings([image])}, outputs)
         return _of_one(found) if isinstance(outputs, str) else {name: _of_one(values) for name, values in found.items()}
 
     def score_numpy_arrays(self, arrays: Mapping[str, Array] | None = None, outputs: Outputs = None, *,
                            input_map: Mapping[str, Array] | None = None) -> Any:
-        """Scores a batch: tensors [N, ...] by input name, of the shapes and dtypes that the model takes (``signatures``).
+        """Scores a batch: tensors [N, ...] by input name, with the shapes and dtypes that the model accepts
+        (``signatures``).
 
-        ``input_map``: what the original client calls ``arrays``.
+        ``input_map`` is the original client's name for ``arrays``.
         """
         if (arrays is None) == (input_map is None):
             raise ClientError("score_numpy_arrays: give the tensors once, as arrays or as input_map")
@@ -120,30 +121,30 @@ class PredictionClient:
         return arrays[outputs] if isinstance(outputs, str) else {name: arrays[name] for name in names or sorted(arrays)}
 
     def signatures(self) -> Any:
-        """The model's signatures, a ``SignatureDefMap``: what it takes and gives."""
+        """The model's signatures, a ``SignatureDefMap`` of its inputs and outputs."""
         return tfs.SignatureDefMap.FromString(self._metadata_field(SIGNATURE_FIELD))
 
     def labels(self) -> list[str] | None:
-        """The model's class names in the order of its outputs, None where it has none or the service is not Arrayloom's."""
+        """The model's class names in the order of its outputs, None if it has none or the server is not Arrayloom."""
         return list(tfs.LabelList.FromString(self._metadata_field(LABELS_FIELD)).label) or None
 
     def recipe(self) -> str | None:
-        """The name of the preprocessing that the service applies to images, None where it takes tensors only.
+        """The name of the preprocessing that the service applies to images; None if it accepts tensors only.
 
-        Of ``arrayloom.host.vision.recipes``; only a service of Arrayloom's knows it.
+        The name is one of ``arrayloom.host.vision.recipes``; only Arrayloom's server reports it.
         """
         return tfs.Recipe.FromString(self._metadata_field(RECIPE_FIELD)).name or None
 
     def encodings(self) -> dict[str, tuple[float, int]]:
-        """Of outputs of bytes scale and zero point by name: value = (byte - zero point) * scale, where the model says it.
+        """Scale and zero point of 8-bit outputs by name, if the model gives them: value = (byte - zero point) * scale.
 
-        Only a service of Arrayloom's knows it.
+        Only Arrayloom's server reports them.
         """
         found = tfs.EncodingList.FromString(self._metadata_field(ENCODINGS_FIELD)).encoding
         return {each.output: (each.scale, each.zero_point) for each in found}
 
     def input_shape(self) -> tuple[int, ...] | None:
-        """The shape of the model's only input, -1 for the batch; None where it has several."""
+        """The shape of the model's only input, with -1 for the batch; None if it has several inputs."""
         inputs = list(self.signatures().signature_def[DEFAULT_SIGNATURE].inputs.values())
         return tuple(dim.size for dim in inputs[0].tensor_shape.dim) if len(inputs) == 1 else None
 
@@ -177,7 +178,7 @@ class PredictionClient:
 
 
 class DeployedService(Protocol):
-    """What a client must know of a deployed service; ``arrayloom.host.workspace``'s services are such."""
+    """What a client needs from a deployed service; the services of ``arrayloom.host.workspace`` provide it."""
 
     @property
     def name(self) -> str: ...
@@ -204,7 +205,8 @@ def client_from_service(service: DeployedService, **options: Any) -> PredictionC
     service
         A service of a workspace.
     options
-        Further ones of ``PredictionClient``. The service's own certificate is trusted unless ``root_certificates`` is given.
+        Further arguments of ``PredictionClient``. The service's own certificate is trusted unless ``root_certificates`` is
+        given.
     """
     address = service.address
     if address.tls:
@@ -222,5 +224,5 @@ def _tensor(name: str, values: Array) -> Any:
 
 
 def _of_one(values: Array) -> Array:
-    """An output [1, ...] of one image without the batch axis; servers of other makers may have outputs without one."""
+    """Drops the batch axis of an output [1, ...] for one image; other servers may return outputs without that axis."""
     return values[0] if values.ndim and len(values) == 1 else values

@@ -1,4 +1,4 @@
-"""How a client reaches a service: the channel, what every call carries, and when a call is tried again."""
+"""How a client reaches a service: the channel, the metadata of every call, and retries."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from arrayloom.host.serving.errors import ClientError
 
 try:
     import grpc
-except ModuleNotFoundError:     # an extra; without it the client can be imported and read about, but not made
+except ModuleNotFoundError:     # gRPC is an extra: without it the class can be imported and documented, but not instantiated
     grpc = None
 
 T = TypeVar("T")
@@ -21,16 +21,16 @@ LARGEST_ANSWER = 1 << 30
 
 @dataclass(frozen=True)
 class Retries:
-    """Only UNAVAILABLE is worth another try. The default is five tries, 1, 2, 4 and 8 seconds apart.
+    """Retries, for UNAVAILABLE only. By default there are five attempts, 1, 2, 4 and 8 seconds apart.
 
     Parameters
     ----------
     tries
-        In all, from 1; ``ValueError`` for less.
+        Number of attempts, at least 1; ``ValueError`` otherwise.
     first_pause
-        Seconds before the second try; doubled for each further one.
+        Seconds before the second attempt; doubled for each further one.
     sleep
-        What waits; another one in tests.
+        The function that waits; tests replace it.
     """
 
     tries: int = 5
@@ -42,7 +42,7 @@ class Retries:
             raise ValueError(f"tries {self.tries} must be at least 1, first_pause {self.first_pause} not negative")
 
     def call(self, action: Callable[[], T]) -> T:
-        """The result of ``action``, or the ``grpc.RpcError`` of its last try."""
+        """The result of ``action``; raises the ``grpc.RpcError`` of the last attempt."""
         for attempt in range(self.tries - 1):
             try:
                 return action()
@@ -54,7 +54,7 @@ class Retries:
 
 
 def ask(action: Callable[[], T], retries: Retries) -> T:
-    """The result of a call, tried again where ``retries`` say so; raises ``ClientError`` with the service's reason."""
+    """The result of a call, repeated according to ``retries``; raises ``ClientError`` with the service's reason."""
     try:
         return retries.call(action)
     except grpc.RpcError as error:
@@ -63,23 +63,23 @@ def ask(action: Callable[[], T], retries: Retries) -> T:
 
 
 def require_grpc() -> None:
-    """Raises ``ClientError`` where gRPC, of the extra ``serve``, is not installed."""
+    """Raises ``ClientError`` if gRPC (extra ``serve``) is not installed."""
     if grpc is None:
         raise ClientError("PredictionClient needs the package grpc; install it with: pip install '.[serve]'")
 
 
 def metadata(access_token: str | None, service_name: str | None) -> list[tuple[str, str]]:
-    """What every call carries: the key, and the service that is meant."""
+    """Metadata of every call: the key and the name of the service."""
     key = [("authorization", f"Bearer {access_token}")] if access_token else []
     return key + ([(GATEWAY_HEADER, GATEWAY_PREFIX + service_name)] if service_name else [])
 
 
 def channel(address: str, port: int, use_ssl: bool, roots: bytes | Path | None, server_name: str | None) -> Any:
-    """A channel of gRPC; raises ``ClientError`` for certificates that cannot be read."""
+    """A gRPC channel; raises ``ClientError`` if the certificates cannot be read."""
     target = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
     options: list[tuple[str, Any]] = [("grpc.max_receive_message_length", LARGEST_ANSWER),
                                       ("grpc.max_send_message_length", -1),
-                                      ("grpc.enable_retries", 0)]      # how often is ours to say
+                                      ("grpc.enable_retries", 0)]      # ``Retries`` decides about retries, not gRPC
     if server_name:
         options.append(("grpc.ssl_target_name_override", server_name))
     if not use_ssl:

@@ -1,1 +1,1 @@
-"""The service itself: models on devices, the queue, replicas, keys, limits, and servers for any protocol."""
+"""The service itself: models on devices, the queue, replicas, keys, limits, and the servers for all protocols."""

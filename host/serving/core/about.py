@@ -1,4 +1,4 @@
-"""What the server calls itself."""
+"""The name and version that the server reports."""
 
 from importlib.metadata import PackageNotFoundError, version
 
@@ -6,5 +6,5 @@ SERVER = "arrayloom"
 
 try:
     VERSION = version("arrayloom")
-except PackageNotFoundError:        # run from a source tree
+except PackageNotFoundError:        # not installed, but run from a source tree
     VERSION = "unknown"

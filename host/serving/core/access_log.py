@@ -1,4 +1,4 @@
-"""The access log: one JSON object for each request of both ports, with nothing of what it holds and no key."""
+"""The access log: one JSON object per request on either port, without the request's content and without keys."""
 
 import asyncio
 import contextlib
@@ -22,15 +22,16 @@ from arrayloom.host.serving.errors import ServeError
 log = logging.getLogger("arrayloom.access")
 STANDARD_ERROR = Path("-")
 IDENTIFIER = web.RequestKey("identifier", str)
-"""Where a request of HTTP keeps its own."""
+"""The key under which an HTTP request stores its log entry."""
 
 LONGEST = 200
 
 
 def set_up(path: Path | None) -> None:
-    """Where the lines go: nowhere, to standard error (``-``), or to a file, which may be moved away at any time.
+    """Where the lines are written: nowhere, to standard error (``-``), or to a file, which log rotation may move at any
+    time.
 
-    Raises ``ServeError`` for a file that cannot be written.
+    Raises ``ServeError`` if the file cannot be written.
     """
     log.handlers[:], log.propagate = [], False
     log.setLevel(logging.INFO if path is not None else logging.CRITICAL)
@@ -45,7 +46,7 @@ def set_up(path: Path | None) -> None:
 
 
 def write(protocol: str, method: str, path: str, status: int | str, seconds: float, client: str | None, **more: Any) -> None:
-    """One line; ``more``: further figures."""
+    """Writes one line; ``more`` holds further fields."""
     if log.isEnabledFor(logging.INFO):
         log.info("access", extra={"event": "access", "protocol": protocol, "method": method, "path": path[:LONGEST],
                                   "status": status, "milliseconds": round(1000 * seconds, 3), "client": client or ""} | more)
@@ -53,14 +54,14 @@ def write(protocol: str, method: str, path: str, status: int | str, seconds: flo
 
 @dataclass
 class Outcome:
-    """How a call of gRPC ends: the name of its status."""
+    """The name of the status with which a gRPC call ended."""
 
     code: str = "OK"
 
 
 @contextlib.contextmanager
 def grpc_call(path: str, context: Any) -> Iterator[Outcome]:
-    """One call: it gets its identifier, and its line in the log at its end, whatever that is."""
+    """One call: gives it an identifier, and writes its log line however the call ends."""
     Call.identified(context)
     outcome, begin = Outcome(), time.perf_counter()
     try:
@@ -73,7 +74,7 @@ def grpc_call(path: str, context: Any) -> Iterator[Outcome]:
 
 
 class HttpAccess(AbstractAccessLogger):
-    """What aiohttp tells of each request, the malformed ones too. The query is left out: it may be anything."""
+    """Logs each request that aiohttp reports, malformed ones included. The query is left out, as it may hold secrets."""
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         token = CURRENT.set(request.get(IDENTIFIER, ""))

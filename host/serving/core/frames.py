@@ -1,4 +1,4 @@
-"""What passes between the service and a replica: a JSON header and blocks of bytes, in one frame.
+"""Frames between the service and a replica: a JSON header followed by blocks of bytes.
 
 A frame is two little-endian integers (32 bits: length of the header; 64 bits: length of all blocks), the header, the
 blocks. The header lists the blocks' lengths. Nothing in it is executed, on either side.

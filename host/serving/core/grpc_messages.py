@@ -1,4 +1,4 @@
-"""How the messages of gRPC calls arrive: within the budget, not too slowly, and small where they hold no tensors."""
+"""Receives the messages of gRPC calls: within the memory budget, within a time limit, and small unless they hold tensors."""
 
 import asyncio
 from typing import Any
@@ -12,26 +12,26 @@ from arrayloom.host.serving.core.settings import MIB, Settings
 from arrayloom.host.serving.errors import Kind, ServiceError
 
 SMALL = 1 << 16
-"""Bytes of a message that holds no tensors."""
+"""Largest message without tensors, in bytes."""
 
 COPIES = 2
-"""How often gRPC holds a message at the moment at which it hands it over."""
+"""Copies of a message that exist inside gRPC when it delivers the message."""
 
 AT_ONCE = 0.1
-"""Seconds in which a message may arrive before memory is set aside for the largest one: enough for any but large ones."""
+"""Seconds for a message to arrive before memory for the largest message is reserved: enough for all but large ones."""
 
 
 async def small(service: Service, method: Method, context: Any) -> Any:
-    """The message of a method that takes no tensors, such as a probe: it is answered whatever others hold."""
+    """The message of a method without tensors, such as a probe: it is answered however much memory other calls hold."""
     with service.budget.hold(0) as holding:
         return parse(method, await receive(service, context, holding))
 
 
 async def receive(service: Service, context: Any, holding: Holding) -> bytes:
-    """The bytes of a call's message; raises ``ServiceError`` where they are too slow, or others hold the memory for them.
+    """The bytes of a call's message; raises ``ServiceError`` if they arrive too slowly or the memory budget is used up.
 
-    How large a message is shows only when it is there. Memory for the largest is set aside while one arrives that takes its
-    time, so that calls which send slowly, or never, do not hold up those that send small messages.
+    The size of a message is known only after it has arrived. Memory for the largest message is reserved only once a message
+    is slow to arrive. A call that sends slowly, or never, therefore does not hold up calls with small messages.
     """
     settings = service.settings
     reading = asyncio.ensure_future(context.read())
@@ -51,7 +51,8 @@ async def receive(service: Service, context: Any, holding: Holding) -> bytes:
 
 
 async def next_of_dialog(service: Service, context: Any) -> bytes | None:
-    """The next message of a dialog, None at its end; raises ``ServiceError`` where the client is silent for too long."""
+    """The next message of a bidirectional stream, None at its end; raises ``ServiceError`` if the client sends none for too
+    long."""
     try:
         data = await asyncio.wait_for(context.read(), service.settings.timeout)
     except TimeoutError:
@@ -60,9 +61,9 @@ async def next_of_dialog(service: Service, context: Any) -> bytes | None:
 
 
 def parse(method: Method, data: bytes) -> Any:
-    """A small message from its bytes; raises ``ServiceError`` when it is malformed or larger than such are."""
+    """Parses a message without tensors; raises ``ServiceError`` if it is malformed or too large."""
     if len(data) > SMALL:
-        raise ServiceError(Kind.INVALID, f"a message of {len(data)} bytes; {method.name} takes {SMALL} at most")
+        raise ServiceError(Kind.INVALID, f"a message of {len(data)} bytes; {method.name} accepts at most {SMALL}")
     try:
         return method.request.FromString(data)
     except DecodeError:
@@ -70,5 +71,6 @@ def parse(method: Method, data: bytes) -> Any:
 
 
 def largest(settings: Settings) -> int:
-    """Bytes up to which gRPC takes a message, so that the handler can say what is wrong with one a little too large."""
+    """Largest message in bytes that gRPC accepts: above our own limit, so that the handler can explain what is wrong with
+    it."""
     return settings.max_message + MIB

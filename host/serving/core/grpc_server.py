@@ -23,16 +23,16 @@ from arrayloom.host.serving.core.tls import Certificate
 from arrayloom.host.serving.errors import Kind, ServeError, ServiceError
 
 LONGEST_ERROR = 2000
-"""Characters of an error's text; it travels in a header, of which clients take 8 KiB."""
+"""Most characters of an error's text: it is sent in a header, and clients accept 8 KiB of headers."""
 
 KEY_WANTED = "a key is needed: metadata authorization with the value Bearer KEY, or the bare KEY"
 
 MORE_CALLS = 256
-"""Calls at a time beside those that may wait in the queue."""
+"""Concurrent calls in addition to those that may wait in the queue."""
 
 
 def create(service: Service, protocols: Sequence[Protocol], certificate: Certificate | None) -> tuple[Any, int]:
-    """A server that is bound but not started, and its port; raises ``ServeError`` when the port cannot be had."""
+    """A bound but not yet started server, and its port; raises ``ServeError`` if the port cannot be bound."""
     settings = service.settings
     guards = [_KeyGuard(service, [method for protocol in protocols for method in protocol.methods])] if service.keys else []
     server = grpc.aio.server(interceptors=guards,
@@ -60,7 +60,8 @@ def _handlers(service: Service, protocols: Sequence[Protocol]) -> list[Any]:
 
 
 def _handler(service: Service, method: Method, answer: MethodHandler, services: Sequence[str]) -> Any:
-    """Handlers read messages themselves, as those of streams may: so that nothing is read before there is memory for it."""
+    """Every method is a streaming method to gRPC: the handler then reads each message itself, after reserving memory for
+    it."""
     if method.dialog:
         return grpc.stream_stream_rpc_method_handler(_conversing(service, method, answer, services), None, _serialized)
     if method.stream:
@@ -120,7 +121,7 @@ def _streaming(service: Service, method: Method, answer: MethodHandler, services
 
 
 def _conversing(service: Service, method: Method, answer: MethodHandler, services: Sequence[str]) -> Callable[..., Any]:
-    """Requests one after the other, each answered before the next is read."""
+    """Answers requests one by one; each is answered before the next is read."""
     async def one(context: Any, data: bytes) -> Any:
         call = Call(context, services)
         if not method.reader:
@@ -135,7 +136,7 @@ def _conversing(service: Service, method: Method, answer: MethodHandler, service
                 with service.dialogs.one():
                     while (data := await next_of_dialog(service, context)) is not None:
                         response = await _answered(service, method, partial(one, context, data))
-                        del data        # or it would be kept until the next one comes
+                        del data        # release it now, not when the next one arrives
                         yield response
                     return
             except ServiceError as error:
@@ -155,13 +156,13 @@ async def _answered(service: Service, method: Method, action: Callable[[], Any])
 
 
 def _refusal(error: ServiceError) -> tuple[Any, str]:
-    """What an error is to the client. The call keeps what it is aborted by, so this must not be the error itself, whose
-    traceback holds the message."""
+    """The status and text that the client gets. A call keeps the exception that aborts it, so this is not the error itself,
+    whose traceback would keep the message alive."""
     return grpc.StatusCode[error.kind.grpc], str(error)[:LONGEST_ERROR]
 
 
 def _check_gateway(service: Service, context: Any) -> None:
-    """Clients of the original service name the service in a header; another service's requests are not for this one."""
+    """Refuses calls meant for another service: clients of the original service name it in a header."""
     for key, value in context.invocation_metadata() or ():
         if key == GATEWAY_HEADER and value != GATEWAY_PREFIX + service.settings.name:
             raise ServiceError(Kind.NOT_FOUND,
@@ -169,7 +170,7 @@ def _check_gateway(service: Service, context: Any) -> None:
 
 
 def _credentials(certificate: Certificate | None) -> Any:
-    """With the certificate as it is when a client connects."""
+    """TLS credentials that read the current certificate for each new connection."""
     if certificate is None:
         return None
     seen = [certificate.current()]
@@ -178,7 +179,7 @@ def _credentials(certificate: Certificate | None) -> Any:
         return grpc.ssl_server_certificate_configuration([(seen[0].key, seen[0].chain)])
 
     def renewed() -> Any:
-        """None where it is still the same."""
+        """The new certificate; None if it has not changed."""
         if (pair := certificate.current()) is seen[0]:
             return None
         seen[0] = pair
@@ -201,7 +202,7 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
 
 
 class _KeyGuard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
-    """Refuses calls without a valid key before their message is read."""
+    """Rejects calls without a valid key before their message is read."""
 
     def __init__(self, service: Service, methods: Sequence[Method]) -> None:
         self._service = service
@@ -220,7 +221,7 @@ class _KeyGuard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         return await continuation(details)
 
     def _refuse(self, path: str, kind: Kind, reason: str) -> Any:
-        """A handler that does not read the message."""
+        """A handler that fails without reading the message."""
         self._service.metrics.requests.labels("grpc", "unauthenticated", kind.grpc).inc()
 
         async def refuse(_: Any, context: Any) -> None:

@@ -30,7 +30,7 @@ OPERATIONS = {
 }
 
 HOLDING: web.RequestKey[Holding] = web.RequestKey("holding", Holding)
-"""Where a request keeps its part of the budget."""
+"""The key under which a request stores its share of the memory budget."""
 
 LOOPBACK_NAMES = {"localhost"}
 
@@ -40,7 +40,7 @@ async def _metrics(service: Service, _: web.Request) -> web.Response:
 
 
 def description(service: Service, protocols: Sequence[Protocol]) -> dict[str, Any]:
-    """All routes, in OpenAPI."""
+    """The OpenAPI description of all routes."""
     return document(service.settings.name, VERSION, protocols, OPERATIONS, service.keys is not None)
 
 
@@ -64,20 +64,20 @@ def application(service: Service, protocols: Sequence[Protocol]) -> web.Applicat
 
 
 async def _sign(request: web.Request, response: web.StreamResponse) -> None:
-    """Names the request and the server; no versions of libraries, which tell an attacker what to try."""
+    """Adds the request's identifier and the server's name; not the versions of libraries, which would help an attacker."""
     response.headers["Server"] = SERVER
     response.headers[request_ids.HEADER] = request[IDENTIFIER] if IDENTIFIER in request else request_ids.begin(None)
 
 
 async def start(service: Service, protocols: Sequence[Protocol],
                 certificate: Certificate | None) -> tuple[web.AppRunner, int]:
-    """Binds and starts; returns the runner and its port. Raises ``ServeError`` when the port cannot be had."""
+    """Binds and starts; returns the runner and its port. Raises ``ServeError`` if the port cannot be bound."""
     tls = certificate.serving_context() if certificate else None
     return await _listen(application(service, protocols), service.settings, "http_port", tls)
 
 
 async def start_metrics(service: Service) -> tuple[web.AppRunner, int]:
-    """The same for the port that has ``/metrics`` alone, without keys and TLS, for what scrapes it inside a cluster."""
+    """Starts a port with ``/metrics`` only, without keys and TLS, for a scraper inside a cluster."""
     app = web.Application()
     app.router.add_get(METRICS.path, lambda request: _metrics(service, request))
     app.on_response_prepare.append(_sign)
@@ -90,7 +90,7 @@ async def _listen(app: web.Application, settings: Settings, field: str,
     await runner.setup()
     port = getattr(settings, field)
     try:
-        # aiohttp's keep-alive timeout also ends connections whose first request does not arrive.
+        # aiohttp's keep-alive timeout also closes connections that never send a first request
         await Site(runner, settings.host, port, tls, access_log=access_log.log,
                    access_log_class=access_log.HttpAccess, keepalive_timeout=settings.receive_timeout,
                    lingering_time=min(LINGER_SECONDS, settings.receive_timeout), auto_decompress=False).start()
@@ -106,7 +106,7 @@ def _measured(service: Service, route: Route, handler: RouteHandler) -> Callable
     async def action(request: web.Request) -> web.Response:
         if route.admin and service.keys and not service.keys.allows_admin(request.headers.get("Authorization")):
             raise ServiceError(Kind.FORBIDDEN, ADMIN_WANTED)
-        if route.keyless:       # probes are answered whatever else goes on
+        if route.keyless:       # probes are answered under any load
             return await handler(service, request)
         with service.budget.hold() as holding:
             request[HOLDING] = holding
@@ -124,8 +124,8 @@ def _measured(service: Service, route: Route, handler: RouteHandler) -> Callable
 def _guard(service: Service, keyless: set[str], known: str) -> Any:
     @web.middleware
     async def guard(request: web.Request, handler: Any) -> web.StreamResponse:
-        """Refuses requests of web pages from elsewhere and those without a valid key, before their body is read, and
-        answers wrong paths in JSON."""
+        """Rejects cross-origin requests and requests without a valid key before reading their body; answers
+        unknown paths in JSON."""
         request[IDENTIFIER] = request_ids.begin(request.headers.get(request_ids.HEADER))
         if service.keys is None and (reason := _foreign(request, service.settings)):
             return _failure(ServiceError(Kind.FORBIDDEN, reason))
@@ -146,9 +146,10 @@ def _guard(service: Service, keyless: set[str], known: str) -> Any:
 
 
 def _foreign(request: web.Request, settings: Settings) -> str:
-    """Why a request to a service without keys is not taken: a browser on this machine sends it for a page from elsewhere.
+    """Why a request to a service without keys is refused: a browser on this machine may send it for a foreign page.
 
-    A page sends its origin along; and where a name of someone else's leads to the loopback, the request still has that name.
+    The browser sends the page's origin; and if a foreign host name resolves to the loopback address (DNS rebinding), the
+    request's Host header still has that name.
     """
     host = urlsplit(f"//{request.headers.get('Host', '')}").hostname or ""
     if is_loopback(settings.host) and not _is_own(host, settings):
@@ -160,13 +161,13 @@ def _foreign(request: web.Request, settings: Settings) -> str:
 
 
 def _is_own(host: str, settings: Settings) -> bool:
-    """A name that cannot be someone else's."""
+    """Whether a host name can only mean this machine."""
     if host == settings.host or is_loopback(host):
         return True
     try:
         return bool(ipaddress.ip_address(host))
     except ValueError:
-        return not host     # clients of HTTP 1.0 give none, and browsers are no such clients
+        return not host     # HTTP/1.0 clients send none, and browsers never use HTTP/1.0
 
 
 def is_loopback(host: str) -> bool:

@@ -1,5 +1,5 @@
-"""The keys of a service. Either of two opens it, so that one can be replaced while clients use the other; a third one, the
-operator's, also puts models onto the device. Files with secrets are read only when no one else may, and written at mode
+"""The keys of a service. Either of two client keys is accepted, so one can be replaced while clients use the other; a third,
+the operator's key, also allows loading models. Files with secrets must not be readable by others, and are written with mode
 0600."""
 
 import hmac
@@ -29,7 +29,7 @@ OF_CLIENTS = {Which.PRIMARY, Which.SECONDARY}
 
 @dataclass(frozen=True)
 class Keys:
-    """Two keys for clients, and the operator's, None where no one may change models; they show in no representation."""
+    """Two client keys, and the operator's key or None if no one may change models; ``repr`` shows none of them."""
 
     primary: str = field(repr=False)
     secondary: str = field(repr=False)
@@ -42,13 +42,13 @@ class Keys:
 
     @classmethod
     def load(cls, path: Path) -> "Keys":
-        """From a file of JSON, ``{"primary": ..., "secondary": ..., "admin": ...}``, of which ``admin`` may be absent, and
-        that others may not read; raises ``ServeError``."""
+        """Reads a JSON file ``{"primary": ..., "secondary": ..., "admin": ...}``, in which ``admin`` is optional. Raises
+        ``ServeError``, also if other users may read the file."""
         return cls.parse(read_secret(path), str(path))
 
     @classmethod
     def parse(cls, text: bytes, where: str) -> "Keys":
-        """From the content of such a file; raises ``ServeError``, which begins with ``where``."""
+        """Parses the content of such a file; raises ``ServeError``, whose text begins with ``where``."""
         try:
             values = json.loads(text)
         except (ValueError, RecursionError):
@@ -66,35 +66,35 @@ class Keys:
         return json.dumps({name: key for name, key in asdict(self).items() if key is not None}).encode()
 
     def save(self, path: Path) -> None:
-        """Writes the file at mode 0600, whole or not at all."""
+        """Writes the file atomically with mode 0600."""
         write_secret(path, self.to_json())
 
     def regenerated(self, which: Which) -> "Keys":
-        """The same keys but for one, which is new."""
+        """A copy in which one key is new."""
         return replace(self, **{which.value: secrets.token_urlsafe(KEY_BYTES)})
 
     def match(self, given: str) -> bool:
-        """Whether ``given`` is one of the keys, in a time that does not depend on them."""
+        """Whether ``given`` is one of the keys, in constant time."""
         encoded = given.encode("utf-8", "surrogateescape")
         first = hmac.compare_digest(encoded, self.primary.encode())
         second = hmac.compare_digest(encoded, self.secondary.encode())
         return first | second | self.match_admin(given)
 
     def match_admin(self, given: str) -> bool:
-        """Whether ``given`` is the operator's key, likewise."""
+        """Whether ``given`` is the operator's key, in constant time."""
         encoded = given.encode("utf-8", "surrogateescape")
         return self.admin is not None and hmac.compare_digest(encoded, self.admin.encode())
 
 
 def rotate(path: Path, which: Which) -> Keys:
-    """Replaces one key in a file; services that use the file take the new one at their next request."""
+    """Replaces one key in a file; services that use the file accept the new key from their next request on."""
     keys = Keys.load(path).regenerated(which)
     keys.save(path)
     return keys
 
 
 class KeyFile:
-    """The keys in a file, read again whenever it changes; while it cannot be read, the last keys stay in force."""
+    """The keys in a file, reloaded whenever it changes; while it cannot be read, the last keys remain valid."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -102,7 +102,7 @@ class KeyFile:
         self._keys = Keys.load(path)
 
     def allows(self, authorization: str | None) -> bool:
-        """Whether the value of ``authorization``, ``Bearer KEY`` or the bare key, opens the service."""
+        """Whether the value of ``authorization``, ``Bearer KEY`` or the bare key, contains a valid key."""
         return self._current().match(_bare(authorization))
 
     def allows_admin(self, authorization: str | None) -> bool:
@@ -124,7 +124,7 @@ class KeyFile:
 
 
 def stamp(path: Path) -> tuple[int, int, int] | None:
-    """What changes with a file's content; None where there is no file."""
+    """A value that changes with the file's content; None if there is no file."""
     try:
         status = path.stat()
     except OSError:
@@ -133,7 +133,7 @@ def stamp(path: Path) -> tuple[int, int, int] | None:
 
 
 def _bare(authorization: str | None) -> str:
-    """The key in a header's value; empty, which is no key, where there is none."""
+    """The key in a header's value; the empty string, which is never a key, if it holds none."""
     value = (authorization or "").strip()
     scheme, _, rest = value.partition(" ")
     return rest.strip() if scheme.lower() == "bearer" else value
@@ -144,7 +144,7 @@ def _sound(key: object) -> bool:
 
 
 def read_secret(path: Path) -> bytes:
-    """The file's content; raises ``ServeError`` when it cannot be read or every user of the machine may."""
+    """The file's content; raises ``ServeError`` if it cannot be read, or if every user of the machine can read it."""
     try:
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_mode & OTHERS:
@@ -155,7 +155,7 @@ def read_secret(path: Path) -> bytes:
 
 
 def write_secret(path: Path, content: bytes) -> None:
-    """Writes a file that its owner alone may read, whole or not at all; raises ``ServeError``."""
+    """Atomically writes a file that only its owner may read; raises ``ServeError``."""
     try:
         with write_atomically(path, OWNER_ONLY, synchronize=True) as file:
             file.write(content)

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line on standard error."""
+"""Structured logs: one JSON object per line on standard error."""
 
 import json
 import logging
@@ -14,8 +14,8 @@ _PLAIN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName
 
 
 class JsonFormatter(logging.Formatter):
-    """Time, level, message and the request, then what the call passed as ``extra``. Ten lines: a library's formatter needs
-    as many to keep the names that readers of the log know."""
+    """Time, level, message and the request, then what the call passed as ``extra``. Written here because a library's
+    formatter would need as many lines to keep the established field names."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {"time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
@@ -29,8 +29,8 @@ class JsonFormatter(logging.Formatter):
 
 
 class MalformedRequests(logging.Filter):
-    """What the HTTP library says of requests that it cannot read: one line a second, and nothing of what they hold, as that
-    may be a key."""
+    """Filters the HTTP library's messages about malformed requests: at most one line per second, without the request's
+    content, which may be a key."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class MalformedRequests(logging.Filter):
 
 
 def set_up(level: str) -> None:
-    """Sends the service's log, and warnings of the libraries below it, to standard error."""
+    """Sends the service's log, and its libraries' warnings, to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.root.handlers[:] = [handler]

@@ -1,4 +1,4 @@
-"""What a network sees in a picture, in words: the best classes, or boxes with theirs."""
+"""What a network recognizes in a picture: the most likely classes, or boxes with their classes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,9 +15,9 @@ from arrayloom.host.vision.detection.detectors import DEFAULT_THRESHOLD
 
 
 def look(bundle: Bundle, picture: bytes, outputs: Mapping[str, NDArray[Any]]) -> list[dict[str, Any]]:
-    """Entries ``index``, ``label``, ``confidence``, and for a detector ``box``, the best first.
+    """Entries with ``index``, ``label``, ``confidence`` and, for a detector, ``box``; the most confident first.
 
-    Raises ``InputError`` and ``DetectionError`` for a network that gives neither classes nor boxes.
+    Raises ``InputError`` and ``DetectionError`` for a network whose outputs are neither classes nor boxes.
     """
     program = bundle.program
     shape = (1, *program.model_inputs[0].shape)

@@ -1,4 +1,4 @@
-"""The budget of bytes that requests in flight may hold, of both ports together, and memory given back after them."""
+"""The memory budget of requests in flight on both ports, and the return of freed memory to the system."""
 
 import asyncio
 import contextlib
@@ -12,31 +12,32 @@ from arrayloom.host.serving.core.metrics import resident_bytes
 from arrayloom.host.serving.errors import Kind, ServiceError
 
 CALL = 1 << 16
-"""What a call holds besides its message, in bytes: it bounds the number of calls."""
+"""Bytes charged for a call in addition to its message; this bounds the number of calls."""
 
 TRIM_SECONDS, TRIM_BYTES = 1.0, 32 << 20
-"""How often the service looks at its resident memory, and how much more of it than before is given back."""
+"""Seconds between checks of the resident memory, and the growth in bytes after which memory is returned."""
 
 
 class Budget:
-    """So many ``size`` bytes for all requests together; ``held`` of them are taken."""
+    """``size`` bytes for all requests together, of which ``held`` are in use."""
 
     def __init__(self, size: int) -> None:
         self.size, self.held = size, 0
 
     def hold(self, first: int = CALL) -> "Holding":
-        """What one request holds, ``first`` bytes from its beginning on; a context manager that gives all back."""
+        """A context manager for one request's share: it reserves ``first`` bytes at once, and releases everything at the
+        end."""
         return Holding(self, first)
 
 
 class Holding:
-    """One request's part of the budget."""
+    """One request's share of the budget."""
 
     def __init__(self, budget: Budget, first: int) -> None:
         self._budget, self._first, self._bytes = budget, first, 0
 
     def resize(self, count: int) -> None:
-        """Holds ``count`` bytes from now on; raises ``ServiceError`` (FULL) where others leave too few for that."""
+        """Reserves ``count`` bytes; raises ``ServiceError`` (FULL) if too few are free."""
         more = count - self._bytes
         free = self._budget.size - self._budget.held
         if more > free:
@@ -46,7 +47,7 @@ class Holding:
         self._bytes = count
 
     def message(self, count: int) -> None:
-        """Holds a message of ``count`` bytes, and what the call takes besides; raises ``ServiceError`` (FULL)."""
+        """Reserves memory for a message of ``count`` bytes and for the call itself; raises ``ServiceError`` (FULL)."""
         self.resize(CALL + count)
 
     def __enter__(self) -> Self:
@@ -58,18 +59,25 @@ class Holding:
         self.resize(0)
 
 
-class Dialogs:
-    """Streams of requests that are open at a time. How much of a message is there while one waits, no one can tell."""
+class Streams:
+    """Limits the number of open streams of one kind, which would otherwise use up the concurrent calls or the memory.
 
-    def __init__(self, most: int) -> None:
-        self._most, self._open = most, 0
+    Parameters
+    ----------
+    most
+        Streams that may be open at the same time.
+    reason
+        Why there are no more, and what the client can do, for refusals.
+    """
+
+    def __init__(self, most: int, reason: str) -> None:
+        self._most, self._reason, self._open = most, reason, 0
 
     @contextlib.contextmanager
     def one(self) -> Iterator[None]:
-        """One more of them inside; raises ``ServiceError`` (FULL) where there are enough."""
+        """Counts one more stream; raises ``ServiceError`` (FULL) at the limit."""
         if self._open >= self._most:
-            raise ServiceError(Kind.FULL, f"{self._most} streams of requests are open already, as many as the memory for "
-                                          "their messages allows (--memory, --max-message); close one, or ask without")
+            raise ServiceError(Kind.FULL, f"{self._most} {self._reason}")
         self._open += 1
         try:
             yield
@@ -78,15 +86,15 @@ class Dialogs:
 
 
 def trim() -> None:
-    """Gives free memory back to the system once; that is glibc's to do, and others keep less."""
+    """Returns free memory to the system once. Needed only with glibc; other C libraries keep less."""
     if (found := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
         found(0)
 
 
 async def give_back() -> None:
-    """Gives free memory back to the system, for ever.
+    """Returns free memory to the system, again and again.
 
-    Messages over gRPC lie in many small pieces in the heap of each of its threads, and free pieces stay there by themselves.
+    gRPC keeps messages in many small pieces in each thread's heap, where freed pieces would otherwise stay.
     """
     least = resident_bytes(os.getpid())
     while True:

@@ -39,16 +39,16 @@ class Metrics:
         self.utilization = Gauge("arrayloom_utilization",
                                  f"Utilization of the array in the last run, {multipliers_clock}", model, registry=registry)
         self.retries = counter("retries", "Requests run again because their replica was lost")
-        self.lost = counter("replicas_lost", "Replicas that ended without being told to", [])
+        self.lost = counter("replicas_lost", "Replicas that ended unexpectedly", [])
         self.reflashes = counter("reflashes", "Models loaded onto a device")
         self.reflash_time = seconds("reflash", "Time to load a model onto a device")
 
     def watch(self, read: Callable[[], dict[str, float]], processes: Callable[[], dict[str, int]]) -> None:
-        """Gauges that are read when asked for: ``read`` gives values by name, ``processes`` their identifiers by role."""
+        """Gauges read at scrape time: ``read`` returns values by name, ``processes`` returns process identifiers by role."""
         self.registry.register(_Watched(read, processes))
 
     def text(self) -> bytes:
-        """The exposition format, for ``CONTENT_TYPE``."""
+        """The metrics in the exposition format of ``CONTENT_TYPE``."""
         return generate_latest(self.registry)
 
 
@@ -67,7 +67,7 @@ class _Watched:
 
 
 def resident_bytes(pid: int) -> int:
-    """Resident memory of a process; 0 when it is gone."""
+    """Resident memory of a process in bytes; 0 if it has ended."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * _PAGE
     except (OSError, IndexError):

@@ -1,7 +1,7 @@
-"""Work on a request's bytes that would hold up everything else: it is done in processes of its own.
+"""Parses large requests in separate processes, as this would block the event loop.
 
-A large message is parsed there, so that the event loop goes on answering, and so that what a hostile one makes of memory and
-time is another process's, which ends. Each thread of a small pool keeps one such process and waits for it.
+The event loop keeps answering meanwhile, and a hostile message can exhaust only the memory and time of a
+process that is then ended. Each thread of a small pool owns one such process and waits for it.
 """
 
 import asyncio
@@ -22,18 +22,18 @@ from arrayloom.sim.rtl.process import PYTHON
 
 WORKERS = 2
 LARGEST_KEPT = 96 << 20
-"""Resident bytes after which a process is replaced, since what it took does not go back to the system by itself."""
+"""Resident bytes above which a process is replaced, since it does not return its memory to the system by itself."""
 
 IDLE_SECONDS = 5.0
-"""After which a process without work ends: what a burst of large messages started does not stay in memory."""
+"""Seconds after which an idle process ends, so that memory comes back after a burst of large messages."""
 
 STANDARD_ERROR = 2
 Frame = tuple[dict[str, Any], Sequence[Block]]
 
 
 class Offload:
-    """The processes, started when they are first needed. ``module``: what they run; ``seconds``: after which one is ended;
-    ``memory``: what one may take, in bytes, beyond what it has when it starts."""
+    """The processes, started on demand. ``module``: the Python module that they run; ``seconds``: time limit of one message;
+    ``memory``: bytes that one may allocate beyond what it has at its start."""
 
     def __init__(self, module: str, seconds: float, memory: int) -> None:
         self._module, self._seconds, self._memory = module, seconds, memory
@@ -53,7 +53,7 @@ class Offload:
         return {f"reader {index}": pid for index, pid in enumerate(sorted(worker.process.pid for worker in self._workers))}
 
     def close(self) -> None:
-        """Ends all processes, and with them what they work on."""
+        """Ends all processes and abandons their work."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         for worker in list(self._workers):
             worker.end()
@@ -88,7 +88,7 @@ class Offload:
 
 
 class _Worker:
-    """One process and the socket to it. It is claimed when it is made."""
+    """One process and the socket to it; claimed from its creation on."""
 
     def __init__(self, module: str, memory: int) -> None:
         self._lock, self._resting = threading.Lock(), False
@@ -100,7 +100,7 @@ class _Worker:
                 pass_fds=[theirs.fileno()], env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"})
 
     def claim(self) -> bool:
-        """Takes it for a message; False where it has ended."""
+        """Claims the process for a message; False if it has ended."""
         with self._lock:
             self._resting = False
             if self._timer is not None:
@@ -108,7 +108,7 @@ class _Worker:
             return self.process.poll() is None
 
     def rest(self, ended: Callable[[], None]) -> None:
-        """Ends it after a while, and calls ``ended`` then, unless it is claimed before."""
+        """Ends the process after an idle time unless it is claimed before; then calls ``ended``."""
         self._resting = True
         self._timer = threading.Timer(IDLE_SECONDS, self._retire, [ended])
         self._timer.daemon = True

@@ -1,4 +1,4 @@
-"""The description of the HTTP side in OpenAPI, put together from what each protocol says of its routes."""
+"""The description of the HTTP side in OpenAPI, assembled from each protocol's description of its routes."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,15 +12,15 @@ JSON = "application/json"
 
 Schema = Mapping[str, Any]
 Operation = Mapping[str, Any]
-"""An operation of OpenAPI without its path's parameters, its security and its errors."""
+"""An OpenAPI operation; path parameters, security and errors are added later."""
 
-_PARAMETERS = {"name": "Of the model.", "version": "Of the model, a whole number from 1.",
-               "label": "Of a version of the model, as TensorFlow Serving has them."}
+_PARAMETERS = {"name": "Of the model.", "version": "Version of the model, a whole number from 1.",
+               "label": "Label of a version of the model, as in TensorFlow Serving."}
 
 
 def operation(summary: str, answer: Schema, body: Schema | None = None, required: bool = True,
               media_type: str = JSON, taken_type: str = JSON, description: str = "") -> Operation:
-    """One that answers 200 with what the schema ``answer`` says, and takes what ``body`` says."""
+    """An operation that accepts the schema ``body`` and answers 200 with the schema ``answer``."""
     content = {media_type: {"schema": answer}}
     taken = {"requestBody": {"required": required, "content": {taken_type: {"schema": body}}}} if body else {}
     more = {"description": description} if description else {}
@@ -37,7 +37,7 @@ def array(of: Schema) -> Schema:
 
 
 def record(required: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None, closed: bool = False) -> Schema:
-    """An object with these members; ``closed``: and no others."""
+    """The schema of an object with these members; ``closed``: no others are allowed."""
     return {"type": "object", "properties": {**required, **(optional or {})}, "required": list(required),
             **({"additionalProperties": False} if closed else {})}
 
@@ -47,7 +47,7 @@ STRING, BOOLEAN, INTEGER = {"type": "string"}, {"type": "boolean"}, {"type": "in
 
 def document(name: str, version: str, protocols: Sequence[Protocol], own: Mapping[Route, Operation],
              with_keys: bool) -> dict[str, Any]:
-    """The whole description; ``own``: the routes of the server itself."""
+    """The whole description; ``own`` holds the server's own routes."""
     paths: dict[str, dict[str, Any]] = {}
     for group, operations in [("service", own), *((each.name, each.operations) for each in protocols)]:
         for route, described in operations.items():

@@ -1,4 +1,4 @@
-"""The replicas that share one queue: each takes jobs, reloads its device when the assignment changes, and is replaced when
+"""The replicas that share one queue: each takes jobs, loads another model when the assignment changes, and is replaced when
 it is lost."""
 
 import asyncio
@@ -20,11 +20,11 @@ from arrayloom.host.serving.errors import Kind, ReplicaLostError, RunTooLongErro
 LONGEST_PAUSE = 10.0
 
 LEAST_PATIENCE, FIRST_PATIENCE = 1.0, 10.0
-"""Seconds for a run to end that no one waits for any more: at least, and where no image of its model was timed yet."""
+"""Seconds for an abandoned run to end: the minimum, and the value until an image of its model has been timed."""
 
 
 class Pool:
-    """``default``: what requests without a name are for, and what the devices hold at rest when others are refused."""
+    """``default``: the model of requests without a name; the idle devices hold it if other models are refused."""
 
     def __init__(self, default: Model, settings: Settings, metrics: Metrics) -> None:
         self.default = default
@@ -37,11 +37,11 @@ class Pool:
         self._failures: dict[str, ServiceError] = {}
         self._good: Model | None = None
         self._spares = Spares(settings, self._wake, lambda: self.queue.assigned)
-        self._slowest: dict[str, float] = {}        # seconds for one image, by the model's key
+        self._slowest: dict[str, float] = {}        # seconds per image, by the model's key
 
     @property
     def ready(self) -> bool:
-        """Whether a device holds the assigned model and no switch is under way."""
+        """Whether a device holds the assigned model and no switch is in progress."""
         return not self.queue.switching and self.holds(self.queue.assigned)
 
     @property
@@ -52,17 +52,17 @@ class Pool:
         return any(process.model is model and not process.lost for process in self._processes.values())
 
     def processes(self) -> dict[str, int]:
-        """Process identifiers by the replica's number."""
+        """Process identifiers by replica number."""
         return {f"replica {index}": process.pid for index, process in self._processes.items()} | self._spares.processes()
 
     async def start(self) -> None:
-        """Starts all replicas; returns when the first is ready, raises ``ServiceError`` when the model cannot be loaded."""
+        """Starts all replicas; returns when the first is ready; raises ``ServiceError`` if the model cannot be loaded."""
         self._tasks = [asyncio.create_task(self._keep(index)) for index in range(self._settings.replicas)]
         await self._until(lambda: self.ready, self.default)
         self._spares.fill()
 
     async def submit(self, model: Model, header: dict[str, Any], blocks: Sequence[Block]) -> Answer:
-        """Queues a request and waits for its answer; it is forgotten when the caller is cancelled."""
+        """Queues a request and waits for its answer; cancelling the caller removes the request."""
         job = self.queue.add(model, header, blocks, asyncio.get_running_loop().create_future())
         self._wake()
         try:
@@ -72,7 +72,8 @@ class Pool:
             self._wake()
 
     async def switch(self, model: Model) -> None:
-        """Puts a model onto the devices after all that was accepted before; raises ``ServiceError`` when it cannot be."""
+        """Loads a model onto the devices after all requests accepted so far; raises ``ServiceError`` if it cannot be
+        loaded."""
         self.default = model
         self._failures.pop(model.key, None)
         if self.queue.assigned is not model or self.queue.switching:
@@ -81,7 +82,7 @@ class Pool:
         await self._until(lambda: self.ready and self.queue.assigned is model, model)
 
     async def finish(self, seconds: float) -> None:
-        """Waits for accepted requests, ``seconds`` at most; what is left fails with UNAVAILABLE."""
+        """Waits at most ``seconds`` for accepted requests; those left then fail with UNAVAILABLE."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._until(lambda: not self._running and not len(self.queue))
@@ -95,7 +96,7 @@ class Pool:
         await asyncio.gather(self._spares.close(), *(process.stop() for process in self._processes.values()))
 
     async def _keep(self, index: int) -> None:
-        """One replica after the other in the same place, with longer pauses when they do not come to hold a model."""
+        """Runs one slot of the pool: replaces each lost replica, with growing pauses while new ones fail to load a model."""
         pause = 0.1
         while True:
             process = None
@@ -171,8 +172,8 @@ class Pool:
             self._running.discard(job)
 
     async def _wanted(self, process: ReplicaProcess, job: Job) -> tuple[dict[str, Any], list[memoryview]]:
-        """The answer to a job. One that no one waits for any more is given up after the image that it is at: its replica has
-        the time of the slowest image so far to end it, and is replaced when it overstays."""
+        """The answer to a job. If its caller is gone, the job is cancelled after the current image: the replica has the
+        time of the slowest image so far to stop, and is replaced if it takes longer."""
         run = asyncio.ensure_future(process.run(job.header, job.blocks, self._settings.device_timeout))
         try:
             waited: set[asyncio.Future[Any]] = {run, job.future}
@@ -214,7 +215,7 @@ class Pool:
             self._waiters.discard(waiter)
 
     async def _until(self, condition: Callable[[], bool], loading: Model | None = None) -> None:
-        """Waits for a condition; raises ``ServiceError`` when ``loading`` turns out not to load."""
+        """Waits for a condition; raises ``ServiceError`` if the model ``loading`` fails to load."""
         while not condition():
             if loading is not None and loading.key in self._failures:
                 raise self._failures[loading.key]

@@ -18,12 +18,12 @@ from arrayloom.sim.rtl.process import PYTHON
 BUFFER = 1 << 22
 MODULE = "arrayloom.host.serving.core.replica"
 STOP_SECONDS, STARTING_SECONDS = 5.0, 0.5
-"""For a replica to end by itself, and for one that has come to hold no model yet, which has nothing to finish."""
+"""Seconds for a replica to end by itself; fewer for one without a model, which has nothing to finish."""
 STANDARD_ERROR = 2
 
 
 class ReplicaProcess:
-    """A running replica. ``model``: what its device holds; ``held``: whether it ever held one; ``lost``: whether
+    """A running replica. ``model``: the model on its device; ``held``: whether it ever held one; ``lost``: whether
     the process has ended."""
 
     def __init__(self, process: Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
@@ -37,7 +37,7 @@ class ReplicaProcess:
 
     @classmethod
     async def start(cls, settings: Settings, on_exit: Callable[[], None]) -> "ReplicaProcess":
-        """Starts the process; ``on_exit`` is called when it ends, for whatever reason."""
+        """Starts the process; ``on_exit`` is called when it ends for any reason."""
         ours, theirs = socket.socketpair()
         for end in (ours, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
@@ -70,7 +70,7 @@ class ReplicaProcess:
         return await self._call(header, blocks, limit)
 
     def cancel(self) -> None:
-        """Asks the replica to end its run after the image that it is at; the run then fails with DEADLINE."""
+        """Asks the replica to stop its run after the current image; the run then fails with DEADLINE."""
         for piece in pack({"op": "cancel"}, []):
             self._writer.write(piece)
 
@@ -118,6 +118,6 @@ def _cause(code: int | None) -> str:
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    """Libraries for linear algebra take no more threads than the replica has."""
+    """Environment that limits linear algebra libraries to the replica's threads."""
     threads = str(settings.threads_each)
     return os.environ | {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}

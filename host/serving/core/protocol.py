@@ -1,4 +1,4 @@
-"""What a protocol is to the servers: the methods of gRPC and the routes of HTTP that it has, and what answers each."""
+"""What the servers know about a protocol: its gRPC methods and HTTP routes, and the handler of each."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 ADMIN_WANTED = ("this needs the service's admin key, which the file of --keys-file holds as \"admin\"; in a workspace "
                 "arrayloom service keys NAME shows it")
-"""The refusal of a request with a client's key that is for operators."""
+"""The refusal of an operator's request that comes with a client's key."""
 
 TIMING = "Server-Timing"
-"""The header, or trailing metadata, that says where the time of an answer went."""
+"""The header, or trailing metadata, with the timing of an answer."""
 
 _IDENTIFIER = request_ids.HEADER.lower()
 
 GATEWAY_HEADER, GATEWAY_PREFIX = "x-ms-aml-grpc-service-route", "/api/v1/service/"
-"""How clients of Azure Machine Learning name the service that they mean, for gateways that route by it."""
+"""The header in which Azure Machine Learning's clients name the service; gateways route by it."""
 
 
 @dataclass(frozen=True)
@@ -33,24 +33,24 @@ class Method:
     service
         The full name of the gRPC service that has it.
     name
-        Its own name, also in the metrics.
+        The method's name, also used in the metrics.
     request, response
-        The classes of its messages.
+        The message classes.
     stream
-        Whether many responses follow one request.
+        Whether one request has a stream of responses.
     dialog
-        Whether it streams requests too, each of which has one response; its handler takes one, as that of a plain method.
+        Whether requests are streamed too, with one response each; the handler takes one request, as for a unary method.
     failure
-        Makes the response to a request of a dialog that failed, from the reason; without, the dialog ends.
+        Makes the response to a failed request of such a stream from the reason; if None, a failure ends the stream.
     keyless
-        Whether it is answered without a key.
+        Whether no key is needed.
     admin
         Whether it needs the operator's key where there are keys.
     counted
-        Whether it is measured and logged as a request, and refused where a gateway's header names another service.
+        Whether it is measured and logged as a request, and refused if the gateway header names another service.
     reader
-        The name of what reads its requests, which may be large, into what its handler takes; others are small, and their
-        handlers take the message.
+        The name of the reader that parses possibly large requests for the handler; without one, requests are small and the
+        handler takes the message itself.
     """
 
     service: str
@@ -72,19 +72,19 @@ class Method:
 
 @dataclass(frozen=True)
 class Route:
-    """A path of HTTP and its verb.
+    """An HTTP route.
 
     Parameters
     ----------
     verb, path
-        The path has ``{name}`` for a model and ``[/versions/{version}]`` where a version may be named, with ``|`` between
-        several ways to do so.
+        The path contains ``{name}`` for a model and ``[/versions/{version}]`` for an optional version; ``|`` separates
+        alternative forms.
     name
-        In the metrics.
+        The name in the metrics.
     model
-        The regular expression of what may stand for ``{name}``.
+        The regular expression that ``{name}`` must match.
     keyless
-        Whether it is answered without a key; for a path without ``{name}``.
+        Whether no key is needed; only for a path without ``{name}``.
     admin
         Whether it needs the operator's key where there are keys.
     """
@@ -104,7 +104,7 @@ class Route:
 
     @property
     def paths(self) -> list[str]:
-        """The path without a version first, then with each way to name one."""
+        """The path without a version, then one path for each form of a version."""
         optional = re.search(r"\[(.*)]", self.path)
         ways = ["", *optional[1].split("|")] if optional else [""]
         return [re.sub(r"\[.*]", way, self.path) for way in ways]
@@ -116,30 +116,30 @@ class Route:
 
 
 class Call:
-    """What a method may know of its call. ``services``: names of the gRPC services that the server has."""
+    """A method's view of its call. ``services``: names of the server's gRPC services."""
 
     def __init__(self, context: Any, services: Sequence[str]) -> None:
         self._context, self.services = context, services
 
     @staticmethod
     def identified(context: Any) -> None:
-        """Begins with the identifier that the client gave, or a new one, and sends it back."""
+        """Sets the identifier to the client's or a new one, and returns it to the client."""
         given = next((value for key, value in context.invocation_metadata() or () if key == _IDENTIFIER), None)
         context.set_trailing_metadata(((_IDENTIFIER, request_ids.begin(given)),))
 
     @property
     def seconds(self) -> float | None:
-        """Until the client's deadline; None where it has none."""
+        """Seconds until the client's deadline; None if it set none."""
         return self._context.time_remaining()
 
     def timing(self, text: str) -> None:
-        """Says to the client where the time went, as trailing metadata."""
+        """Sends the timing of the answer as trailing metadata."""
         self._context.set_trailing_metadata(((TIMING.lower(), text), (_IDENTIFIER, request_ids.CURRENT.get())))
 
 
 MethodHandler = Callable[["Service", Any, Call], Any]
-"""Takes the service, the request's message or what its reader made of it, and the call; returns an awaitable response, or
-an iterator of responses where the method streams. Raises ``ServiceError``."""
+"""Takes the service, the request's message (or its reader's result) and the call; returns an awaitable response, or
+an iterator of responses if the method streams. Raises ``ServiceError``."""
 
 RouteHandler = Callable[["Service", Any], Any]
 """Takes the service and aiohttp's request; returns an awaitable response of aiohttp. Raises ``ServiceError``."""
@@ -152,15 +152,15 @@ class Protocol:
     Parameters
     ----------
     name
-        As the documentation calls it.
+        The protocol's name in the documentation.
     methods, routes
-        What answers each method of gRPC and each route of HTTP.
+        The handler of each gRPC method and HTTP route.
     load
-        The route by which an operator puts a model onto the device, if it has one.
+        The route by which an operator loads a model, if there is one.
     readers
-        What reads large requests, by name.
+        Readers of large requests, by name.
     operations, schemas
-        What OpenAPI says of the routes, and the schemas that it refers to.
+        The routes' OpenAPI operations, and the schemas they refer to.
     """
 
     name: str

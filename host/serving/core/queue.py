@@ -1,4 +1,4 @@
-"""Which request runs next, and which model the devices are to hold: no processes and no waiting in here."""
+"""Decides which request runs next and which model the devices hold; contains neither processes nor waiting."""
 
 import asyncio
 import itertools
@@ -15,7 +15,7 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True)
 class Answer:
-    """What a replica computed for a job, and the seconds its parts took."""
+    """A replica's result for a job, and the seconds of each part."""
 
     header: dict[str, Any]
     blocks: Sequence[memoryview]
@@ -24,7 +24,7 @@ class Answer:
 
 @dataclass(eq=False)
 class Job:
-    """One accepted request; ``order`` counts acceptances, ``future`` gets its answer."""
+    """One accepted request; ``order`` counts acceptances, ``future`` receives its answer."""
 
     model: Model
     header: dict[str, Any]
@@ -36,11 +36,11 @@ class Job:
 
 
 class JobQueue:
-    """Waiting jobs by model, and the model that is ``assigned`` to the devices.
+    """Waiting jobs by model, and the model ``assigned`` to the devices.
 
-    Jobs run in the order of their acceptance as long as they are for the assigned model. The assignment changes when no
-    job waits for it but one for another model does, or when another model's job has waited for longer than ``turn`` and
-    the assigned model has had the device for as long. A switch that an operator asks for comes after all that was accepted
+    Jobs for the assigned model run in the order of their acceptance. The assignment changes if only
+    jobs for other models wait, or if another model's job has waited longer than ``turn`` and the
+    assigned model has had the device for as long. An operator's switch happens after all jobs accepted
     before it.
     """
 
@@ -57,7 +57,7 @@ class JobQueue:
 
     @property
     def switching(self) -> bool:
-        """Whether a switch waits for the jobs accepted before it."""
+        """Whether a switch is waiting for the jobs accepted before it."""
         return self._switch is not None
 
     def add(self, model: Model, header: dict[str, Any], blocks: Sequence[Block], future: "asyncio.Future[Answer]") -> Job:
@@ -66,13 +66,13 @@ class JobQueue:
         return job
 
     def put_back(self, job: Job) -> None:
-        """A job whose run was lost goes before all that were accepted after it."""
+        """Requeues a job whose run was lost, ahead of all jobs accepted after it."""
         jobs = self._waiting.setdefault(job.model.key, {})
         jobs[job.order] = job
         self._waiting[job.model.key] = dict(sorted(jobs.items()))
 
     def discard(self, job: Job) -> None:
-        """Forgets a job, if it still waits."""
+        """Removes a job if it still waits."""
         self._waiting.get(job.model.key, {}).pop(job.order, None)
 
     def take_all(self, model: Model | None = None) -> list[Job]:
@@ -88,7 +88,7 @@ class JobQueue:
         self.assigned, self._since = model, self._clock()
 
     def decide(self, resting: Model | None) -> None:
-        """Changes the assignment where it is time; ``resting``: the model to hold when nothing waits, or None for any."""
+        """Changes the assignment if it is due; ``resting``: the model to hold when no job waits, or None for any."""
         own, others = self._oldest(self.assigned), self._oldest_other()
         if others is not None and (own is None or self._overdue(others)):
             self.assign(others.model)

@@ -1,5 +1,5 @@
-"""What the bytes of a request say, before anything of it is looked up: pure functions of the protocols make it, in this
-process for small messages and in another for large ones."""
+"""Parses the bytes of a request. The protocols' readers are pure functions that look nothing up; small messages
+are read in this process, large ones in another."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -16,29 +16,30 @@ from arrayloom.host.serving.core.settings import Settings
 Array = NDArray[Any]
 
 INLINE = 1 << 15
-"""Messages up to here are read in the service's own process: milliseconds, whatever they hold."""
+"""Largest message in bytes that the service's own process reads; it takes milliseconds for any content."""
 
 LIGHT = 1 << 22
-"""And up to here where nearly all of a message are plain bytes, which are only copied."""
+"""Largest message in bytes that it reads if nearly all of it are plain bytes, which are only copied."""
 
 SLACK = 4
-"""How many times the most that a model takes may be read, so that a request a little too large is told what is right."""
+"""Readers accept this many times a model's maximum, so that a slightly too large request gets an error that names the
+limit."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a request may hold at most, known before it is read.
+    """Upper limits of a request, known before it is read.
 
     Parameters
     ----------
     message
-        Bytes, after decompression.
+        Bytes after decompression.
     batch
         Images.
     values
-        Numbers in all its tensors.
+        Numbers in all tensors together.
     containers
-        Lists and objects of JSON, or messages within a message.
+        JSON lists and objects, or nested protobuf messages.
     """
 
     message: int
@@ -48,7 +49,7 @@ class Limits:
 
     @classmethod
     def of(cls, models: Sequence[Model], settings: Settings) -> "Limits":
-        """The largest of all models, with some slack."""
+        """The largest limits of all models, with some slack."""
         shapes = [[(settings.max_batch, *port.shape) for port in model.inputs] for model in models]
         values = max(sum(map(math.prod, each)) for each in shapes)
         nested = max(sum(math.prod(shape[:rank]) for shape in own for rank in range(len(shape))) for own in shapes)
@@ -57,18 +58,18 @@ class Limits:
 
 @dataclass(frozen=True)
 class Reading:
-    """``fields``: JSON values, as the protocol calls them; ``inputs``: arrays by name, of bytes objects where images."""
+    """``fields``: JSON values by the protocol's names; ``inputs``: arrays by name, with bytes objects for images."""
 
     fields: Mapping[str, Any]
     inputs: Mapping[str, Array]
 
     @property
     def bytes(self) -> int:
-        """What the inputs take."""
+        """Bytes of the inputs."""
         return sum(_bytes(values) for values in self.inputs.values())
 
     def pack(self) -> tuple[dict[str, Any], list[Block]]:
-        """As a header and blocks for another process."""
+        """Header and blocks for another process."""
         entries: list[dict[str, Any]] = []
         blocks: list[Block] = []
         for name, values in self.inputs.items():
@@ -82,7 +83,7 @@ class Reading:
 
     @classmethod
     def unpack(cls, header: Mapping[str, Any], blocks: Sequence[memoryview]) -> "Reading":
-        """What ``pack`` was given."""
+        """The inverse of ``pack``."""
         inputs, left = {}, iter(blocks)
         for entry in header["inputs"]:
             own = [next(left) for _ in range(entry["blocks"])]
@@ -102,24 +103,23 @@ class Reader:
     Parameters
     ----------
     read
-        Takes a message, what is known of it otherwise as JSON values, and limits. Raises ``ServiceError`` and
-        ``MessageError``.
+        Takes a message, further facts about it as JSON values, and limits. Raises ``ServiceError`` and ``MessageError``.
     light
-        Takes the first two; whether all but ``INLINE`` bytes of the message are plain bytes.
+        Takes a message and the facts; returns whether all but ``INLINE`` bytes of the message are plain bytes.
     """
 
     read: Callable[[bytes | bytearray, Mapping[str, Any], Limits], Reading]
     light: Callable[[bytes | bytearray, Mapping[str, Any]], bool]
 
     def is_quick(self, data: bytes | bytearray, facts: Mapping[str, Any]) -> bool:
-        """Whether reading a message takes milliseconds at most, whoever made it."""
+        """Whether reading a message takes milliseconds at most, even if a hostile client made it."""
         if facts.get("encoding", "identity") != "identity":
             return False
         return len(data) <= INLINE or (len(data) <= LIGHT and self.light(data, facts))
 
 
 def request_of(reader: str, facts: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
-    """The header by which another process is asked to read a message."""
+    """The header that asks another process to read a message."""
     return {"reader": reader, "facts": dict(facts), "limits": asdict(limits)}
 
 

@@ -1,7 +1,7 @@
 """A replica: a process that holds one device, loads one model at a time, and runs what it is sent.
 
 ``python -m arrayloom.host.serving.core.replica FD BACKEND MAX_PIXELS THREADS`` is started by the service, which holds the
-other end of socket FD. Images are decoded here, so that no file can bring down more than a replica.
+other end of socket FD. Images are decoded here, so a malicious file can crash only one replica.
 """
 
 import io
@@ -42,7 +42,7 @@ Answer = tuple[dict[str, Any], list[Block]]
 class Replica:
     """One device and the model on it.
 
-    ``cancelled``: whether the service wants the run no more; asked between images, and between the steps of a plan.
+    ``cancelled``: whether the service has cancelled the run; checked between images and between the steps of a plan.
     """
 
     def __init__(self, backend: str, max_pixels: int, cancelled: Callable[[], bool], threads: int = 1) -> None:
@@ -54,7 +54,7 @@ class Replica:
         self._together = False      # whether the images of a batch run together
 
     def handle(self, header: dict[str, Any], blocks: list[memoryview]) -> Answer:
-        """One frame to its answer; what a user can cause becomes an error with its kind."""
+        """Answers one frame; errors that a user can cause are answered with their kind."""
         try:
             return self._load(header) if header["op"] == "load" else self._run(header, blocks)
         except CancelledError:
@@ -63,11 +63,11 @@ class Replica:
             return {"error": "INVALID", "message": str(error)}, []
         except ArrayloomError as error:
             return {"error": "UNAVAILABLE" if header["op"] == "load" else "INTERNAL", "message": str(error)}, []
-        except Exception as error:      # a fault of ours, or of a library on forged data, must not cost the device its model
+        except Exception as error:      # not even a bug met by forged data may unload the device's model
             kind = "MemoryError, the image or model is too large" if isinstance(error, MemoryError) else type(error).__name__
             _log("replica_failure", "error", request_id=header.get("request_id", ""),
                  traceback=traceback.format_exc()[-2000:])
-            return {"error": "INTERNAL", "message": f"unexpected {kind}; the service's log tells more"}, []
+            return {"error": "INTERNAL", "message": f"unexpected {kind}; see the service's log"}, []
 
     def _load(self, header: dict[str, Any]) -> Answer:
         if self._session is not None:
@@ -82,9 +82,9 @@ class Replica:
             _log("no_plan", "warning", model=f"{bundle.name}:{bundle.version}", message="the model runs instruction by "
                  f"instruction, many times slower, since it has no plan: {self._session.device.reason}")
         self._bundle, self._key = bundle, f"{bundle.name}:{bundle.version}"
-        # A backend without a clock gets the cycles that the cost model predicts.
+        # a backend without a clock reports the cycles that the cost model predicts
         self._cycles = None if self._backend == "rtl" else predict(bundle.program, config).cycles
-        trim()      # of what making a plan needed, several times what it holds
+        trim()      # making a plan needs several times the memory that it holds
         return {"model": self._key, "seconds": time.perf_counter() - begin}, []
 
     def _run(self, header: dict[str, Any], blocks: list[memoryview]) -> Answer:
@@ -98,7 +98,7 @@ class Replica:
         count = len(next(iter(inputs.values())))
         seen = None
         if header.get("look"):
-            from arrayloom.host.serving.core.looking import look  # few are asked, and each replica starts sooner
+            from arrayloom.host.serving.core.looking import look  # few clients ask for it, and each replica starts sooner
 
             seen = look(self._bundle, bytes(blocks[0]), outputs)
         entries, content = describe({name: outputs[name] for name in header["outputs"]})
@@ -108,7 +108,7 @@ class Replica:
                 "multipliers": report.multipliers, "seen": seen}, content
 
     def _execute(self, session: Session, inputs: dict[str, Array]) -> tuple[dict[str, Array], RunReport]:
-        """All images together where the device can, which then ends between steps; else one after the other."""
+        """Runs all images together if the device can (cancellable between steps), else one by one."""
         if self._together:
             self._go_on()
             return session.run(inputs, lambda _: self._go_on()), session.report
@@ -121,7 +121,7 @@ class Replica:
         return whole, total(reports)
 
     def _go_on(self) -> None:
-        """Raises ``CancelledError`` where the service wants the run no more."""
+        """Raises ``CancelledError`` if the service has cancelled the run."""
         if self._cancelled():
             raise CancelledError
 
@@ -139,27 +139,27 @@ class Replica:
         return {port.name: np.concatenate(tensors)}
 
     def _check_pixels(self, data: bytes, index: int) -> None:
-        """Looks at the size in the header alone, before anything is decompressed."""
+        """Checks the size in the header, before anything is decompressed."""
         try:
             with Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "BMP")) as image:
                 pixels = image.width * image.height
         except Image.DecompressionBombError:
             pixels = MAX_PIXELS + 1
         except Exception:
-            return      # preprocessing says what is wrong with it
+            return      # preprocessing reports what is wrong with it
         if pixels > self._max_pixels:
             raise ImageError(f"image {index}: its pixels are more than the {self._max_pixels:,} accepted; scale it down "
                              "first")
 
 
 def _log(event: str, level: str, **facts: str) -> None:
-    """One line in the service's log, which the replica's standard error is."""
+    """Writes one line to the service's log, which is the replica's standard error."""
     print(json.dumps({"event": event, "level": level, **facts}), file=sys.stderr, flush=True)
 
 
 def main(arguments: list[str]) -> None:
     """Serves frames until the service goes away."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)    # Ctrl-C is for the service, which lets replicas finish
+    signal.signal(signal.SIGINT, signal.SIG_IGN)    # the service handles Ctrl-C and lets replicas finish
     connection = socket.socket(fileno=int(arguments[0]))
     more = select.poll()
     more.register(connection, select.POLLIN)
@@ -167,7 +167,7 @@ def main(arguments: list[str]) -> None:
     try:
         while True:
             header, blocks = receive_blocking(connection)
-            if header["op"] == "cancel":        # of a run that had ended by itself
+            if header["op"] == "cancel":        # a late cancellation of a run that has already ended
                 continue
             send_blocking(connection, *replica.handle(header, blocks))
     except ClosedError:

@@ -14,9 +14,9 @@ MOST_LABELS, LONGEST_LABEL = 64, 255
 class Repository:
     """Models by name and version; ``default`` answers requests that name none.
 
-    Of each name one version answers requests without a version: the one that an operator chose last, at first that of the
-    first bundle, and else the latest. What other clients ask for does not change it. A model that an operator has unloaded
-    is known, but answers nothing until it is loaded again.
+    One version of each name answers requests without a version: the one that an operator chose last, else that of the
+    first bundle, else the latest. Other clients' requests do not change it. A model that an operator has unloaded stays
+    known, but answers nothing until it is loaded again.
     """
 
     def __init__(self, models: Sequence[Model], labels: Labels | None = None) -> None:
@@ -45,13 +45,13 @@ class Repository:
         return [self._models[name][version] for version in sorted(self._models[name])]
 
     def choose(self, model: Model) -> None:
-        """From now on this one answers requests that name no model, and those that name it and no version."""
+        """Makes this model the default, and this version the default version of its name."""
         self.default = self._chosen[model.name] = model
 
     def find(self, name: str, version: int | None, label: str = "") -> Model:
-        """The model of that name and version or label, or the one that answers where they are missing, loaded or not.
+        """The model of that name and version or label (defaults if they are missing), whether loaded or not.
 
-        Raises ``ServiceError`` for unknown ones.
+        Raises ``ServiceError`` if it is unknown.
         """
         versions = self.versions(name)
         if label:
@@ -73,11 +73,11 @@ class Repository:
         return any(map(self.is_loaded, self))
 
     def meant(self, name: str, version: int | None) -> list[Model]:
-        """That version, or all of the name where none is given."""
+        """That version, or all versions of the name if none is given."""
         return self.versions(name) if version is None else [self.find(name, version)]
 
     def unload(self, models: Sequence[Model]) -> None:
-        """These answer nothing any more; another one that is loaded becomes the default where they were."""
+        """Unloads these models; if the default was one of them, another loaded model becomes the default."""
         self._unloaded.update(models)
         if not self.is_loaded(self.default):
             self.default = next(filter(self.is_loaded, self), self.default)
@@ -87,7 +87,7 @@ class Repository:
         self._unloaded.difference_update(models)
 
     def label(self, labels: Labels) -> None:
-        """Gives the labels of the named models' versions in place of those they had; raises ``ServeError``."""
+        """Replaces the version labels of the named models; raises ``ServeError``."""
         for name, versions in labels.items():
             if name not in self._models:
                 raise ServeError(f"version_labels: model {shown(name)} is unknown; known: {', '.join(self._models)}")
@@ -98,8 +98,8 @@ class Repository:
                     raise ServeError(f"version_labels of model {name}: {shown(label)} is for version {version}, which is "
                                      f"not served; there are {', '.join(map(str, sorted(self._models[name])))}")
                 if not 0 < len(label) <= LONGEST_LABEL:
-                    raise ServeError(f"version_labels of model {name}: a label of {len(label)} characters; 1 to "
-                                     f"{LONGEST_LABEL} are taken")
+                    raise ServeError(f"version_labels of model {name}: a label of {len(label)} characters; 1 1 "
+                                     f"to {LONGEST_LABEL} are accepted")
         self._labels.update({name: dict(versions) for name, versions in labels.items()})
 
     def _labelled(self, name: str, label: str) -> int:
@@ -111,7 +111,7 @@ class Repository:
 
 
 def parse_version(text: str) -> int | None:
-    """A version in a path or message; empty is None. Raises ``ServiceError``."""
+    """Parses a version in a path or message; an empty one is None. Raises ``ServiceError``."""
     if not text:
         return None
     if not text.isascii() or not text.isdigit() or len(text) > 19:

@@ -1,20 +1,20 @@
-"""The identifier of a request, by which its lines in logs and its answer are found again."""
+"""Request identifiers, which connect log lines and answers."""
 
 import re
 import uuid
 from contextvars import ContextVar
 
 HEADER = "X-Request-Id"
-"""The header over HTTP; over gRPC the same in lower case, as metadata."""
+"""The HTTP header; over gRPC the same name in lower case, as metadata."""
 
 CURRENT: ContextVar[str] = ContextVar("request_id", default="")
-"""That of the request that is being answered; empty outside one."""
+"""The current request's identifier; empty outside a request."""
 
 _TAKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=@-]{0,127}")
 
 
 def begin(given: str | None) -> str:
-    """Makes the identifier that a client gave the current one, or a new one where it gave none that can stand in a log."""
+    """Sets the current identifier: the client's, or a new one if the client's is missing or not safe to log."""
     identifier = given if given is not None and _TAKEN.fullmatch(given) else uuid.uuid4().hex
     CURRENT.set(identifier)
     return identifier

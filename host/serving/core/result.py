@@ -1,4 +1,4 @@
-"""The answer to a request, whatever protocol asked."""
+"""The answer to a request, independent of the protocol."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Result:
-    """Outputs under the names the client used, each [N, ...], the seconds that the parts took, cycles of the accelerator,
-    and where it was asked for what is seen in the image."""
+    """Outputs under the names the client used, each [N, ...], the seconds of each part, the accelerator's
+    cycles, and on request what the image shows."""
 
     model: Model
     outputs: Mapping[str, Array]
@@ -31,7 +31,7 @@ class Result:
         return ", ".join(f"{name};dur={1000 * seconds:.3f}" for name, seconds in parts.items())
 
     def log(self, protocol: str, identifier: str = "") -> None:
-        """Writes the line in the log of an answered inference; ``identifier``: the client's own, if it gave one."""
+        """Logs an answered inference; ``identifier`` is the client's, if it gave one."""
         log.info("inference", extra={
             "event": "inference", "protocol": protocol, "id": identifier[:100], "model": self.model.name,
             "version": self.model.version, "queue_ms": round(1000 * self.queue_seconds, 3),

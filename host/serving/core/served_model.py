@@ -1,4 +1,4 @@
-"""A model as a service sees it, and requests checked against what it takes and gives."""
+"""A model as a service sees it, and the check of requests against its inputs and outputs."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -21,7 +21,7 @@ Encoded = list[bytes]
 
 @dataclass(frozen=True)
 class Port:
-    """One input or output; ``shape`` without the batch, ``encoding`` of bytes: how real values become them, if known."""
+    """One input or output; ``shape`` excludes the batch; ``encoding`` is the quantization of 8-bit values, if known."""
 
     name: str
     shape: tuple[int, ...]
@@ -30,13 +30,13 @@ class Port:
 
     @property
     def batched(self) -> tuple[int, ...]:
-        """The shape with an open batch, as metadata give it."""
+        """The shape with an open batch dimension, as in metadata."""
         return (-1, *self.shape)
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """One bundle as a service sees it; the program itself is with the replicas."""
+    """One bundle as a service sees it; the replicas hold the program itself."""
 
     name: str
     version: int
@@ -65,14 +65,14 @@ class Model:
 
 
 def _port(port: ModelPort) -> Port:
-    """An input or an output as the user's model has it, before the host's head or after its tail."""
+    """An input or output of the user's model: before the host's head or after its tail."""
     return Port(port.name, port.shape, np.dtype(port.dtype), port.encoding)
 
 
 @dataclass(frozen=True)
 class Request:
-    """Inputs by the model's own names: arrays [N, ...], or the one input as N encoded images. ``outputs``: the wanted
-    ones as the client called them, with the model's names; ``look``: whether what is seen in the image is wanted, too."""
+    """Inputs by the model's names: arrays [N, ...], or the only input as N encoded images. ``outputs``: the
+    requested outputs, from the client's names to the model's; ``look``: whether to report what the image shows."""
 
     model: Model
     inputs: Mapping[str, Array | Encoded]
@@ -81,23 +81,23 @@ class Request:
 
     @classmethod
     def checked(cls, model: Model, inputs: Mapping[str, Array], outputs: Sequence[str], settings: Settings) -> "Request":
-        """A request whatever protocol it came by, before it may wait for the device.
+        """Checks a request of any protocol before it may wait for the device.
 
-        Raises ``ServiceError`` (INVALID) naming what does not fit the model and what would.
+        Raises ``ServiceError`` (INVALID) naming what does not fit the model and what would fit.
         """
         return cls(model, _inputs(model, inputs, settings), _outputs(model, outputs))
 
 
 def port_of(ports: Sequence[Port], name: str, what: str) -> Port:
-    """The port of that name, by the rule of ``known_name``."""
+    """The port of that name, found as by ``known_name``."""
     named = {port.name: port for port in ports}
     return named[known_name(named, name, what)]
 
 
 def known_name(names: Collection[str], name: str, what: str) -> str:
-    """The one of ``names`` that is meant: the very one, or else the one that differs by TensorFlow's ``:0``.
+    """The matching entry of ``names``: equal, or differing only in TensorFlow's suffix ``:0``.
 
-    Raises ``ServiceError`` naming ``what`` it is of which there is none of that name.
+    Raises ``ServiceError`` if there is none; its text calls the entry ``what``.
     """
     for form in (name, f"{name}:0", name.removesuffix(":0")):
         if form in names:
@@ -142,7 +142,8 @@ def _images(model: Model, port: Port, values: Array, settings: Settings) -> Enco
     images = [bytes(image) for image in values.ravel()]
     for index, image in enumerate(images):
         if not image:
-            raise ServiceError(Kind.INVALID, f"{_which(port, images, index)}: an empty string is no image; send a JPEG or "
+            raise ServiceError(Kind.INVALID, f"{_which(port, images, index)}: an empty string is not an image; send a JPEG "
+                                             "or "
                                              "PNG")
         if len(image) > settings.max_image:
             raise ServiceError(Kind.INVALID, f"{_which(port, images, index)}: an image of {len(image)} bytes; at most "
@@ -151,7 +152,7 @@ def _images(model: Model, port: Port, values: Array, settings: Settings) -> Enco
 
 
 def _which(port: Port, images: Encoded, index: int) -> str:
-    """An input, and which of several images in it."""
+    """The input's name, with the image's index if there are several."""
     return f"input {port.name!r}" + (f", image {index}" if len(images) > 1 else "")
 
 
@@ -170,5 +171,5 @@ def _taken(model: Model) -> str:
 
 
 def shown(text: str) -> str:
-    """What a client or a file named, for a message."""
+    """A name from a client or file, shortened for a message."""
     return json.dumps(text[:100])

@@ -1,4 +1,4 @@
-"""The service, whatever protocol asks it: it finds models, queues requests, answers, switches models, and measures."""
+"""The service, independent of protocols: it finds models, queues and answers requests, switches models, and measures."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from arrayloom.host.serving.core.frames import Block, describe, restore
 from arrayloom.host.serving.core.keys import KeyFile
 from arrayloom.host.serving.core.logs import log
-from arrayloom.host.serving.core.memory import Budget, Dialogs, Holding, give_back
+from arrayloom.host.serving.core.memory import Budget, Holding, Streams, give_back
 from arrayloom.host.serving.core.metrics import Metrics
 from arrayloom.host.serving.core.offload import Offload
 from arrayloom.host.serving.core.pool import Pool
@@ -31,15 +31,22 @@ Array = NDArray[Any]
 T = TypeVar("T")
 
 READING_MEMORY, READING_LEAST = 20, 1 << 28
-"""What reading a message may take: so many times the largest message, and so many bytes more."""
+"""Memory for reading a message: a multiple of the largest message, plus a constant in bytes."""
 
 LEAST_DIALOGS = 4
+
+MOST_WATCHES = 64
+"""Open streams of health: without a limit, one client's streams could use up all concurrent calls."""
+
+MANY_DIALOGS = ("streams of requests are open already, as many as the memory for their messages allows (--memory, "
+                "--max-message); close one, or ask without")
+MANY_WATCHES = "health streams (Watch) are open already, as many as are allowed; close one, or ask with Check"
 
 CLOCKS = {"rtl": "counted by the simulated hardware", "emulator": "predicted by the cost model"}
 
 
 class State(StrEnum):
-    """Where a model stands; END: an operator has unloaded it."""
+    """State of a model; END: an operator has unloaded it."""
 
     START = "START"
     LOADING = "LOADING"
@@ -48,9 +55,9 @@ class State(StrEnum):
 
 
 class Service:
-    """``keys``: None where anyone may ask; ``remedy``: how an operator puts a model onto the device, with ``{name}`` for
-    the model, as refusals say it; ``readers``: what reads large requests, by name;
-    ``reading_module``: what does so in a process of its own; ``labels``: of the models' versions."""
+    """``keys``: None if no key is needed; ``remedy``: how an operator loads a model, for refusals, with ``{name}`` for
+    the model; ``readers``: readers of large requests, by name; ``reading_module``:
+    the module that runs them in a separate process; ``labels``: labels of the models' versions."""
 
     def __init__(self, models: Sequence[Model], settings: Settings, keys: KeyFile | None, remedy: str,
                  readers: Mapping[str, Reader], reading_module: str, labels: Labels | None = None) -> None:
@@ -61,7 +68,8 @@ class Service:
         self.metrics = Metrics(CLOCKS[settings.backend])
         self.pool = Pool(self.repository.default, settings, self.metrics)
         self.budget = Budget(settings.budget)
-        self.dialogs = Dialogs(max(LEAST_DIALOGS, settings.budget // settings.max_message))
+        self.dialogs = Streams(max(LEAST_DIALOGS, settings.budget // settings.max_message), MANY_DIALOGS)
+        self.watches = Streams(MOST_WATCHES, MANY_WATCHES)
         self.offload = Offload(reading_module, settings.receive_timeout,
                                READING_MEMORY * settings.max_message + READING_LEAST)
         self._limits, self._readers = Limits.of(models, settings), readers
@@ -79,7 +87,7 @@ class Service:
         await self.pool.start()
 
     async def stop(self) -> None:
-        """Takes no more requests, finishes what was accepted, then ends the replicas."""
+        """Refuses new requests, finishes accepted ones, then ends the replicas."""
         self.stopping = True
         await self.pool.finish(self.settings.grace)
         await self.pool.close()
@@ -88,7 +96,8 @@ class Service:
             self._giving.cancel()
 
     def find(self, name: str, version: int | None, label: str = "") -> Model:
-        """A model that answers; raises ``ServiceError`` (NOT_FOUND) naming those that there are, and for an unloaded one."""
+        """A loaded model; raises ``ServiceError`` (NOT_FOUND) for an unloaded one, and for an unknown one, naming the known
+        ones."""
         model = self.repository.find(name, version, label)
         if not self.repository.is_loaded(model):
             raise ServiceError(Kind.NOT_FOUND, f"{model} is unloaded; load it by {self._remedy.format(name=model.name)}")
@@ -102,9 +111,9 @@ class Service:
         return State.LOADING if self.pool.queue.assigned is model else State.START
 
     async def read(self, reader: str, data: bytes | bytearray, facts: Mapping[str, Any], holding: Holding) -> Reading:
-        """What a request's bytes hold, whose inputs ``holding`` holds from then on; raises ``ServiceError``.
+        """Parses a request's bytes and charges its inputs to ``holding``; raises ``ServiceError``.
 
-        Where reading could take long it is done in another process. ``facts``: what the reader wants to know beside them.
+        Long reads run in another process. ``facts``: further values for the reader.
         """
         holding.message(len(data))
         if self._readers[reader].is_quick(data, facts):
@@ -115,7 +124,7 @@ class Service:
         return reading
 
     def request(self, model: Model, inputs: Mapping[str, Array], outputs: Sequence[str]) -> Request:
-        """Raises ``ServiceError`` (INVALID) naming what does not fit the model and what would."""
+        """Checks a request; raises ``ServiceError`` (INVALID) naming what does not fit the model and what would fit."""
         return Request.checked(model, inputs, outputs, self.settings)
 
     async def infer(self, request: Request, seconds: float | None = None) -> Result:
@@ -132,7 +141,7 @@ class Service:
         return result
 
     async def _answer(self, request: Request, seconds: float | None) -> tuple[Result, int]:
-        """The result, and of how many images."""
+        """The result and the number of images."""
         self._admit(request.model)
         limit = self.settings.timeout if seconds is None else min(seconds, self.settings.timeout)
         header, blocks = _frame(request)
@@ -150,7 +159,7 @@ class Service:
         return result, answer.header["images"]
 
     async def measured(self, protocol: str, method: str, action: Callable[[], Awaitable[T]]) -> T:
-        """Awaits ``action``, which answers a request; counts, times and logs it. Whatever it raises comes out as
+        """Awaits ``action``, which answers a request; counts, times and logs it. Any exception becomes a
         ``ServiceError``."""
         begin = time.perf_counter()
         code = "CANCELLED"
@@ -167,7 +176,7 @@ class Service:
         except Exception as error:
             code = Kind.INTERNAL.grpc
             log.exception("unexpected failure in %s", method, extra={"event": "failure"})
-            raise ServiceError(Kind.INTERNAL, f"unexpected {type(error).__name__}; the service's log tells more") from None
+            raise ServiceError(Kind.INTERNAL, f"unexpected {type(error).__name__}; see the service's log") from None
         finally:
             seconds = time.perf_counter() - begin
             self.metrics.requests.labels(protocol, method, code).inc()
@@ -176,9 +185,9 @@ class Service:
                                                         "milliseconds": round(1000 * seconds, 3)})
 
     async def load(self, name: str, version: int | None) -> None:
-        """Reflashes the devices with a model, which then answers requests that name none; raises ``ServiceError``.
+        """Loads a model onto the devices and makes it the default; raises ``ServiceError``.
 
-        What was unloaded of that name answers again, or that version alone where one is given.
+        Unloaded versions of that name become available again, or only the given version.
         """
         if self.stopping:
             raise ServiceError(Kind.UNAVAILABLE, "the service stops")
@@ -191,9 +200,9 @@ class Service:
                                                  "seconds": round(time.monotonic() - begin, 4)})
 
     async def unload(self, name: str, version: int | None) -> None:
-        """That version of a model, or all of them, take no more requests; those that are accepted are finished.
+        """Unloads that version of a model, or all versions; accepted requests are finished.
 
-        A device that holds it is given the model that is the default then. Raises ``ServiceError``.
+        A device that holds it gets the default model instead. Raises ``ServiceError``.
         """
         models = self.repository.meant(name, version)
         self.repository.unload(models)

@@ -12,8 +12,8 @@ MIB = 1 << 20
 
 
 class Reflash(StrEnum):
-    """What happens to a request for a model that the device does not hold: it waits (and a model that no one has loaded
-    is loaded for it), or it is refused with UNAVAILABLE / 503."""
+    """What happens to a request for a model that the device does not hold: it waits until the model
+    is loaded, or it is refused with UNAVAILABLE / 503."""
 
     WAIT = "wait"
     REFUSE = "refuse"
@@ -26,31 +26,31 @@ class Settings:
     Parameters
     ----------
     metrics_port
-        Where ``/metrics`` alone is answered too, without keys and TLS, for what scrapes it; None for nowhere.
+        Additional port with ``/metrics`` only, without keys and TLS, for scrapers; None: there is none.
     threads
-        Of each replica's emulator; 0 for as many as are left when all replicas share the cores.
+        Threads of each replica's emulator; 0: all replicas share the cores.
     spares
-        Processes that stand ready, with the model loaded, for replicas that are lost.
+        Standby processes, with the model loaded, that replace lost replicas.
     queue
-        Requests that may wait.
+        Number of requests that may wait.
     timeout
-        For a request from its acceptance to its answer; shorter if the client says so.
+        From the acceptance of a request to its answer; a client may set a shorter one.
     turn
         How long a model keeps the device while requests for another wait.
     attempts
-        Runs of a request whose replica was lost.
+        How often a request is run if its replicas are lost.
     device_timeout
-        For one run, after which the replica is replaced.
+        Limit of one run; after it the replica is replaced.
     receive_timeout
-        For a request's head, and again for its body, to arrive.
+        Limit for a request's head to arrive, and again for its body.
     grace
-        For what is accepted when the service is to stop.
+        For accepted requests to finish when the service is to stop.
     access_log
-        The file of one line a request; ``-``: standard error; None: there is none.
+        The file with one line per request; ``-``: standard error; None: no log.
     page
-        Whether people get a page at ``/``.
+        Whether ``/`` serves a page for people.
     memory
-        Bytes of all requests in flight together, on both ports; more where two of the largest messages are more.
+        Bytes of all requests in flight on both ports; raised to the size of two of the largest messages if that is more.
     """
 
     name: str = "arrayloom"
@@ -108,12 +108,13 @@ class Settings:
 
     @property
     def threads_each(self) -> int:
-        """Threads of a replica. By default those of all replicas do not exceed the cores that this process may use."""
+        """Threads of a replica. By default all replicas together use no more than the cores available to this process."""
         return self.threads or max(1, usable_cores() // self.replicas)
 
     @property
     def budget(self) -> int:
-        """Bytes of all requests in flight: ``memory``, or what one message of the largest size and its tensors take."""
+        """Bytes of all requests in flight: ``memory``, or the needs of one message of the largest size with its tensors, if
+        that is more."""
         return max(self.memory, 2 * self.max_message + MIB)
 
 

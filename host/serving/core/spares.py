@@ -1,4 +1,4 @@
-"""Replicas that stand ready for those that are lost, so that no request waits while a process starts."""
+"""Standby replicas for those that are lost, so that no request waits for a process to start."""
 
 import asyncio
 import contextlib
@@ -10,12 +10,12 @@ from arrayloom.host.serving.core.settings import Settings
 from arrayloom.host.serving.errors import ReplicaLostError, ServiceError
 
 REPLACE_SECONDS, RETRY_SECONDS = 1.0, 10.0
-"""Before a spare is replaced that ended while it was idle, or that did not come to hold its model: one that always ends must
-not take the machine."""
+"""Seconds before a spare that ended idle or failed to load is replaced: one that always fails must not keep
+the machine busy."""
 
 
 class Spares:
-    """``on_exit`` is called when one of them ends; ``wanted``: the model that the next one loads."""
+    """``on_exit`` is called when a spare ends; ``wanted``: the model that the next one loads."""
 
     def __init__(self, settings: Settings, on_exit: Callable[[], None], wanted: Callable[[], Model]) -> None:
         self._settings, self._on_exit, self._wanted = settings, on_exit, wanted
@@ -25,7 +25,7 @@ class Spares:
         self._closed = False
 
     async def take(self) -> ReplicaProcess:
-        """A spare that lives, or else a new process; raises ``OSError`` where that cannot be started."""
+        """A living spare, else a new process; raises ``OSError`` if that cannot be started."""
         living = [process for process in self._ready if not process.lost]
         if not living:
             return await ReplicaProcess.start(self._settings, self._ended)
@@ -34,7 +34,7 @@ class Spares:
         return living[0]
 
     def fill(self) -> None:
-        """Starts what is missing, in the background."""
+        """Starts missing spares in the background."""
         if not self._closed and (self._filling is None or self._filling.done()):
             self._filling = asyncio.create_task(self._fill())
 
@@ -52,7 +52,7 @@ class Spares:
         await asyncio.gather(*(process.stop() for process in left))
 
     async def _fill(self) -> None:
-        """A model that cannot be loaded is the replica's to tell, and a process that cannot be started, too."""
+        """Starts a spare; the replica that needs it reports a failed start or load."""
         while True:
             if any(process.lost for process in self._ready):
                 await asyncio.sleep(REPLACE_SECONDS)
@@ -67,10 +67,10 @@ class Spares:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             self._starting = None
-            self._ready.append(process)     # no sooner, as only one at a time may speak with it
+            self._ready.append(process)     # not earlier: only one task at a time may use its socket
 
     def _ended(self) -> None:
-        """A replica ended, or a spare, which is then replaced."""
+        """Called when a replica or a spare ends; a spare is replaced."""
         self._on_exit()
         if any(process.lost for process in self._ready):
             self.fill()

@@ -1,4 +1,4 @@
-"""What became of the requests for each model, in sums that only grow."""
+"""Counters of the outcomes of each model's requests."""
 
 import time
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from arrayloom.host.serving.core.served_model import Model
 
 @dataclass
 class Duration:
-    """How often something happened, and how long it took in all."""
+    """The count of an event and its total duration."""
 
     count: int = 0
     ns: int = 0
@@ -20,7 +20,7 @@ class Duration:
 
 @dataclass
 class BatchStatistics:
-    """The runs of one number of images: preprocessing, the device, and all after it."""
+    """Statistics of one batch size: preprocessing, the device, and postprocessing."""
 
     preprocess: Duration = field(default_factory=Duration)
     device: Duration = field(default_factory=Duration)
@@ -29,7 +29,7 @@ class BatchStatistics:
 
 @dataclass
 class ModelStatistics:
-    """The requests for one model; ``last_inference`` in seconds since 1970, 0 where there was none."""
+    """Statistics of one model; ``last_inference`` in seconds since 1970, 0 if there was none."""
 
     success: Duration = field(default_factory=Duration)
     fail: Duration = field(default_factory=Duration)
@@ -38,7 +38,7 @@ class ModelStatistics:
     last_inference: float = 0.0
 
     def succeed(self, images: int, seconds: float, queue: float, preprocess: float, device: float) -> None:
-        """One request that was answered after ``seconds``, of which the parts took so many."""
+        """Adds a request that was answered after ``seconds``, with the durations of its parts."""
         self.success.add(seconds)
         self.queue.add(queue)
         batch = self.batches.setdefault(images, BatchStatistics())
@@ -52,13 +52,13 @@ class ModelStatistics:
         return sum(count * batch.device.count for count, batch in self.batches.items())
 
     def total(self, part: str) -> Duration:
-        """A part of ``BatchStatistics`` of batches of all sizes."""
+        """One part of ``BatchStatistics``, summed over all batch sizes."""
         parts = [getattr(batch, part) for batch in self.batches.values()]
         return Duration(sum(each.count for each in parts), sum(each.ns for each in parts))
 
 
 class Statistics:
-    """The statistics of all models, from the start of the service."""
+    """The statistics of all models since the start of the service."""
 
     def __init__(self) -> None:
         self._models: dict[str, ModelStatistics] = {}

@@ -1,4 +1,4 @@
-"""The certificate of a service: read again when its files change, so that it can be renewed while the service runs."""
+"""The certificate of a service, reloaded when its files change, so that it can be renewed while the service runs."""
 
 import ssl
 import threading
@@ -12,7 +12,7 @@ from arrayloom.host.serving.errors import ServeError
 
 @dataclass(frozen=True)
 class Pair:
-    """A certificate chain and its key in PEM, and a context of them."""
+    """A certificate chain and its key in PEM, and the TLS context made from them."""
 
     chain: bytes
     key: bytes = field(repr=False)
@@ -20,7 +20,7 @@ class Pair:
 
     @classmethod
     def load(cls, chain: Path, key: Path) -> "Pair":
-        """Raises ``ServeError`` for files that cannot be read, or do not belong together."""
+        """Loads the pair; raises ``ServeError`` if the files cannot be read or do not match."""
         for file in (chain, key):
             if not file.is_file():
                 raise ServeError(f"{file}: no such file")
@@ -34,17 +34,17 @@ class Pair:
 
 
 class Certificate:
-    """The pair in two files, which both servers ask for at each new connection. While a new one is being written, or is
-    damaged, the last one stays in force."""
+    """The certificate in two files; both servers ask for it at each new connection. While a new one is incomplete or
+    damaged, the last one remains in use."""
 
     def __init__(self, chain: Path, key: Path) -> None:
         self._files = (chain, key)
-        self._lock = threading.Lock()       # gRPC asks from threads of its own
+        self._lock = threading.Lock()       # gRPC asks from its own threads
         self._seen = self._stamps()
         self._pair = Pair.load(chain, key)
 
     def current(self) -> Pair:
-        """The same object as before while the files have not changed."""
+        """The current certificate; the same object as long as the files have not changed."""
         with self._lock:
             if (now := self._stamps()) != self._seen:
                 self._seen = now
@@ -52,13 +52,13 @@ class Certificate:
             return self._pair
 
     def serving_context(self) -> ssl.SSLContext:
-        """A context for a server that takes the current pair for each connection."""
+        """A server context that uses the current certificate for each connection."""
         context = Pair.load(*self._files).context
 
         def choose(connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _context: ssl.SSLContext) -> None:
             connection.context = self.current().context
 
-        context.sni_callback = choose       # called for clients that name no server, too
+        context.sni_callback = choose       # called also for clients that name no server
         return context
 
     def _stamps(self) -> list[tuple[int, int, int] | None]:
@@ -69,4 +69,4 @@ class Certificate:
             self._pair = Pair.load(*self._files)
             log.info("certificate read again", extra={"event": "certificate"})
         except ServeError as error:
-            log.error("the certificate stays as it was: %s", error, extra={"event": "certificate"})
+            log.error("the certificate is unchanged: %s", error, extra={"event": "certificate"})

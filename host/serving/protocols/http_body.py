@@ -1,7 +1,7 @@
-"""Bodies of HTTP requests: read within limits, then decompressed and parsed.
+"""Reads bodies of HTTP requests within limits, then decompresses and parses them.
 
-No library validates them: those build an object for every number before they look, and what a body may become is counted
-first.
+Validation libraries do not fit: they build an object for every number first, whereas here the objects are counted before any
+is built.
 """
 
 import asyncio
@@ -19,15 +19,15 @@ from arrayloom.host.serving.core.settings import Settings
 from arrayloom.host.serving.errors import Kind, ServiceError
 
 SMALL = 1 << 16
-"""Bytes of a body that holds no tensors."""
+"""Largest body without tensors, in bytes."""
 
 ENCODINGS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS, "identity": 0}
-"""How bodies may be compressed, with what zlib calls that."""
+"""Supported compressions of bodies, with zlib's parameter for each."""
 
 
 async def read(request: web.Request, settings: Settings, limit: int | None = None) -> bytearray:
-    """The body as it was sent; raises ``ServiceError`` when it is too large, too slow or broken off, or others hold the
-    memory for it."""
+    """The body as sent; raises ``ServiceError`` if it is too large, too slow or incomplete, or the memory budget
+    is used up."""
     most = settings.max_message if limit is None else limit
     if (request.content_length or 0) > most:
         raise _too_large(most)
@@ -48,13 +48,13 @@ async def read(request: web.Request, settings: Settings, limit: int | None = Non
 
 
 async def read_small(request: web.Request, settings: Settings) -> dict[str, Any]:
-    """A small JSON object, or an empty one where there is no body."""
+    """A small JSON object, empty if there is no body."""
     data = decompress(await read(request, settings, SMALL), encoding(request), SMALL)
     return parse(data) if data else {}
 
 
 def encoding(request: web.Request) -> str:
-    """How the body is compressed, as the client says; raises ``ServiceError`` for what is not understood."""
+    """The compression that the client states; raises ``ServiceError`` if it is not supported."""
     name = request.headers.get("Content-Encoding", "identity").strip().lower()
     if name not in ENCODINGS:
         raise ServiceError(Kind.INVALID, f"Content-Encoding {name[:100]!r} is not understood; send one of "
@@ -63,17 +63,17 @@ def encoding(request: web.Request) -> str:
 
 
 def decompress(data: bytes | bytearray, name: str, limit: int) -> bytes | bytearray:
-    """What was compressed, no more of it than ``limit`` bytes ever made; raises ``ServiceError``."""
+    """Decompresses, producing at most ``limit`` bytes; raises ``ServiceError``."""
     if name == "identity":
         return data
     bits = ENCODINGS[name]
     if name == "deflate" and data[:1] and data[0] & 0xF != zlib.DEFLATED:
-        bits = -zlib.MAX_WBITS      # some clients leave out zlib's head
+        bits = -zlib.MAX_WBITS      # some clients omit zlib's header
     work = zlib.decompressobj(bits)
     try:
         result = work.decompress(data, limit + 1)
     except zlib.error as error:
-        raise ServiceError(Kind.INVALID, f"the body cannot be read: it is no {name} ({error})") from None
+        raise ServiceError(Kind.INVALID, f"the body cannot be read: it is not {name} ({error})") from None
     if len(result) > limit:
         raise _too_large(limit)
     if not work.eof or work.unused_data:
@@ -82,22 +82,22 @@ def decompress(data: bytes | bytearray, name: str, limit: int) -> bytes | bytear
 
 
 def parse(data: bytes | bytearray, limits: Limits | None = None) -> dict[str, Any]:
-    """A JSON object; raises ``ServiceError`` for anything else, and for one that would become too many objects."""
+    """Parses a JSON object; raises ``ServiceError`` for anything else, and if it would become too many objects."""
     if limits is not None:
         _check_count(data, limits)
     try:
         value = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise ServiceError(Kind.INVALID, f"the body is no JSON: {str(error)[:200]}") from None
+        raise ServiceError(Kind.INVALID, f"the body is not JSON: {str(error)[:200]}") from None
     if not isinstance(value, dict):
         raise ServiceError(Kind.INVALID, "the body must be a JSON object")
     return value
 
 
 def parse_request(data: bytes | bytearray, facts: Mapping[str, Any], limits: Limits) -> tuple[dict[str, Any], memoryview]:
-    """The JSON part of a request's body and the binary part that follows it where ``facts`` have the length of the first.
+    """The JSON part of a body, and the binary part that follows it if ``facts`` give the JSON's length.
 
-    ``facts``: ``encoding``, and where a header has it ``json_length``, with the header's name as ``json_header``.
+    ``facts``: ``encoding``, and if a header gives it ``json_length``, with the header's name as ``json_header``.
     """
     content = decompress(data, facts["encoding"], limits.message)
     length = facts.get("json_length")
@@ -116,7 +116,7 @@ def is_light(_: bytes | bytearray, facts: Mapping[str, Any]) -> bool:
 
 
 def only(body: dict[str, Any], known: tuple[str, ...]) -> None:
-    """Raises ``ServiceError`` for a member that is not known."""
+    """Raises ``ServiceError`` for an unknown member."""
     if unknown := [name for name in body if name not in known]:
         raise ServiceError(Kind.INVALID, f"member {unknown[0][:100]!r} is unknown; known: {', '.join(known)}")
 
@@ -130,7 +130,7 @@ def text(body: dict[str, Any], name: str) -> str:
 
 
 def _check_count(data: bytes | bytearray, limits: Limits) -> None:
-    """Counts what the text may become before any of it is made: a byte of JSON can become a hundred in memory."""
+    """Counts the objects that the text may become before building any: one byte of JSON can take a hundred in memory."""
     containers = data.count(b"[") + data.count(b"{")
     if containers > limits.containers:
         raise ServiceError(Kind.INVALID, f"the body holds {containers} lists and objects, which no request of 1 to "

@@ -1,4 +1,4 @@
-"""The protocols that a service speaks. A further one is a folder of its own, and a line here."""
+"""The protocols that a service supports. To add one, add a folder and a line here."""
 
 from arrayloom.host.serving.protocols.health.protocol import HEALTH
 from arrayloom.host.serving.protocols.open_inference.protocol import OPEN_INFERENCE

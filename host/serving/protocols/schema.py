@@ -1,7 +1,7 @@
-"""The messages and services of the protocols, from their ``.proto`` files, at import.
+"""The messages and services of the protocols, built from their ``.proto`` files at import.
 
-They have the names of the public protocols, and live in a pool of our own, so that the official packages of the same
-protocols can be imported too.
+They have the names of the public protocols, but are in a descriptor pool of our own, so that the protocols' official
+packages can be imported too.
 """
 
 from collections.abc import Iterator
@@ -14,14 +14,14 @@ from google.protobuf import any_pb2, descriptor_pool, message_factory, wrappers_
 from arrayloom.host.serving.protocols.schema_reader import Reader, resolve
 
 POOL = descriptor_pool.DescriptorPool()
-"""All that is served; also what reflection tells of it."""
+"""Descriptors of everything that is served; reflection uses them too."""
 
 for _known in (any_pb2, wrappers_pb2):
     POOL.AddSerializedFile(_known.DESCRIPTOR.serialized_pb)
 
 
 def load(*paths: Path) -> SimpleNamespace:
-    """The messages (as classes) and enums (as name to number) of ``.proto`` files, by name; enums within messages too."""
+    """The messages (as classes) and enums (as name to number) of ``.proto`` files, by name, including nested enums."""
     found: dict[str, Any] = {}
     for path in paths:
         found |= _load(path)
@@ -39,7 +39,7 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def _parts(place: Any) -> Iterator[Any]:
-    """The descriptors of the messages and enums of a file or message, and of those within; not the entries of maps."""
+    """The descriptors of the messages and enums of a file or message, including nested ones, without map entries."""
     messages = place.message_types_by_name if hasattr(place, "message_types_by_name") else place.nested_types_by_name
     yield from place.enum_types_by_name.values()
     for message in messages.values():

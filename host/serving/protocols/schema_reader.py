@@ -1,8 +1,8 @@
-"""Reads the text of a ``.proto`` file into protobuf's own description of it, so that no generated code ties us to one
+"""Parses a ``.proto`` file into protobuf's descriptor, so that no generated code ties us to one
 release of protobuf.
 
-Understood: imports, messages and enums, also within messages, scalar, message, repeated and map fields, oneof, and services;
-all of proto3's syntax that our files use, nothing more.
+Supported is the part of proto3 that our files use: imports, messages and enums (also nested), scalar, message,
+repeated and map fields, oneof, and services.
 """
 
 import re
@@ -28,7 +28,7 @@ class Reader:
         self.file = descriptor_pb2.FileDescriptorProto(syntax="proto3")
 
     def read(self, name: str) -> Any:
-        """The file under that name, with the types of its fields as they stand in the text; see ``resolve``."""
+        """The file under that name, with field types as written in the text; see ``resolve``."""
         self.file.name = name
         kinds = {"enum": lambda: self._enum(self.file), "message": lambda: self._message(self.file.message_type),
                  "service": self._service}
@@ -55,7 +55,7 @@ class Reader:
     def _text(self) -> str:
         token = next(self._tokens)
         if token[0] != '"':
-            raise SchemaError(f"{token!r} where a name in quotes belongs")
+            raise SchemaError(f"{token!r} where a quoted name is expected")
         return token.strip('"')
 
     def _body(self) -> Iterator[str]:
@@ -85,7 +85,7 @@ class Reader:
         service = self.file.service.add(name=next(self._tokens))
         for token in self._body():
             if token != "rpc":
-                raise SchemaError(f"{token!r} where 'rpc' belongs")
+                raise SchemaError(f"{token!r} where 'rpc' is expected")
             method = service.method.add(name=next(self._tokens))
             method.client_streaming, method.input_type = self._argument()
             self._expect("returns")
@@ -140,9 +140,10 @@ def _add(message: Any, name: str, number: int, kind: str, repeated: bool) -> Any
 
 
 def resolve(file: Any, messages: Collection[str], enums: Collection[str]) -> None:
-    """Gives the fields and methods of ``file`` the full names of their types; ``messages``, ``enums``: those of its imports.
+    """Resolves the types of the fields and methods of ``file`` to full names; ``messages`` and ``enums`` come from its
+    imports.
 
-    Raises ``SchemaError`` for a type that is nowhere.
+    Raises ``SchemaError`` for an unknown type.
     """
     known = dict.fromkeys(messages, Field.TYPE_MESSAGE) | dict.fromkeys(enums, Field.TYPE_ENUM)
     for scope, message in _messages(file, file.package):
@@ -160,14 +161,14 @@ def resolve(file: Any, messages: Collection[str], enums: Collection[str]) -> Non
 
 
 def _messages(place: Any, scope: str) -> Iterator[tuple[str, Any]]:
-    """The messages of a file or message, and those within them, with their full names."""
+    """The messages of a file or message, including nested ones, with their full names."""
     for message in place.message_type if hasattr(place, "message_type") else place.nested_type:
         yield f"{scope}.{message.name}", message
         yield from _messages(message, f"{scope}.{message.name}")
 
 
 def _full_name(name: str, scope: str, known: Collection[str]) -> str:
-    """The name as seen from the innermost scope outwards, as protobuf looks for it."""
+    """Looks a name up from the innermost scope outwards, as protobuf does."""
     parts = scope.split(".")
     for end in range(len(parts), -1, -1):
         full = ".".join([*parts[:end], name])

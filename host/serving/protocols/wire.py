@@ -1,4 +1,4 @@
-"""Messages of protobuf: their parts are counted before they become objects."""
+"""Parses protobuf messages after counting their parts, before these become objects."""
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
@@ -10,17 +10,17 @@ from arrayloom.host.serving.core.reading import INLINE, Limits
 from arrayloom.host.serving.errors import Kind, ServiceError
 
 MOST_PARTS = 1 << 15
-"""Fields of a message and of those within it. Lists of numbers are one each."""
+"""Most fields of a message, including nested ones. A packed list of numbers counts as one."""
 
 LIGHT_PARTS = 256
-"""So many fields of a message are looked at to find out whether it is light."""
+"""Most fields of a message that can be light; no more are looked at."""
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MESSAGE, _PLAIN = 11, 12       # protobuf's numbers of the types of fields: messages, and bytes
 
 
 def parse(kind: Any, data: bytes, limits: Limits) -> Any:
-    """A message from its bytes; raises ``ServiceError`` for a malformed one, or one of too many parts or bytes."""
+    """Parses a message; raises ``ServiceError`` if it is malformed or has too many parts or bytes."""
     if len(data) > limits.message:
         raise ServiceError(Kind.INVALID, f"a message of {len(data)} bytes; at most {limits.message} are accepted")
     if len(data) > INLINE:
@@ -32,7 +32,7 @@ def parse(kind: Any, data: bytes, limits: Limits) -> Any:
 
 
 def light(kind: Any) -> Callable[[bytes | bytearray, Mapping[str, Any]], bool]:
-    """For messages of a class: whether one has few fields, and all but ``INLINE`` bytes are in fields of type bytes."""
+    """Makes the check of a message class: few fields, and all but ``INLINE`` bytes are in fields of type bytes."""
     def is_light(data: bytes | bytearray, _: Mapping[str, Any]) -> bool:
         fields = list(islice(_fields(kind.DESCRIPTOR, data), LIGHT_PARTS + 1))
         plain = sum(size for type_, size in fields if type_ == _PLAIN)
@@ -42,15 +42,15 @@ def light(kind: Any) -> Callable[[bytes | bytearray, Mapping[str, Any]], bool]:
 
 
 def _check_parts(descriptor: Any, data: bytes) -> None:
-    """Two bytes on the wire can be a hundred in memory. What is malformed ends the count, and is refused by the parser."""
+    """Two bytes of a message can take a hundred in memory. Malformed bytes end the count; the parser refuses them."""
     if next(islice(_fields(descriptor, data), MOST_PARTS, None), None) is not None:
         raise ServiceError(Kind.INVALID, f"a {descriptor.name} of more than {MOST_PARTS} fields; send numbers as "
                                          "packed lists or raw bytes")
 
 
 def _fields(descriptor: Any, data: bytes | bytearray) -> Iterator[tuple[int, int]]:
-    """Each field of a message and of those within it: protobuf's number of its type, 0 where unknown or not on the wire as
-    bytes, and how many bytes it says to have."""
+    """Yields each field of a message, nested ones included: protobuf's number of its type (0 if the field is unknown or is
+    no bytes on the wire) and its size in bytes as the message states it."""
     waiting = [(descriptor, 0, len(data))]
     while waiting:
         kind, position, end = waiting.pop()
@@ -70,7 +70,7 @@ def _fields(descriptor: Any, data: bytes | bytearray) -> Iterator[tuple[int, int
 
 
 def write_varint(value: int) -> bytes:
-    """A number of 0 or more, seven bits a byte."""
+    """Reads a varint: a non-negative number, seven bits per byte."""
     groups = bytearray()
     while value > 0x7F:
         groups.append(value & 0x7F | 0x80)
@@ -79,7 +79,7 @@ def write_varint(value: int) -> bytes:
 
 
 def _read_varint(data: bytes | bytearray, position: int, end: int) -> tuple[int, int]:
-    """A number and the place after it; the end of the message where it is cut short."""
+    """A varint and the position after it; the end of the message if it is truncated."""
     value = shift = 0
     while position < end and shift < 70:
         byte = data[position]

@@ -1,4 +1,4 @@
-"""From the outputs of detectors to boxes with classes and confidences: decoders, selection and a guess of the detector."""
+"""Converts outputs of detectors to boxes with classes and confidences: decoders, selection, and guessing the detector."""
 
 from arrayloom.host.vision.detection.boxes import Candidates, Detections
 from arrayloom.host.vision.detection.coco import COCO_CLASSES

@@ -1,4 +1,4 @@
-"""The detectors by name, the guess which one a network is, and boxes from its outputs."""
+"""The detectors by name, guessing a network's detector, and boxes from its outputs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -19,11 +19,11 @@ Shapes = Mapping[str, tuple[int, ...]]
 Size = tuple[int, int]
 
 DEFAULT_THRESHOLD, DEFAULT_IOU = 0.5, 0.45
-FINAL_ROWS = 300        # of an output [N, 300, 6] that is taken for boxes without being asked
+FINAL_ROWS = 300        # of an output [N, 300, 6] that is assumed to hold boxes
 
 
 class Detector(NamedTuple):
-    """Which decoder, whether it was guessed, and from which outputs, as text."""
+    """The decoder, whether it was guessed, and the outputs as text."""
 
     name: str
     guessed: bool = False
@@ -39,19 +39,19 @@ _WITHOUT_PRIORS = "priors (--priors): detector {} has none; leave them out"
 def find_boxes(outputs: Outputs, size: Size, detector: str | None = None, threshold: float = DEFAULT_THRESHOLD,
                iou: float = DEFAULT_IOU, geometries: Sequence[Geometry] | None = None,
                priors: Floats | None = None) -> list[Detections]:
-    """What is seen in each image of a batch, at most 300 boxes each, best first.
+    """The detections of each image of a batch, at most 300 boxes each, best first.
 
     Parameters: `outputs` of the network by name, [N, ...]; `size`, height and width of its input; `detector`, one of
-    `DETECTORS`, or None for `guess_detector`; `threshold`, the confidence that a box exceeds; `iou`, the overlap beyond
-    which the lesser box of a class goes; `geometries`, of each image, to give boxes as parts of the picture instead of the
-    input; `priors`, see `decode_ssd`.
-    Raises: `DetectionError` for outputs that are none of that detector, or values that cannot be.
+    `DETECTORS`, or None for `guess_detector`; `threshold`, the lower limit of the confidence; `iou`, the overlap above which
+    the less confident box of a class is dropped; `geometries`, one per image, to return boxes as fractions of the picture
+    instead of the input; `priors`, see `decode_ssd`. Raises: `DetectionError` for outputs that do not fit the detector,
+    or invalid values.
     """
     guessed = None if detector else guess_detector(shapes_of(outputs), size)
     name = detector or (guessed.name if guessed else None)
     if name is None:
-        raise DetectionError(f"the outputs {_listed(shapes_of(outputs))} are of no detector that can be told by them; name "
-                             f"it, one of {', '.join(DETECTORS)}")
+        raise DetectionError(f"the outputs {_listed(shapes_of(outputs))} do not identify a detector; name it, "
+                             f"one of {', '.join(DETECTORS)}")
     check_thresholds(threshold, iou)
     found = decode(name, outputs, size, priors)
     places = geometries or [Geometry.stretched(*size)] * len(found.scores)
@@ -73,7 +73,7 @@ def decode(name: str, outputs: Outputs, size: Size, priors: Floats | None = None
 
 
 def require_form(name: str, shapes: Shapes, size: Size, with_priors: bool = False) -> None:
-    """Raises ``DetectionError`` where outputs of these shapes [N, ...] are not the detector's, whatever they hold."""
+    """Raises ``DetectionError`` if outputs of these shapes [N, ...] cannot be the detector's."""
     if with_priors and name != "ssd":
         raise DetectionError(_WITHOUT_PRIORS.format(name))
     silent = {output: np.broadcast_to(np.float32(0), shape) for output, shape in shapes.items()}
@@ -84,9 +84,9 @@ def require_form(name: str, shapes: Shapes, size: Size, with_priors: bool = Fals
 
 
 def guess_detector(shapes: Shapes, size: Size) -> Detector | None:
-    """The detector whose outputs have such names or shapes [N, ...] on an input of ``size``, where no other's have.
+    """The only detector whose outputs have such names or shapes [N, ...] on an input of ``size``.
 
-    Not told by shapes: YOLOX ([N, A, 5 + C]) from YOLOv8 with its axes swapped, and YOLOv5's heads.
+    Shapes do not distinguish YOLOX ([N, A, 5 + C]) from YOLOv8 with its axes swapped, and from YOLOv5's heads.
     """
     if named_outputs(shapes) or is_pair(shapes) or is_detection_output(shapes):
         return Detector("ssd", True, _listed(shapes))

@@ -4,24 +4,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 USUAL = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32))
-"""Strides of published networks of YOLO's kind: three heads, with P6, with P2."""
+"""Strides of published YOLO networks: three heads, with P6, with P2."""
 
 FIRST = (1, 2, 4, 8, 16, 32, 64)
 MOST_HEADS = 6
 
 
 def positions(size: tuple[int, int], strides: tuple[int, ...]) -> int:
-    """Positions of all maps together, for an input of ``size``."""
+    """Number of positions of all maps together, for an input of ``size``."""
     return sum(-(-size[0] // stride) * -(-size[1] // stride) for stride in strides)
 
 
 def is_usual(count: int, size: tuple[int, int]) -> bool:
-    """Whether a network with usual strides predicts at that many positions."""
+    """Whether a network with common strides predicts at that many positions."""
     return any(count == positions(size, strides) for strides in USUAL)
 
 
 def find_strides(count: int, size: tuple[int, int]) -> tuple[int, ...] | None:
-    """The doubling strides that give ``count`` positions, usual ones first; None where none do."""
+    """The doubling strides that give ``count`` positions, common ones first; None if there are none."""
     others = (tuple(first << level for level in range(heads)) for heads in range(1, MOST_HEADS + 1) for first in FIRST)
     return next((strides for strides in (*USUAL, *others) if positions(size, strides) == count), None)
 

@@ -1,4 +1,4 @@
-"""Which boxes stay: those above a threshold that overlap no better one of their class (non-maximum suppression)."""
+"""Selects the boxes above a threshold that overlap no better box of their class (non-maximum suppression)."""
 
 from typing import Any
 
@@ -10,17 +10,17 @@ from arrayloom.host.vision.errors import DetectionError
 from arrayloom.host.vision.geometry import Geometry
 
 MOST_BOXES = 300
-"""Boxes of one image that are ever given."""
+"""Most boxes returned for one image."""
 
 MOST_CANDIDATES = 30_000
-"""Boxes of one image that the suppression looks at, the most probable ones."""
+"""Number of boxes of one image that the suppression considers, the most probable ones."""
 
 FARTHEST = 100.0
-"""Beyond so many widths of the input a coordinate is cut, so that areas stay finite."""
+"""Coordinates are limited to this many widths of the input, so that areas stay finite."""
 
 
 def iou(box: Floats, others: Floats) -> Floats:
-    """Intersection over union of one box [4] with others [n, 4]; 0 where both are empty."""
+    """Intersection over union of one box [4] with others [n, 4]; 0 0 if both are empty."""
     top, left = np.maximum(box[0], others[:, 0]), np.maximum(box[1], others[:, 1])
     bottom, right = np.minimum(box[2], others[:, 2]), np.minimum(box[3], others[:, 3])
     shared = np.maximum(bottom - top, 0) * np.maximum(right - left, 0)
@@ -34,8 +34,8 @@ def _area(boxes: Floats) -> Any:
 
 def suppress_bboxes(classes: NDArray[np.int64], boxes: Floats, threshold: float,
                     most: int | None = None) -> NDArray[np.int64]:
-    """Indices, in order, of the boxes that stay: those that overlap no better one of their class by more than
-    ``threshold``, at most ``most``. The boxes come best first."""
+    """Indices, in order, of the boxes to keep, at most ``most``: those that overlap no better box of their class
+    by more than ``threshold``. The boxes are given best first."""
     kept: list[int] = []
     left = np.arange(len(boxes))
     while len(left) and len(kept) != most:
@@ -54,11 +54,11 @@ def check_thresholds(threshold: float, overlap: float) -> None:
 
 
 def select(found: Candidates, index: int, threshold: float, overlap: float, geometry: Geometry) -> Detections:
-    """What is seen in image ``index`` of the batch, its boxes as parts of the picture and cut at its border.
+    """The detections of image ``index`` of the batch, with boxes as fractions of the picture, clipped to it.
 
-    ``threshold``: what a score must exceed; ``overlap``: the intersection over union beyond which the lesser box of a class
-    goes; ``geometry``: where the picture lies in the input. Boxes that are not finite, empty or beside the picture are
-    dropped.
+    ``threshold``: lower limit of a score; ``overlap``: the intersection over union above which the less confident box of a
+    class is dropped; ``geometry``: where the picture is in the input. Boxes that are not finite, empty, or outside the
+    picture are dropped.
     """
     boxes, scores, classes = found.boxes[index], found.scores[index], found.classes[index]
     usable = np.flatnonzero(np.isfinite(scores) & (scores > threshold) & np.isfinite(boxes).all(axis=-1))

@@ -1,6 +1,6 @@
-"""SSD's outputs to candidates: boxes that the network selected itself, or scores and boxes of all positions.
+"""Converts SSD's outputs to candidates: boxes that the network selected itself, or scores and boxes of all positions.
 
-The forms, with the input's height and width given: TensorFlow's ``detection_boxes`` (y first), ``detection_scores`` and
+Supported forms: TensorFlow's ``detection_boxes`` (y first), ``detection_scores`` and
 ``detection_classes``; ``boxes``, ``scores`` and ``labels`` as torchvision and the ONNX model zoo name them; and two outputs,
 [N, A, C] of scores where class 0 is the background and [N, A, 4] of corners (x first), or of offsets from prior boxes; and
 Caffe's DetectionOutput [1, 1, n, 7].
@@ -28,10 +28,11 @@ Outputs = Mapping[str, NDArray[Any]]
 Size = tuple[int, int]
 
 VARIANCES = np.array([0.1, 0.1, 0.2, 0.2], np.float32)
-"""What offsets in x, y, width and height are multiplied by, in the paper's networks and torchvision's."""
+"""Factors of the offsets in x, y, width and height, in the paper's networks and torchvision's."""
 
 ORDERED = 0.99
-"""The share of boxes whose second corner must not lie before the first, for corners; of offsets about a quarter do."""
+"""The fraction of boxes whose second corner must come after the first to be taken for corners; for offsets it is about a
+quarter."""
 
 LARGEST_CLASS = 10_000
 
@@ -45,7 +46,7 @@ WITHOUT_BACKGROUND = {"det_classes"}
 
 
 def decode_ssd(outputs: Outputs, size: Size, priors: Floats | None = None) -> Candidates:
-    """``priors``: [A, 4] (centre x, y, width, height) as parts of the input, for outputs that are offsets from them.
+    """``priors``: [A, 4] (centre x, y, width, height) as fractions of the input, for outputs that are offsets from them.
 
     Raises ``DetectionError`` for outputs of another form, and for offsets without priors.
     """
@@ -57,14 +58,15 @@ def decode_ssd(outputs: Outputs, size: Size, priors: Floats | None = None) -> Ca
 
 
 def require_ssd(outputs: Outputs) -> None:
-    """Raises ``DetectionError`` for outputs whose names and shapes are of none of the forms."""
+    """Raises ``DetectionError`` if the outputs' names and shapes fit none of the forms."""
     shapes = {name: values.shape for name, values in outputs.items()}
     if not (named_outputs(shapes) or is_detection_output(shapes) or is_pair(shapes)):
         raise _form(outputs)
 
 
 def named_outputs(outputs: Mapping[str, Any]) -> dict[str, str] | None:
-    """The names of the outputs ``boxes``, ``scores``, ``classes`` and perhaps ``count``, where they name selected boxes."""
+    """The names of the outputs ``boxes``, ``scores``, ``classes`` and possibly ``count``, if the outputs are selected
+    boxes."""
     plain = {name: name.rpartition("/")[2].removesuffix(":0").lower() for name in outputs}
     kinds = {"boxes": BOXES, "scores": SCORES, "classes": CLASSES, "count": COUNTS}
     found = {kind: [name for name in outputs if plain[name] in known] for kind, known in kinds.items()}
@@ -74,12 +76,12 @@ def named_outputs(outputs: Mapping[str, Any]) -> dict[str, str] | None:
 
 
 def is_detection_output(shapes: Mapping[str, tuple[int, ...]]) -> bool:
-    """Whether the only output is [1, 1, n, 7], as Caffe's DetectionOutput gives it."""
+    """Whether the only output is [1, 1, n, 7], as from Caffe's DetectionOutput."""
     return [shape[:2] + shape[3:] for shape in shapes.values() if len(shape) == 4] == [(1, 1, 7)] and len(shapes) == 1
 
 
 def is_pair(shapes: Mapping[str, tuple[int, ...]]) -> bool:
-    """Whether two outputs are [N, A, C] and [N, A, 4], or both with A last, as only networks of SSD's kind have them."""
+    """Whether two outputs are [N, A, C] and [N, A, 4], or both with A last; only SSD networks have these."""
     if len(shapes) != 2 or any(len(shape) != 3 for shape in shapes.values()):
         return False
     (_, *one), (_, *other) = shapes.values()
@@ -104,7 +106,7 @@ def _decode_final(named: dict[str, str], outputs: Outputs, size: Size) -> Candid
 
 
 def _decode_detection_output(values: NDArray[Any]) -> Candidates:
-    """[1, 1, n, 7]: image, class, score, xmin, ymin, xmax, ymax as parts of the input; image -1 ends the list."""
+    """[1, 1, n, 7]: image, class, score, xmin, ymin, xmax, ymax as fractions of the input; image -1 ends the list."""
     rows = np.asarray(values, np.float32)[:, 0]
     classes = rows[..., 1]
     usable = (rows[..., 0] == 0) & (classes >= 0) & (classes < LARGEST_CLASS)
@@ -122,7 +124,7 @@ def _pair(outputs: Outputs) -> tuple[Floats, Floats, str]:
     if one.shape[1] != other.shape[1] or 4 not in (one.shape[2], other.shape[2]):
         rows = {name: values.transpose(0, 2, 1) for name, values in rows.items()}
     located = [name for name, values in rows.items() if values.shape[2] == 4]
-    if len(located) == 2:       # four classes: probabilities tell which output is which
+    if len(located) == 2:       # four classes: the scores are the output that holds probabilities
         located = [name for name in located if not _is_distribution(rows[name])]
     if len(located) != 1:
         raise DetectionError(f"outputs {', '.join(map(repr, outputs))}: both have four columns, and neither holds "
@@ -140,7 +142,7 @@ def _decode_all(scores: Floats, boxes: Floats, name: str, size: Size, priors: Fl
             scores = softmax(scores, 2)
     placed = _place(boxes, name, size, priors)
     count, places, classes = scores.shape
-    # Every class of every position is a box of its own; the background, class 0, is none.
+    # each class of each position is a separate box, except the background, class 0
     each = np.broadcast_to(np.arange(1, classes), (count, places, classes - 1)).reshape(count, -1)
     return Candidates(np.repeat(placed, classes - 1, axis=1), scores[..., 1:].reshape(count, -1), each.astype(np.int64),
                       classes, background=True)

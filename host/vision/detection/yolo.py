@@ -1,4 +1,4 @@
-"""YOLO's outputs to candidates: YOLOv8 and what shares its head (v9 to v12), YOLOv5 (v7), and YOLOX.
+"""Converts YOLO's outputs to candidates: YOLOv8 and versions with the same head (v9 to v12), YOLOv5 (v7), and YOLOX.
 
 Every decoder takes the outputs by name, each [N, ...], and the input's height and width; it raises ``DetectionError`` for
 outputs of another form, naming them.
@@ -25,7 +25,7 @@ Outputs = Mapping[str, NDArray[Any]]
 Size = tuple[int, int]
 
 MOST_FINAL = 1000
-"""Rows of an output whose boxes were suppressed in the network: [N, 300, 6] as exported, never more than this."""
+"""Rows of an output after suppression in the network: [N, 300, 6] as exported, never more than this."""
 
 FINAL_FIELDS = 6
 """xmin, ymin, xmax, ymax, score, class."""
@@ -35,13 +35,13 @@ ANCHORS = {
     4: (((19, 27), (44, 40), (38, 94)), ((96, 68), (86, 152), (180, 137)), ((140, 301), (303, 264), (238, 542)),
         ((436, 615), (739, 380), (925, 792))),
 }
-"""YOLOv5's for COCO, width and height in pixels, by the number of its heads (yolov5s.yaml and yolov5s6.yaml)."""
+"""YOLOv5's anchors for COCO, width and height in pixels, by number of heads (yolov5s.yaml and yolov5s6.yaml)."""
 
 
 def decode_yolov8(outputs: Outputs, size: Size) -> Candidates:
     """[N, 4 + C, A] or [N, A, 4 + C] (centre x, y, width, height, probabilities), or final boxes [N, n, 6].
 
-    Coefficients of a segmentation network's masks, which has an output [N, m, H, W] besides, are left out.
+    Mask coefficients of a segmentation network, which has a second output [N, m, H, W], are ignored.
     """
     name, values, masks = _main(outputs, "yolov8")
     if is_final(values.shape, size, masks):
@@ -56,7 +56,7 @@ def decode_yolov8(outputs: Outputs, size: Size) -> Candidates:
 
 
 def decode_yolov5(outputs: Outputs, size: Size) -> Candidates:
-    """[N, A, 5 + C] (centre x, y, width, height, objectness, probabilities), or its heads before they are decoded.
+    """[N, A, 5 + C] (centre x, y, width, height, objectness, probabilities), or its undecoded heads.
 
     Heads are [N, 3, H, W, 5 + C] or [N, 3 * (5 + C), H, W], three or four of them, of a network with YOLOv5's anchors.
     """
@@ -70,9 +70,9 @@ def decode_yolov5(outputs: Outputs, size: Size) -> Candidates:
 
 
 def decode_yolox(outputs: Outputs, size: Size) -> Candidates:
-    """[N, A, 5 + C] or [N, 5 + C, A] as the network gives it: offsets from positions and logarithms of sizes, in strides.
+    """[N, A, 5 + C] or [N, 5 + C, A] without decoding: offsets from positions and logarithms of sizes, in strides.
 
-    A YOLOX exported with its decoding is of YOLOv5's form.
+    A YOLOX exported with its decoding has YOLOv5's form.
     """
     name, values, _ = _main(outputs, "yolox")
     rows = _rows(values, size)
@@ -88,7 +88,7 @@ def decode_yolox(outputs: Outputs, size: Size) -> Candidates:
 
 
 def is_final(shape: tuple[int, ...], size: Size, masks: int = 0) -> bool:
-    """Whether an output [N, n, 6] holds boxes that were suppressed in the network."""
+    """Whether an output [N, n, 6] holds boxes after suppression in the network."""
     return len(shape) == 3 and shape[2] == FINAL_FIELDS + masks and shape[1] <= MOST_FINAL and not is_usual(shape[1], size)
 
 
@@ -144,7 +144,7 @@ def _decode_head(head: Floats, anchors: Floats, size: Size) -> Floats:
 
 
 def _main(outputs: Outputs, detector: str) -> tuple[str, Floats, int]:
-    """The one output of rank 3, its name, and how many coefficients of masks its rows end with."""
+    """The only output of rank 3, its name, and the number of mask coefficients at the end of its rows."""
     found = {name: values for name, values in outputs.items() if values.ndim == 3}
     if len(found) != 1:
         raise _form(detector, "one of rank 3", outputs)
@@ -154,7 +154,7 @@ def _main(outputs: Outputs, detector: str) -> tuple[str, Floats, int]:
 
 
 def _rows(values: Floats, size: Size) -> Floats:
-    """[N, A, fields] whichever of both comes first: A is what YOLO's strides give, else the larger one."""
+    """Rearranges to [N, A, fields]: A is the axis that fits YOLO's strides, else the larger one."""
     first, second = (_is_positions(extent, size) for extent in values.shape[1:])
     swap = second if first != second else values.shape[2] > values.shape[1]
     return values.transpose(0, 2, 1) if swap else values

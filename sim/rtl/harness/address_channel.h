@@ -1,4 +1,4 @@
-// What AR and AW have in common: the handshake, its rules, and the queue of bursts taken.
+// Common parts of AR and AW: the handshake, its rules, and the queue of accepted bursts.
 #pragma once
 
 #include "burst.h"
@@ -24,10 +24,10 @@ class AddressChannel {
     Burst& operator[](uint32_t index) { return bursts_[(tail_ + index) % kMaxOutstanding]; }
     void pop() { ++tail_; }
 
-    // An address was refused in the last cycle, so that it must stand unchanged in this one.
+    // An address was stalled in the last cycle, so it must be unchanged in this one.
     bool waiting() const { return waiting_; }
 
-    // One cycle in which valid is up, or was up and refused in the cycle before. True when a burst was taken.
+    // One cycle in which valid is high, or was high and stalled in the previous cycle. True if a burst was accepted.
     bool sample(const Address& request, bool valid, bool ready, uint64_t now, uint64_t due, Watch& watch) {
         if (waiting_ && !valid) watch.fail(now, describe(name_, offered_, "valid was withdrawn before ready"));
         if (waiting_ && valid && !(request == offered_)) watch.fail(now, describe(name_, offered_, "payload changed before ready"));
@@ -43,7 +43,7 @@ class AddressChannel {
         return true;
     }
 
-    // What is left of every burst; that a time has passed counts, not when it has.
+    // The remainder of every burst; only whether a time has passed counts, not when.
     void add_to(Digest& digest, uint64_t now) const {
         digest.add(count());
         for (uint32_t index = tail_; index != head_; ++index) {

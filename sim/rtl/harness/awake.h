@@ -1,4 +1,4 @@
-// Islands: which of them are awake, and firing their clocks. islands.h, written with the model, says how many there are.
+// Islands: determines which are active, and fires their clocks. islands.h, generated with the model, has their number.
 #pragma once
 
 #include <cstddef>
@@ -44,8 +44,8 @@ inline uint64_t gather_64(const uint8_t* bytes) {
 #endif
 }
 
-// The islands in which the next edge may change something. kFirstWake is the offset of wake_0 in the model; behind it stand
-// those of the other islands, which islands.h asserts, and enough of the model that 64 bytes can be read.
+// The islands in which the next edge may change something. kFirstWake is the offset of wake_0 in the model; those of the
+// other islands follow, which islands.h asserts, and enough of the model that 64 bytes can be read.
 inline uint64_t islands_awake(const Pins& pins) {
     static_assert(kFirstWake + 64 <= sizeof(Pins));
     return gather_64(reinterpret_cast<const uint8_t*>(&pins) + kFirstWake) & kAllIslands;

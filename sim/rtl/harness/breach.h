@@ -1,4 +1,4 @@
-// One breach of the rules of the bus by the memory, to find out what the accelerator makes of it.
+// One violation of the bus protocol by the memory, to test the accelerator's reaction.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@ enum class Breach : uint32_t {
     kNone, kEarlyLast, kMissingLast, kStrangeRead, kDoubledBeat, kLostBeat, kStrangeAnswer, kDoubledAnswer, kLostAnswer
 };
 
-// A breach that is committed once, at the first place that suits it after `wait` others.
+// A violation that is committed once, at the first suitable place after `wait` others.
 class Culprit {
   public:
     void plan(Breach breach, uint64_t wait) {
@@ -18,7 +18,7 @@ class Culprit {
         wait_ = wait;
     }
     bool planned() const { return breach_ != Breach::kNone; }
-    // At a place that suits `breach`: whether it is committed here.
+    // At a place suitable for `breach`: whether it is committed here.
     bool commits(Breach breach) {
         if (breach != breach_ || wait_--) return false;
         breach_ = Breach::kNone;

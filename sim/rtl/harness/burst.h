@@ -30,7 +30,7 @@ inline std::string describe(const char* channel, const Address& request, const c
     return text;
 }
 
-// What is wrong with a request that the accelerator may not make, or null.
+// The fault of an illegal request, or null.
 inline const char* broken_rule(const Address& request, uint32_t word_bytes) {
     const uint64_t bytes = (uint64_t{request.length} + 1) * word_bytes;
     if ((1u << request.size) != word_bytes) return "size is not the width of the bus";
@@ -41,7 +41,7 @@ inline const char* broken_rule(const Address& request, uint32_t word_bytes) {
 }
 
 #if VM_COVERAGE
-// How many bursts of each kind there were: identifier, length, begins a page of 4 KiB, ends one.
+// Number of bursts of each kind: identifier, length, begins a page of 4 KiB, ends one.
 struct BurstKinds {
     static constexpr uint32_t kIds = 4, kLengths = 64;    // FETCH has bursts of 256 bytes
     uint64_t counts[kIds][kLengths][2][2] = {};

@@ -1,4 +1,4 @@
-// Digests of all that decides when the accelerator and its memory do something, at the instructions that POST completes.
+// Digests of all state that determines the timing of accelerator and memory, taken when POST completes an instruction.
 #pragma once
 
 #include <vector>
@@ -21,7 +21,7 @@ class Control {
     }
     void clear() { points_.clear(); }
 
-    // Before anything else of a cycle: registers, pins and channels are what they are at its beginning.
+    // Called first in a cycle: registers, pins and channels have their values at its beginning.
     void sample(const Pins& pins, uint64_t now, const ReadChannel& read, const WriteChannel& write) {
         if (!on_) [[likely]] return;
         if (!pins.EVENTS(running)) {

@@ -1,4 +1,4 @@
-// A digest of 128 bits over a sequence of words: two chains, each of which no word can leave as it was.
+// A digest of 128 bits over a sequence of words: two chains, each changed by every word.
 #pragma once
 
 #include <cstdint>

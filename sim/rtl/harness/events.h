@@ -1,4 +1,4 @@
-// What every unit does in every cycle of a run, as segments in which nothing changes.
+// The activity of every unit in every cycle of a run, as segments of constant activity.
 #pragma once
 
 #include <vector>
@@ -16,7 +16,7 @@ class Events {
         open_ = false;
     }
 
-    // Before anything else of a cycle, so that the statistics hold what was moved before it.
+    // Called first in a cycle, so that the statistics include everything before it.
     void sample(const Pins& pins, const Statistics& statistics) {
         if (!on_) [[likely]] return;
         if (!pins.EVENTS(running)) return;
@@ -27,7 +27,7 @@ class Events {
         open_ = !retired;
     }
 
-    // The segments so far, the last with what was moved up to now.
+    // The segments so far, the last one with the statistics up to now.
     const std::vector<Segment>& segments(const Statistics& statistics) {
         end(statistics);
         return segments_;
@@ -48,7 +48,7 @@ class Events {
     }
 
     bool on_ = false;
-    bool open_ = false;  // the last segment may go on
+    bool open_ = false;  // the last segment may continue
     uint64_t read_ = 0, written_ = 0;
     std::vector<Segment> segments_;
 };

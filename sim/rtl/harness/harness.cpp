@@ -1,4 +1,4 @@
-// The C interface that sim/rtl/library.py binds. Every function takes the simulation that arrayloom_create returned.
+// The C interface that sim/rtl/library.py binds. Every function takes the simulation returned by arrayloom_create.
 #include "scratchpad_banks.h"
 #include "settings.h"
 #include "simulation.h"
@@ -54,7 +54,7 @@ void arrayloom_record(Simulation* simulation, int32_t on) { simulation->recorder
 
 void arrayloom_clear_record(Simulation* simulation) { simulation->recorder.clear(); }
 
-// The arrays stay where they are until the next run, reset or clear.
+// The arrays are valid until the next run, reset or clear.
 uint64_t arrayloom_recorded(const Simulation* simulation, const uint32_t** addresses, const uint8_t** data) {
     *addresses = simulation->recorder.addresses();
     *data = simulation->recorder.data();
@@ -94,7 +94,7 @@ uint32_t arrayloom_bank_words() { return arrayloom::kBankWords; }
 uint8_t* arrayloom_bank(Simulation* simulation, uint32_t index) { return arrayloom::banks(simulation->model.pins())[index]; }
 
 #if ARRAYLOOM_ACTIVITY
-// The output `activity` (sim/rtl/islands/activity.py), whose size is returned, until the simulation goes on.
+// The output `activity` (sim/rtl/islands/activity.py), valid until the simulation continues; returns its size.
 uint64_t arrayloom_activity(Simulation* simulation, const uint8_t** bits) {
     simulation->model.settle(simulation->cycle);    // the bus has changed since the last edge
     const auto& activity = simulation->model.pins().activity;
@@ -104,20 +104,20 @@ uint64_t arrayloom_activity(Simulation* simulation, const uint8_t** bits) {
 #endif
 
 #if ARRAYLOOM_MUTANTS
-// The planted fault that acts from the next edge but one on, by its number; with 0 none does.
+// Selects the planted fault, by number, that is active from the edge after next on; 0 for none.
 void arrayloom_select_mutant(Simulation* simulation, uint32_t number) { simulation->model.pins().mutant_select = number; }
 #endif
 
 #if defined(ARRAYLOOM_PROFILE)
-// GCC's run time writes what its code has counted so far, now and not when the process ends.
+// Makes GCC's run time write its counts now instead of at the end of the process.
 void __gcov_dump();
 
 void arrayloom_dump_profile() { __gcov_dump(); }
 #endif
 
 #if VM_COVERAGE
-// Verilator's counts, one for each of its points, of which there are as many as are returned; its file of them; and how many
-// bursts of each kind there were.
+// Verilator's counts, one per point (returns their number); its file of them; and the number
+// of bursts of each kind.
 uint64_t arrayloom_coverage(Simulation* simulation, uint32_t** counts) { return simulation->model.coverage(*counts); }
 
 void arrayloom_write_coverage(Simulation* simulation, const char* path) { simulation->model.write_coverage(path); }

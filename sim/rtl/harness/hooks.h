@@ -1,4 +1,4 @@
-// Forced into every file of the build: where Verilator's prints, $stop and $fatal go instead of stdout and exit().
+// Included in every file of the build: redirects Verilator's prints, $stop and $fatal from stdout and exit().
 #pragma once
 
 extern "C" int arrayloom_print(const char* format, ...);

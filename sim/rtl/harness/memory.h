@@ -1,4 +1,4 @@
-// The bytes behind the bus, and which addresses answer with an error.
+// The bytes of the memory on the bus, and the addresses that answer with an error.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@ class Memory {
   public:
     Memory(uint8_t* bytes, uint64_t size, uint64_t base) : bytes_(bytes), size_(size), base_(base) {}
 
-    // What one beat of `count` bytes at `address` answers.
+    // The response to one beat of `count` bytes at `address`.
     Response response(uint64_t address, uint64_t count) const {
         if (address < base_ || address - base_ + count > size_) return kDecodeError;
         for (const Fault& fault : faults_) {

@@ -1,7 +1,7 @@
 // The verilated model and its clock.
 //
-// A fast build has islands (ARRAYLOOM_ISLANDS): each has a clock of its own, and an edge fires the clocks of those that are
-// awake. Without them (ARRAYLOOM_BOTH_EDGES) registers act on both edges of one clock, so that one evaluation is one cycle.
+// A fast build has islands (ARRAYLOOM_ISLANDS): each has its own clock, and an edge fires the clocks of the active
+// ones. Without them (ARRAYLOOM_BOTH_EDGES), registers act on both edges of one clock, so one evaluation is one cycle.
 // Either way Verilator's own functions for the top are called, without the wrapper's locks.
 #pragma once
 
@@ -42,8 +42,8 @@ class Model {
     Waves& waves() { return waves_; }
     Vtop& top() { return top_; }
 
-    // One rising edge: registers take the values that stood before it. With islands the inputs are such registers, those of
-    // the islands in `inputs`, bits of awake.h, which are all whose pins may have changed since the edge before.
+    // One rising edge: registers take the values from before it. With islands the inputs are registers too; `inputs`
+    // (bits of awake.h) lists the islands of all inputs whose pins may have changed since the previous edge.
     void edge(uint64_t cycle, [[maybe_unused]] uint64_t inputs) {
 #if ARRAYLOOM_ISLANDS
         (void)cycle;
@@ -63,7 +63,7 @@ class Model {
     }
 
 #if ARRAYLOOM_ISLANDS
-    // Sets the registers of the inputs and no others.
+    // Sets only the registers of the inputs.
     void take_inputs() {
         fire(pins(), kAllInputs);
 #if ARRAYLOOM_TWIN
@@ -72,7 +72,7 @@ class Model {
     }
 #endif
 
-    // Lets new inputs through the combinational logic, in the low half of the clock where there is one.
+    // Propagates new inputs through the combinational logic, in the low half of the clock if there is one.
     void settle(uint64_t cycle) {
 #if ARRAYLOOM_ISLANDS
         (void)cycle;
@@ -97,7 +97,7 @@ class Model {
 
   private:
     static VerilatedContext* prepare(VerilatedContext& context, uint64_t seed) {
-        context.randReset(2);  // only a checked build leaves anything to it
+        context.randReset(2);  // only a checked build needs it
         context.randSeed(static_cast<int>(seed % 0x7FFFFFFE) + 1);
         context.traceEverOn(VM_TRACE);
         context.fatalOnError(false);

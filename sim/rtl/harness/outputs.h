@@ -1,4 +1,4 @@
-// What the accelerator's bus outputs are, so that a checked build can see whether an input moves them within a cycle.
+// A copy of the accelerator's bus outputs, so that a checked build can detect whether an input changes them within a cycle.
 #pragma once
 
 #include <cstring>

@@ -22,7 +22,7 @@ class Pace {
     uint32_t outstanding() const { return timing_.outstanding; }
     uint32_t beat_interval() const { return timing_.beat_interval; }
 
-    // Draws whether this cycle is held back (xorshift64, Marsaglia 2003).
+    // Draws whether this cycle is stalled (xorshift64, Marsaglia 2003).
     bool stall() {
         if (threshold_ == 0) return false;
         state_ ^= state_ << 13;

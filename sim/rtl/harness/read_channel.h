@@ -1,4 +1,4 @@
-// The memory's side of AR and R: takes bursts, answers them in order.
+// The memory's side of AR and R: accepts bursts, answers them in order.
 #pragma once
 
 #include <cstring>
@@ -27,7 +27,7 @@ class ReadChannel {
         pins.AXI(arready) = pins.AXI(rvalid) = 0;
     }
 
-    // Before the clock edge: what the accelerator says in cycle `now`.
+    // Before the clock edge: reads the accelerator's outputs in cycle `now`.
     void sample(const Pins& pins, uint64_t now, Statistics& statistics, Watch& watch) {
         if (!bursts_.empty()) {
             ++statistics.read_busy_cycles;
@@ -48,7 +48,7 @@ class ReadChannel {
         }
     }
 
-    // After the clock edge: what the memory says in cycle `now`. True when a pin may have changed.
+    // After the clock edge: drives the memory's outputs in cycle `now`. True if a pin may have changed.
     bool drive(Pins& pins, uint64_t now) {
         const bool ready = bursts_.count() < pace_.outstanding() && !pace_.stall();
         bool changed = ready != pins.AXI(arready);
@@ -74,8 +74,8 @@ class ReadChannel {
         return true;
     }
 
-    // Everything of the channel that decides what it does in cycle `now` and later. What it reads is not its own; of a
-    // word that it presents, all that means something for the time is here, and the word too if it is an instruction's.
+    // All state of the channel that determines its timing in cycle `now` and later.
+    // Data is not included, except that of a presented word of an instruction.
     void add_to(Digest& digest, const Pins& pins, uint64_t now) const {
         pace_.add_to(digest);
         bursts_.add_to(digest, now);
@@ -101,7 +101,7 @@ class ReadChannel {
         if (++bursts_.front().done == bursts_.front().beats) bursts_.pop();
     }
 
-    // What is wrong with the beat that is presented, if anything is to be.
+    // The violation in the presented beat, if any.
     void breach(Pins& pins) {
         if (pins.AXI(rlast) ? culprit.commits(Breach::kMissingLast) : culprit.commits(Breach::kEarlyLast)) pins.AXI(rlast) ^= 1;
         if (culprit.commits(Breach::kStrangeRead)) pins.AXI(rid) = kStrangeId;

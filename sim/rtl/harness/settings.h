@@ -1,11 +1,11 @@
-// Plain structures that Python fills in or reads: ctypes mirrors them field by field in library.py.
+// Plain structures that Python writes or reads: ctypes mirrors them field by field in library.py.
 #pragma once
 
 #include <cstdint>
 
 namespace arrayloom {
 
-// How the memory answers. Times are in clock cycles.
+// Timing of the memory, in clock cycles.
 struct Timing {
     uint32_t latency;        // from an address taken to its first beat, and from the last write beat to the response
     uint32_t outstanding;    // bursts taken and not yet answered, for each direction, at most kMaxOutstanding
@@ -23,7 +23,7 @@ struct Statistics {
     uint64_t write_busy_cycles;
 };
 
-// Cycles in which no cause changed: what counts for them, and which blocks' oldest instructions ended with the last one.
+// Cycles in which no cause changed: the causes, and the blocks whose oldest instruction ended with the last one.
 struct Segment {
     uint32_t cycles;
     uint32_t causes;   // four bits a block
@@ -32,7 +32,7 @@ struct Segment {
     uint32_t words_written;
 };
 
-// The control state at the beginning of a cycle of a run in which an instruction of POST has been completed.
+// The control state at the beginning of a cycle after the completion of a POST instruction.
 struct Point {
     uint64_t cycle;        // 0 is the first of the run
     uint64_t instruction;  // of POST, counted from 0

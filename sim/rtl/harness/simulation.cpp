@@ -45,7 +45,7 @@ void Simulation::reset(uint32_t cycles) {
     pins_.rst = 1;
     guard([&] {
 #if ARRAYLOOM_ISLANDS
-        model.take_inputs();    // else the first cycle of reset would not be one: a register holds each input
+        model.take_inputs();    // otherwise the first cycle of reset would have no effect: each input has a register
 #endif
         for (uint32_t index = 0; index < cycles; ++index) {
 #if ARRAYLOOM_ISLANDS
@@ -163,7 +163,7 @@ void Simulation::stop(const std::string& reason) {
     printed_.clear();
 }
 
-// Verilator's hooks come here; what the model says outside a simulation goes to stderr.
+// Verilator's hooks end here; messages of the model outside a simulation go to stderr.
 void model_stopped(const std::string& reason) {
     if (current) {
         current->stop(reason);

@@ -23,13 +23,13 @@ class Simulation {
     // False when bursts are in flight.
     bool configure(const Timing& timing);
     void reset(uint32_t cycles);
-    // Resets the core alone; the memory goes on with what is under way.
+    // Resets the core only; the memory continues outstanding bursts.
     void reset_core(uint32_t cycles);
-    // The memory commits a breach once, at the first beat or answer that suits it after `wait` others.
+    // The memory commits a violation once, at the first suitable beat or response after `wait` others.
     void plan(Breach breach, uint64_t wait);
     Stop run(uint64_t max_cycles, bool until_irq);
 
-    // One access over AXI4-Lite. False when the accelerator does not answer within kRegisterTimeout cycles.
+    // One access over AXI4-Lite. False if the accelerator does not answer within kRegisterTimeout cycles.
     bool write_register(uint32_t address, uint32_t value, uint32_t& response);
     bool read_register(uint32_t address, uint32_t& value, uint32_t& response);
 
@@ -37,7 +37,7 @@ class Simulation {
     const uint64_t* burst_kinds(bool write) const { return write ? write_.burst_kinds() : read_.burst_kinds(); }
 #endif
 
-    // What the model prints, and what it stops on.
+    // The model's output and the reason of a stop.
     void print(const char* text) { printed_ += text; }
     void stop(const std::string& reason);
 
@@ -53,9 +53,9 @@ class Simulation {
   private:
     static constexpr uint32_t kRegisterTimeout = 10000;
 
-    // One clock cycle. Inputs change after the edge, those of AXI4-Lite by `drive`, if any do (Registers). Nothing that the
-    // accelerator says on AXI may depend on them before the next edge (AXI4 forbids such paths), so a fast build need not
-    // settle for them. With islands an input is a register of the model, set at the edge to what is driven before it.
+    // One clock cycle. Inputs change after the edge, those of AXI4-Lite by `drive` (Registers). No AXI output of the
+    // accelerator may depend on them before the next edge (AXI4 forbids such paths), so a fast build need not evaluate
+    // them. With islands, an input is a register of the model, set at the edge to the value driven before it.
     template <bool Registers, typename Drive>
     void step(Drive drive);
     // Runs `body` with Verilator's hooks set to this simulation.

@@ -1,6 +1,6 @@
 // A second model on which the clocks of all islands fire in every cycle, and which must stay equal to the first.
 //
-// An island that sleeps although it could change something is found in the cycle in which it does so first.
+// An island that is skipped although its state would change is detected in the first such cycle.
 #pragma once
 
 #include <cstring>
@@ -18,7 +18,7 @@ class Twin {
     explicit Twin(VerilatedContext& context) : top_(&context, "twin") { top_.eval(); }
     ~Twin() { top_.final(); }
 
-    // The edge that `first` has taken with only its awake islands, on all islands.
+    // Repeats the edge that `first` has taken on its active islands, on all islands.
     void edge(const Pins& first, uint64_t cycle) {
         copy_inputs(first, *top_.rootp);
         fire(*top_.rootp, kAllIslands);
@@ -31,7 +31,7 @@ class Twin {
     }
 
   private:
-    // Memories are compared now and then: what a write left in one stays different.
+    // Memories are compared only from time to time: a wrong write stays visible.
     static constexpr size_t kLargeField = 4096;
     static constexpr uint64_t kLargeInterval = 1000;
 

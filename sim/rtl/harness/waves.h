@@ -22,8 +22,8 @@ namespace arrayloom {
 
 class Waves {
   public:
-    // Records cycles `first` to `last` of the next run: cycle 0 is the first in which the design says that it runs, and a
-    // cycle begins with its rising edge. Times in the file are half cycles. False when the file cannot be written.
+    // Records cycles `first` to `last` of the next run: cycle 0 is the first in which the design reports that it runs, and
+    // a cycle begins with its rising edge. Times in the file are half cycles. False if the file cannot be written.
     bool open(Vtop& top, const char* path, uint64_t first, uint64_t last) {
         close();
         file_ = std::make_unique<File>();

@@ -1,6 +1,6 @@
 // The memory's side of AW, W and B: takes bursts, stores them, answers in order.
 //
-// Data reaches memory with the response and not before, the latest that AXI allows: a design that does not wait for the
+// Data reaches memory only with the response, the latest time that AXI allows, to expose a design that does not wait for the
 // response is found out.
 #pragma once
 
@@ -36,7 +36,7 @@ class WriteChannel {
         pins.AXI(awready) = pins.AXI(wready) = pins.AXI(bvalid) = 0;
     }
 
-    // Before the clock edge: what the accelerator says in cycle `now`.
+    // Before the clock edge: reads the accelerator's outputs in cycle `now`.
     void sample(const Pins& pins, uint64_t now, Statistics& statistics, Watch& watch) {
         if (!bursts_.empty()) {
             ++statistics.write_busy_cycles;
@@ -56,7 +56,7 @@ class WriteChannel {
         }
     }
 
-    // After the clock edge: what the memory says in cycle `now`. True when a pin may have changed.
+    // After the clock edge: drives the memory's outputs in cycle `now`. True if a pin may have changed.
     bool drive(Pins& pins, uint64_t now) {
         const bool address = bursts_.count() < pace_.outstanding() && !pace_.stall();
         const bool data = complete_ < bursts_.count() && now >= next_beat_ && !pace_.stall();
@@ -74,7 +74,7 @@ class WriteChannel {
         return true;
     }
 
-    // As for the read channel; what is written decides nothing.
+    // As for the read channel; written data does not affect timing.
     void add_to(Digest& digest, const Pins& pins, uint64_t now) const {
         pace_.add_to(digest);
         bursts_.add_to(digest, now);
@@ -103,7 +103,7 @@ class WriteChannel {
         bursts_.pop();
     }
 
-    // What is wrong with the answer that is given, if anything is to be.
+    // The violation in the given response, if any.
     void breach(Pins& pins) {
         if (culprit.commits(Breach::kStrangeAnswer)) pins.AXI(bid) = kStrangeId;
         if (culprit.commits(Breach::kDoubledAnswer)) doubled_ = true;

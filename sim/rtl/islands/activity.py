@@ -1,6 +1,6 @@
-"""A netlist that says of each register and each port of a memory whether it is enabled, and whether it changes.
+"""A netlist that reports for each register and memory port whether it is enabled and whether it changes.
 
-A partition is made from what such a netlist was seen to do (``python -m benchmarks.islands``).
+A partition is made from the recorded activity of such a netlist (``python -m benchmarks.islands``).
 """
 
 from arrayloom.sim.rtl.islands.state import State, find_state
@@ -11,9 +11,9 @@ ACTIVITY_PORT = "activity"
 
 
 def add_activity(netlist: Netlist) -> list[State]:
-    """Adds the output ``activity`` to ``netlist``, and returns the state that it tells of, in order.
+    """Adds the output ``activity`` to ``netlist``, and returns the states that it reports, in order.
 
-    Bit 2k of the output says that state k is enabled at the next edge, bit 2k + 1 that the edge gives it another value.
+    Bit 2k of the output is 1 if state k is enabled at the next edge, bit 2k + 1 if the edge changes its value.
     """
     states, logic = list(find_state(netlist)), Logic(netlist)
     bits: list[Bit] = [logic.any(may_change(state, logic, exact)) for state in states for exact in (False, True)]

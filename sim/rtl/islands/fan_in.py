@@ -1,4 +1,4 @@
-"""Which islands' state a bit depends on, through combinational logic alone."""
+"""The islands on whose state a bit depends through combinational logic."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ Islands = int
 
 
 class FanIn:
-    """Answers for one netlist, in which ``island_of`` gives by ``id`` the island of each cell that acts on a clock."""
+    """Fan-in queries for one netlist; ``island_of`` maps the ``id`` of each clocked cell to its island."""
 
     def __init__(self, netlist: Netlist, island_of: Mapping[int, int]) -> None:
         self._island_of = island_of

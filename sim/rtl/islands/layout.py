@@ -15,7 +15,7 @@ LAYOUT, HEADER = "islands.json", "islands.h"
 
 @dataclass(frozen=True)
 class Layout:
-    """``names`` of the islands, number k first clocked as trigger k, and what was seen awake together, by number."""
+    """``names`` of the islands, with number k clocked by trigger k, and the sets of islands active together, by number."""
 
     names: list[str]
     activity: Activity
@@ -25,7 +25,7 @@ class Layout:
         (folder / LAYOUT).write_text(json.dumps(asdict(self)))
 
     def header(self) -> str:
-        """C++ for the harness (awake.h): how many islands there are, and which are those of the inputs."""
+        """C++ for the harness (awake.h): the number of islands, and the islands of the inputs."""
         number = {name: index for index, name in enumerate(self.names)}
         masks = {"kReadInputs": [READ_INPUTS], "kWriteInputs": [WRITE_INPUTS], "kOtherInputs": [OTHER_INPUTS],
                  "kAllInputs": [READ_INPUTS, WRITE_INPUTS, OTHER_INPUTS], "kAllIslands": self.names}
@@ -40,13 +40,13 @@ class Layout:
 
 
 def read_layout(folder: Path) -> Layout:
-    """The layout that ``Layout.write`` left in that folder."""
+    """Reads the layout written by ``Layout.write`` to that folder."""
     values = json.loads((folder / LAYOUT).read_text())
     return Layout(values["names"], [(mask, share) for mask, share in values["activity"]])
 
 
 def order_clocks(text: str, names: list[str], activity: Activity) -> tuple[str, Layout]:
-    """Verilog in which the islands are numbered as their clocks first appear, which is how Verilator numbers triggers.
+    """Verilog with islands numbered in the order of their clocks' first appearance, as Verilator numbers triggers.
 
     ``text`` has the ports ``clk_k`` and ``wake_k`` for island k of ``names``. The outputs ``wake_k`` are declared in order.
     """
@@ -63,6 +63,6 @@ def order_clocks(text: str, names: list[str], activity: Activity) -> tuple[str, 
 
 
 def _sorted(pattern: str, text: str) -> str:
-    """Puts what matches in the order of its numbers, at the same places."""
+    """Sorts the matches by number, at the same places."""
     found = iter(sorted(re.findall(pattern, text), key=lambda match: int(re.sub(r"\D", "", match))))
     return re.sub(pattern, lambda _: next(found), text)

@@ -1,4 +1,4 @@
-"""What of the islands is done to Verilator's C++ before it is compiled."""
+"""Edits Verilator's C++ for islands before it is compiled."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ FIELDS = "fields.h"
 def prepare_islands(verilog: Path, model: Path, twin: bool) -> None:
     """Edits the model and writes its header; ``verilog`` is the folder with the layout of the islands.
 
-    Raises ``UnknownModelError`` when the model is not as expected: then nothing has been changed.
+    Raises ``UnknownModelError``, without changing anything, if the model does not have the expected form.
     """
     layout = read_layout(verilog)
     edit_triggers(model, len(layout.names), layout.activity)

@@ -1,9 +1,9 @@
-"""Which island a register belongs to, from how often the registers of a trained design were seen to change.
+"""Assigns registers to islands, from the recorded activity of a design's registers.
 
 table.json is written by ``python -m benchmarks.islands``, from runs of a real network. One table serves every configuration,
-as its registers are named without the numbers of rows and lanes. A register that it does not know, such as that of a changed
-design, sleeps with the others of its unit: slower perhaps, and never wrong. With the table stand digests of the registers'
-names for which it was made; ``python -m benchmarks.islands --check`` says whether it is to be made again.
+as its registers are named without the numbers of rows and lanes. An unknown register, for example of a changed design, is
+assigned with the others of its unit: this may be slower, but is never wrong. The table contains digests of the register
+names for which it was made; ``python -m benchmarks.islands --check`` checks whether it must be made again.
 """
 
 import hashlib
@@ -18,17 +18,17 @@ from arrayloom.sim.rtl.islands.terms import Activity
 
 TABLE = Path(__file__).parent / "table.json"
 MOST_ISLANDS = 61
-"""With the three of the inputs, what one word of triggers has bits for."""
+"""Most islands: with the three of the inputs, one word of trigger bits."""
 REST = "rest"
 WIDEST_COMPARED = 64
-"""Bits above which comparing a register that the table does not know costs more than what it may save."""
+"""Width above which comparing an unknown register costs more than it may save."""
 
 UNKNOWN_ALLOWED = 0.05
-"""Share of a preset's registers that the table need not know; above it the table is to be made again."""
+"""Fraction of a preset's registers that may be unknown; above it, the table must be made again."""
 
 
 def digest_keys(states: Iterable[State]) -> str:
-    """Hexadecimal digits that change with the names of the registers and memories, and not with how many rows there are."""
+    """A digest of the names of registers and memories, independent of the number of rows."""
     return hashlib.sha256("\n".join(sorted({state.key for state in states})).encode()).hexdigest()
 
 
@@ -42,12 +42,12 @@ class Partition:
     by_enable : set of str
         Keys of registers that count as changing whenever they are enabled.
     always : set of str
-        Islands that change in nearly every cycle: nothing is computed for them, they are always awake.
+        Islands that change in nearly every cycle: they are always active, without any test.
     awake : sequence of (sequence of str, float)
-        Sets of islands that were seen awake together, with the share of cycles; they decide how the logic of ``wake`` is
-        laid out, and nothing else.
+        Sets of islands that were active together, with the fraction of cycles; they affect only the structure
+        of the ``wake`` logic.
     made_for : dict of str to str
-        ``digest_keys`` of each preset whose registers the table was made for.
+        ``digest_keys`` of each preset for which the table was made.
     """
 
     def __init__(self, registers: dict[str, str], by_enable: Collection[str] = (), always: Collection[str] = (),
@@ -69,26 +69,26 @@ class Partition:
         return self._units.get(unit, REST)
 
     def knows(self, state: State) -> bool:
-        """Whether the table names the register, so that its place was chosen and not guessed."""
+        """Whether the table contains the register, so that its island is not a guess."""
         return state.key in self._registers
 
     def unknown_share(self, states: Iterable[State]) -> float:
-        """Share of the different keys of ``states`` that the table does not know; there must be one."""
+        """Fraction of the distinct keys of ``states`` that are unknown; requires at least one."""
         known = {state.key: self.knows(state) for state in states}
         return 1 - sum(known.values()) / len(known)
 
     def exact(self, state: State) -> bool:
-        """Whether the register counts as changing only when its value does."""
+        """Whether the register counts as changing only if its value does."""
         if not self.knows(state):
             return state.cell.kind in REGISTERS and len(state.cell.ports["Q"]) <= WIDEST_COMPARED
         return state.key not in self._by_enable
 
     def always(self, island: str) -> bool:
-        """Whether the island is always awake."""
+        """Whether the island is always active."""
         return island in self._always
 
     def activity(self, names: Sequence[str]) -> Activity:
-        """What was seen awake together, for islands numbered in the order of ``names``; an even guess when nothing was."""
+        """The sets of islands active together, numbered in the order of ``names``; a uniform guess if none were recorded."""
         numbers = {name: number for number, name in enumerate(names)}
         if not self._awake:
             return [(1 << number, 1 / len(names)) for number in range(len(names))]
@@ -102,7 +102,7 @@ def trained_partition() -> Partition:
 
 
 def read_partition(file: Path) -> Partition:
-    """The partition of a table as ``python -m benchmarks.islands`` writes it."""
+    """Reads the partition from a table written by ``python -m benchmarks.islands``."""
     table = json.loads(file.read_text())
     registers = {key: island for island, entry in table["islands"].items() for key in entry["registers"]}
     always = {island for island, entry in table["islands"].items() if entry["always"]}

@@ -1,18 +1,18 @@
-"""Proof that an island which is not awake keeps its state, whatever that state is.
+"""Proves that a skipped island keeps its state, for any state.
 
-Yosys's SAT solver is asked two things, each of small modules cut out of the netlist:
+Yosys's SAT solver answers two questions about small modules cut out of the netlist:
 
-- of each register, for values with which the bits of ``wake`` that stand for it are 0 and yet the next edge changes it. The
-  register in the module is the netlist's own cell, so that what an edge does is Yosys's word and not ours;
-- of each island, for values with which one of those bits is 1 and yet ``wake`` is 0.
+- of each register, are there values with which its bits of ``wake`` are 0 and yet the next edge changes it?
+  The register in the module is the netlist's own cell, so Yosys defines the effect of an edge;
+- of each island, are there values with which one of those bits is 1 and yet ``wake`` is 0?
 
-The logic of ``wake`` is in those modules, and every value that it reads from the design is left open, which only makes the
-claim stronger. The bits that stand for a register are the terms of its island that read nothing but the register's ports;
-the claim holds whichever they are. Registers whose modules are equal but for the names in them, as those of
-all lanes are, are asked about once. Of a memory's port the claim is that it is not enabled.
+Those modules contain the logic of ``wake``, and every value that it reads from the design is unconstrained, which
+only makes the claim stronger. A register's bits are the terms of its island that read only the register's ports;
+the claim holds for any choice of them. Registers whose modules differ only in names, such as those
+of all lanes, are proved once. For a memory port the claim is that it is not enabled.
 
-An ``x`` is taken as 0, as Verilator takes it in a fast build. Not proved are that Yosys writes the Verilog of the netlist
-which is given, and that the harness fires the clocks that it should; a twin (harness/twin.h) watches those.
+An ``x`` is treated as 0, as by Verilator in a fast build. It is not proved that Yosys writes the netlist
+correctly as Verilog, nor that the harness fires the right clocks; a twin (harness/twin.h) checks both.
 """
 
 from collections import defaultdict
@@ -34,10 +34,10 @@ ENABLES = ("EN", "ARST", "SRST")
 
 
 def unproved(netlist: Netlist, names: Sequence[str]) -> list[str]:
-    """What could change while its island is not awake, as ``island: register``; empty when all is well.
+    """State that could change while its island is skipped, as ``island: register``; empty if there is none.
 
-    ``netlist`` was split into the islands of these names. Of the islands of the inputs, which the harness fires by rules of
-    its own, the claim is that they hold nothing but registers of inputs. Raises ``BuildError`` for a cell on another clock.
+    ``netlist`` was split into islands with these names. The harness fires the islands of the inputs by its own rules;
+    for these the claim is that they contain only input registers. Raises ``BuildError`` for a cell on another clock.
     """
     logic, subjects = Wake(netlist), defaultdict[str, set[str]](set)
     misplaced: set[str] = set()
@@ -67,7 +67,7 @@ def _refuted(queries: list[str]) -> list[str]:
 
 
 def _by_island(netlist: Netlist) -> dict[int, list[Cell]]:
-    """Every cell that acts on a clock, by that clock's number."""
+    """Every clocked cell, by its clock's number."""
     found: dict[int, list[Cell]] = defaultdict(list)
     for cell in netlist.cells:
         unclocked = cell.kind == READ and cell.parameters["\\CLK_ENABLE"] in ("0", "1'0")
@@ -100,13 +100,13 @@ class Wake:
         return self._drivers.get(bit)
 
     def source(self, bit: Bit) -> Bit:
-        """The bit that an output is connected to; any other bit is its own source."""
+        """The bit to which an output is connected; any other bit is its own source."""
         while bit in self._sources:
             bit = self._sources[bit]
         return bit
 
     def leaves(self, root: Bit) -> list[Bit]:
-        """The bits of which ``root`` is said to be the OR."""
+        """The bits whose OR ``root`` claims to be."""
         found: dict[Bit, None] = {}
         pending = [root]
         while pending:
@@ -137,7 +137,7 @@ class Wake:
         return found
 
     def leaves_of(self, cell: Cell, readers: dict[Bit, list[Bit]]) -> list[Bit]:
-        """The leaves that depend on nothing but bits of the cell's ports, and a constant one."""
+        """The leaves that depend only on bits of the cell's ports, and a constant one."""
         bits = dict.fromkeys(self.source(bit) for port in cell.ports.values() for bit in port)
         near = dict.fromkeys(leaf for bit in ["1", *bits] for leaf in readers.get(bit, []))
         return [leaf for leaf in near if self.reads(leaf) <= bits.keys()]
@@ -156,7 +156,7 @@ class Wake:
 
 
 def _cell_query(logic: Wake, cell: Cell, leaves: list[Bit]) -> str:
-    """1 when a leaf was 1 in the cycle before, or the cell keeps what it had then."""
+    """1 1 if a leaf was 1 in the previous cycle, or the cell keeps its value from then."""
     query = Query(logic.source)
     if cell.kind in REGISTERS:
         value = query.copy(cell, "Q")
@@ -169,7 +169,7 @@ def _cell_query(logic: Wake, cell: Cell, leaves: list[Bit]) -> str:
 
 
 def _island_query(logic: Wake, island: int, leaves: list[Bit]) -> str:
-    """1 when the island's ``wake`` is 1, or all of the leaves are 0."""
+    """1 1 if the island's ``wake`` is 1, or all of the leaves are 0."""
     query = Query(logic.source)
     root: Bit = (f"\\{WAKE_PORT}{island}", 0)
     for maker in logic.cells([root], leaves):

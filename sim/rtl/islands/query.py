@@ -8,9 +8,9 @@ CLOCK: Bit = ("\\clock", 0)
 
 
 class Query:
-    """Cells under names of their order, on one clock, and an output ``ok`` that is claimed to be 1.
+    """Cells named by their order, on one clock, and an output ``ok`` that is claimed to be 1.
 
-    ``source`` gives for a bit that is connected to another one that other bit. A bit that no cell drives is open.
+    ``source`` maps a connected bit to its source. An undriven bit is unconstrained.
     """
 
     def __init__(self, source: Callable[[Bit], Bit]) -> None:
@@ -20,7 +20,7 @@ class Query:
         self._cells: list[Cell] = []
 
     def copy(self, cell: Cell, output: str = "Y") -> list[Bit]:
-        """Adds a cell of the netlist, with its meaning; returns its port ``output`` as bits of the module."""
+        """Adds a cell of the netlist with its parameters; returns its port ``output`` as bits of the module."""
         ports = {port: [CLOCK] if port == "CLK" else [self.bit(bit) for bit in bits] for port, bits in cell.ports.items()}
         parameters = {name: value.replace("x", "0") for name, value in cell.parameters.items()}
         self._cells.append(Cell(cell.kind, f"$cell${len(self._cells)}", parameters, ports))
@@ -48,7 +48,7 @@ class Query:
         return self._logic("$ne", A=left, B=right)
 
     def before(self, value: list[Bit]) -> list[Bit]:
-        """What ``value`` was in the cycle before."""
+        """The value of ``value`` in the previous cycle."""
         output, width = self._wire(len(value)), str(len(value))
         self._cells.append(Cell("$dff", f"$cell${len(self._cells)}", {"\\CLK_POLARITY": "1", "\\WIDTH": width},
                                 {"CLK": [CLOCK], "D": value, "Q": output}))
@@ -61,7 +61,7 @@ class Query:
         return output
 
     def text(self, ok: Bit) -> str:
-        """RTLIL of the module behind its first line; ``ok`` is the claim."""
+        """RTLIL of the module after its first line; ``ok`` is the claim."""
         lines = [f"  wire width {width} {name}" for name, width in self._widths.items()]
         lines += [line for cell in self._cells for line in cell.lines()]
         return "\n".join([*lines, f"  connect \\ok {format_bits([ok])}", "end"]) + "\n"

@@ -1,4 +1,4 @@
-"""Gives each island of a netlist a clock of its own, and outputs that say which of them are awake."""
+"""Gives each island of a netlist its own clock, and adds outputs that show which are active."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -17,7 +17,8 @@ TERM_PORT = "term_"
 
 @dataclass(frozen=True)
 class Islands:
-    """What was made: ``names`` of the islands, the island of every state cell, and what is awake together, by number."""
+    """The result: ``names`` of the islands, the island of every state cell, and the sets of islands active together, by
+    number."""
 
     names: list[str]
     members: list[tuple[State, int]]
@@ -28,9 +29,10 @@ def split(netlist: Netlist, partition: Partition) -> Islands:
     """Splits ``netlist`` in place.
 
     Island k acts on the input ``clk_k``; the output ``wake_k`` is 1 whenever an edge of that clock may change anything in
-    the island. Every input but the clock goes through a register, so that the harness drives inputs before an edge and the
-    design sees them after it, as it saw those that were driven after the edge. Outputs ``term_k_j`` hold the parts of
-    ``wake_k``: as ports they stay values of their own, each computed only when something that it depends on has changed.
+    the island. Every input except the clock has a register: the harness drives inputs before an edge and the design sees
+    them after it, with the same timing as inputs driven after the edge without islands. The outputs ``term_k_j`` are the
+    parts of ``wake_k``: as ports they stay separate values, each recomputed only if something that it depends on has
+    changed.
     """
     held = _hold_inputs(netlist)
     members = [(state, held.get(state.cell.name) or partition.island(state)) for state in find_state(netlist)]
@@ -45,7 +47,7 @@ def split(netlist: Netlist, partition: Partition) -> Islands:
     parts = [_parts(fan_in, [bits for _, owner, bits in terms if owner == number], logic, activity)
              for number in range(len(names))]
     parts = [_named(netlist, number, bits) for number, bits in enumerate(parts)]
-    for number, name in enumerate(names):   # one after the other, so that the harness finds them side by side
+    for number, name in enumerate(names):   # declared consecutively, so that they are adjacent in the model
         _output(netlist, f"{WAKE_PORT}{number}", "1" if partition.always(name) else logic.any(parts[number]))
     for number in range(len(names)):
         netlist.add_port("input", f"{CLOCK_PORT}{number}")
@@ -55,7 +57,7 @@ def split(netlist: Netlist, partition: Partition) -> Islands:
 
 
 def _parts(fan_in: FanIn, terms: list[list[Bit]], logic: Logic, activity: Activity) -> list[Bit]:
-    """The bits of an island's registers, as few that are computed together."""
+    """The bits of an island's registers, merged into few jointly computed ones."""
     classes: dict[int, list[Bit]] = defaultdict(list)
     for bits in terms:
         for bit in bits:
@@ -65,7 +67,7 @@ def _parts(fan_in: FanIn, terms: list[list[Bit]], logic: Logic, activity: Activi
 
 
 def _hold_inputs(netlist: Netlist) -> dict[str, str]:
-    """Puts a register behind each input but the clock; returns its island by the register's name."""
+    """Puts a register after each input except the clock; returns its island by the register's name."""
     islands = {}
     for name, bits in list(netlist.inputs()):
         if bits == [CLOCK]:
@@ -86,7 +88,7 @@ def _island_of_input(name: str) -> str:
 
 
 def _named(netlist: Netlist, island: int, parts: list[Bit]) -> list[Bit]:
-    """The parts of an island's wake, each as an output where there are several."""
+    """The parts of an island's wake, each as an output if there are several."""
     if len(parts) < 2:
         return parts
     return [_output(netlist, f"{TERM_PORT}{island}_{index}", part) if isinstance(part, tuple) else part

@@ -8,10 +8,10 @@ from arrayloom.sim.rtl.errors import BuildError
 from arrayloom.sim.rtl.netlist import Bit, Cell, Netlist
 
 REGISTERS = {"$dff", "$dffe", "$sdff", "$sdffe", "$sdffce"}
-"""Kinds of registers on one clock; of these alone, Yosys makes what Amaranth writes."""
+"""Kinds of registers on one clock; Yosys creates only these from Amaranth's output."""
 READ, WRITE = "$memrd_v2", "$memwr_v2"
 _OTHER_STATE = re.compile(r"(ff|latch|^\$_?sr|^\$fsm)")
-"""Names of kinds that keep state without a port CLK."""
+"""Kinds of cells with state but without a port CLK."""
 CLOCK = ("\\clk", 0)
 
 
@@ -19,10 +19,14 @@ CLOCK = ("\\clk", 0)
 class State:
     """One register, or one clocked port of a memory.
 
-    Attributes:
-        cell: in the netlist.
-        unit: dotted path of the module that described it; empty for the top.
-        name: of the register or memory inside the unit, as Amaranth made it unique.
+    Attributes
+    ----------
+    cell
+        The cell in the netlist.
+    unit
+        Dotted path of its module; empty for the top.
+    name
+        Name of the register or memory in the unit, made unique by Amaranth.
     """
 
     cell: Cell
@@ -31,14 +35,14 @@ class State:
 
     @property
     def key(self) -> str:
-        """Unit and name with ``*`` for each index, so that one key stands for the same register of all rows and lanes."""
+        """Unit and name with ``*`` for each index: one key for the same register of all rows and lanes."""
         return re.sub(r"(?<=_)\d+(?=[_./$]|$)", "*", re.sub(r"\$\d+(?=[./])", "", f"{self.unit}/{self.name}"))
 
 
 def find_state(netlist: Netlist) -> Iterator[State]:
-    """Every cell of ``netlist`` that acts on the clock, in order.
+    """Every clocked cell of ``netlist``, in order.
 
-    Raises ``BuildError`` for one that acts in another way than on the rising edge of ``clk``, as a latch does.
+    Raises ``BuildError`` for a cell with state that does not use the rising edge of ``clk``, such as a latch.
     """
     for cell in netlist.cells:
         if cell.kind in REGISTERS:
@@ -68,5 +72,5 @@ def _wire_name(bit: Bit) -> str:
 
 
 def _number(parameter: str) -> int:
-    """Value of a parameter that is a number or a constant of the netlist's format."""
+    """The value of a parameter given as a number or as a constant in the netlist's format."""
     return int(parameter.partition("'")[2] or parameter, 2)

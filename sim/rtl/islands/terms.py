@@ -1,28 +1,28 @@
-"""Which parts of an island's wake are computed together.
+"""Decides which parts of an island's wake are computed together.
 
-A part is computed again in each cycle in which an island that it depends on was awake. Parts that depend on the same islands
-belong together; further parts are put together where the tests that this saves are worth more than what is then computed
-more often.
+A part is recomputed in each cycle in which an island that it depends on was active. Parts that depend on the
+same islands are merged; further parts are merged if the saved tests are worth more than the additional
+recomputation.
 """
 
 from collections.abc import Sequence
 
 Activity = Sequence[tuple[int, float]]
-"""Sets of islands, bit k for island k, each with the share of cycles in which exactly they are awake."""
+"""Sets of islands (bit k for island k), each with the fraction of cycles in which exactly these are active."""
 
 TEST_COST = 2.0
-"""Of a guard and of one more part to combine, in units of a register's comparison."""
+"""Costs of a guard and of combining one more part, in units of a register's comparison."""
 
 
 def share_awake(mask: int, activity: Activity) -> float:
-    """Share of cycles in which one of the islands in ``mask`` is awake."""
+    """Fraction of cycles in which any island in ``mask`` is active."""
     return sum(share for awake, share in activity if awake & mask)
 
 
 def merge_parts(costs: dict[int, float], activity: Activity) -> list[set[int]]:
-    """Puts together parts, given by the islands that each depends on with what it costs to compute.
+    """Merges parts, given by the islands that each depends on, with the cost of computing it.
 
-    Returns sets of keys of ``costs``. Greedy: the pair that saves most first.
+    Returns sets of keys of ``costs``. Greedy: merges the pair that saves most first.
     """
     groups = [({fan_in}, fan_in, cost) for fan_in, cost in sorted(costs.items())]
     shares = {fan_in: share_awake(fan_in, activity) for fan_in in costs}

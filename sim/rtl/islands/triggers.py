@@ -1,9 +1,9 @@
-"""The generated C++ in which clocks that have fired select what is evaluated: checked, and made cheaper to run through.
+"""Checks and speeds up the generated C++ in which fired clocks select what is evaluated.
 
 Verilator writes one function, ``eval_nba``, as a sequence of guarded blocks: ``if (mask & triggers) { ... }``, in an order
-that respects every dependency. With islands most guards fail in most cycles, so that the tests themselves cost more than a
-quarter of the time. Here neighbouring blocks go under a common guard where that saves tests, by the sets of islands that
-were seen awake together, and the triggers are read once.
+that respects every dependency. With islands, most guards fail in most cycles, and the tests themselves take more than
+a quarter of the time. Here adjacent blocks get a common guard if that saves tests, according to the recorded
+sets of active islands, and the triggers are read once.
 """
 
 import re
@@ -16,26 +16,26 @@ TRIGGERS = "vlSelfRef.__VnbaTriggered[0U]"
 FUNCTION = "void Vtop___024root___eval_nba(Vtop___024root* vlSelf) {\n"
 BODY = "    // Body\n"
 LARGEST_GROUP = 24
-RARE = 0.1      # share of cycles below which a block's code is better kept out of the way
+RARE = 0.1      # fraction of cycles below which a block's code is moved out of the hot path
 
 
 class UnknownModelError(Exception):
-    """Verilator's C++ is not of the form that is known here, as a new version's may not be."""
+    """Verilator's C++ does not have the known form; a new version may change it."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """A guarded block of ``eval_nba``: bit k of ``mask`` stands for island k; ``text`` is what the guard holds."""
+    """A guarded block of ``eval_nba``: bit k of ``mask`` stands for island k; ``text`` is the guarded code."""
 
     mask: int
     text: str
 
 
 def edit_triggers(model: Path, islands: int, activity: Activity) -> None:
-    """Rewrites ``eval_nba`` of the model in that folder, of so many islands and inputs' clocks.
+    """Rewrites ``eval_nba`` of the model in that folder, with the given number of islands including the inputs' clocks.
 
-    ``activity`` holds sets of islands and the share of cycles in which exactly they are awake. Raises
-    ``UnknownModelError`` when the model is not as expected: then nothing has been changed.
+    ``activity``: sets of islands, each with the fraction of cycles in which exactly these are active. Raises
+    ``UnknownModelError``, without changing anything, if the model does not have the expected form.
     """
     file, text = _find(model)
     begin = text.index(FUNCTION)
@@ -71,7 +71,7 @@ def _parse(body: str) -> list[Block]:
 
 
 def _check_order(model: Path, islands: int) -> None:
-    """The harness sets bit k for island k: Verilator must have numbered the clocks in that order."""
+    """Checks that Verilator has numbered the clocks in order: the harness sets bit k for island k."""
     text = "".join(file.read_text() for file in sorted(model.glob("Vtop___024root__*.cpp")))
     found = {int(index): int(clock) for index, clock in
              re.findall(r"region trigger index (\d+) is active: @\(edge clk_(\d+)\)", text)}
@@ -105,10 +105,10 @@ def _guarded(mask: int, text: str, activity: Activity) -> str:
 
 
 def group_blocks(masks: list[int], activity: Activity) -> list[tuple[int, int]]:
-    """Cuts a sequence of guards into groups, as (begin, end), so that the fewest tests are run in a cycle.
+    """Cuts a sequence of guards into groups, as (begin, end), so that a cycle runs the fewest tests.
 
-    A group of one has its own guard alone; a larger one costs a test in each cycle, and in those cycles in which one of its
-    islands is awake a test for each member.
+    A group of one has only its own guard; a larger one costs one test in each cycle, plus one per member in cycles
+    in which one of its islands is active.
     """
     best: list[tuple[float, int]] = [(0.0, 0)]
     for end in range(1, len(masks) + 1):

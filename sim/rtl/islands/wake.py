@@ -7,11 +7,11 @@ from arrayloom.sim.rtl.islands.state import REGISTERS, State
 from arrayloom.sim.rtl.netlist import Bit, Cell, Netlist
 
 OWN_CELLS = "$wake_cell$"
-"""How the names of all cells begin that are added here."""
+"""Prefix of the names of all cells added here."""
 
 
 class Logic:
-    """Adds combinational cells to a netlist. Equal cells are made once."""
+    """Adds combinational cells to a netlist; equal cells are shared."""
 
     def __init__(self, netlist: Netlist) -> None:
         self._netlist = netlist
@@ -66,8 +66,8 @@ class Logic:
 def may_change(state: State, logic: Logic, exact: bool) -> list[Bit]:
     """Bits one of which is set whenever the next edge changes ``state``.
 
-    With ``exact`` a register counts only when its new value differs from its old one; else whenever it is enabled, which
-    costs less logic. A register without an enable is always exact.
+    With ``exact`` a register counts as changing only if its new value differs from its old one; otherwise whenever it is
+    enabled, which needs less logic. A register without an enable is always exact.
     """
     if state.cell.kind in REGISTERS:
         return _register(state.cell, logic, exact)
@@ -90,13 +90,13 @@ def _register(cell: Cell, logic: Logic, exact: bool) -> list[Bit]:
 
 
 def reset_value(cell: Cell) -> list[Bit]:
-    """The bits, lowest first, that a register with a synchronous reset takes; an ``x`` is taken as 0."""
+    """The reset value, lowest bit first, of a register with a synchronous reset; an ``x`` is treated as 0."""
     text = cell.parameters["\\SRST_VALUE"]
     digits = text.partition("'")[2] or f"{int(text):b}"
     return list(digits[::-1].replace("x", "0").ljust(len(cell.ports["Q"]), "0"))
 
 
 def _level(cell: Cell, port: str, logic: Logic, bit: Bit | None = None) -> Bit:
-    """The bit of a control input, inverted where the input is active at 0."""
+    """The bit of a control input, inverted if the input is active low."""
     value = cell.ports[port][0] if bit is None else bit
     return value if cell.parameters.get(f"\\{port}_POLARITY", "1").endswith("1") else logic.invert(value)

@@ -52,7 +52,7 @@ def _enlarged(net: Network, x: str, rows: int, columns: int) -> str:
 
 
 def _pyramid(net: Network, kernel: int = 1, scale: tuple[int, int] = (2, 2), table: float = 0.04) -> str:
-    """The neck of a detector: a small map, enlarged, beside one of the backbone's with other bytes."""
+    """The neck of a detector: an enlarged small map, concatenated with one of the backbone's with other bytes."""
     large = _silu(net, _conv(net, "x", 3, 6, 3))
     small = _silu(net, _conv(net, large, 6, 9, 3, strides=list(scale)))
     joined = _concat(net, [_enlarged(net, small, *scale), large], [0.05, table])

@@ -88,7 +88,7 @@ def test_dense_block_equals_onnx_runtime(config: str | Config) -> None:
 
 
 def test_composed_tables_save_the_passes_of_the_concatenation() -> None:
-    """A table for each layer's channels and the last, and nothing besides: no part is requantized on its own."""
+    """A table for each layer's channels and the last, and nothing else: no part is requantized on its own."""
     program, _ = assert_exact(_model(), "16x16")
     blocks_read = 1 + 2 + 3 + 4     # each part, 6 or 5 channels, lies in a block of its own
     assert _passes(program) == blocks_read * SIDE * SIDE
@@ -116,4 +116,4 @@ def test_the_array_hardly_waits_for_the_tables_of_old_parts() -> None:
     model = _growing_block(5, 16).model({"data": (np.float32, ["N", 3, 20, 20])}, ["y"])
     predicted = predict(compile_model(model, "16x16"), load_config("16x16"))
     assert predicted.busy["POST"] > 0.6 * predicted.busy["ARRAY"]
-    assert predicted.busy["ARRAY"] > 0.85 * predicted.cycles    # 0.68 where weights wait behind tables
+    assert predicted.busy["ARRAY"] > 0.85 * predicted.cycles    # 0.68 if weights are queued after tables

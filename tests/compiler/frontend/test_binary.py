@@ -78,13 +78,13 @@ def test_means_of_values_with_different_scales_are_refused() -> None:
     case = Case(a=SHAPE, b=SHAPE)
     means = [case.node("GlobalAveragePool", [case.real[name]]) for name in "ab"]
     case.quantize(case.node("Sub", means), 0.04, 90, output="y")
-    with pytest.raises(UnsupportedError, match="put QuantizeLinear and DequantizeLinear behind both means"):
+    with pytest.raises(UnsupportedError, match="put QuantizeLinear and DequantizeLinear after both means"):
         import_model(case.model({name: (np.uint8, ["N", *SHAPE]) for name in "ab"}, ["y"]), ON_THE_DEVICE)
 
 
 @pytest.mark.parametrize("shapes", [((4, 5, 6), (4, 5, 6)), ((4, 5, 6), (4, 1, 1)), ((7,), (7,))])
 def test_functions_between_two_activations(shapes: Any) -> None:
-    """A gate that is not quantized before its product, and a function behind a sum."""
+    """A gate that is not quantized before its product, and a function after a sum."""
     case = Case(a=shapes[0], b=shapes[1])
     product = case.node("Mul", [case.real["a"], case.node("Sigmoid", [case.real["b"]])])
     case.check(case.node("LeakyRelu", [product], alpha=0.2), most=0)

@@ -177,7 +177,7 @@ def test_movement_between_dtypes_joins() -> None:
 
 
 def test_int8_behind_which_onnx_runtime_moves_quantizers() -> None:
-    """With exact kernels ONNX Runtime mistakes the dtype of the QuantizeLinear that it puts behind the Transpose."""
+    """With exact kernels ONNX Runtime mistakes the dtype of the QuantizeLinear that it puts after the Transpose."""
     net = Mixed(opset=21)
     conv = net.node("Conv", [net.dequantize("x", X_SCALE, 3, np.int8), net.weight(8, 4, 3, 3)])
     moved = net.node("Transpose", [net.pair(conv, -5, np.int8)], perm=[0, 1, 3, 2])

@@ -71,7 +71,7 @@ def test_missing_external_data(tmp_path: Path) -> None:
     model = net.model({"x": BYTES}, ["y"])
     onnx.save(model, tmp_path / "m.onnx", save_as_external_data=True, location="m.data", size_threshold=0)
     (tmp_path / "m.data").unlink()
-    with pytest.raises(ModelError, match=r"external data of .* cannot be read .*; keep the data files beside"):
+    with pytest.raises(ModelError, match=r"external data of .* cannot be read .*; keep the data files next to"):
         import_model(tmp_path / "m.onnx")
 
 
@@ -183,7 +183,7 @@ def test_all_offending_nodes_stand_in_one_report() -> None:
 
 
 def test_operators_behind_refused_ones_are_listed_too() -> None:
-    """In the middle of a network, one behind the other, each with what would have to change."""
+    """In the middle of a network, one after the other, each with its remedy."""
     net = Network(opset=17)
     constants = [net.constant(np.ones(6, np.float32)) for _ in range(2)]
     normal = net.node("LayerNormalization", [net.dequantize("x", 0.5, 3), *constants], "normal")
@@ -309,7 +309,7 @@ REFUSED: list[tuple[Build, str]] = [
     (_two_paddings, "it pads with several values ([3, 4] once quantized)"),
     (_padding_before_normalization, "padding becomes another value in each channel"),
     (_bounds_reversed, "[9 > 3]: its lower bound is above its upper one"),
-    (_float_tail, "it computes in float behind the last quantized operator"),
+    (_float_tail, "it computes in float after the last quantized operator"),
 ]
 
 
@@ -394,7 +394,7 @@ REFUSED_QDQ: list[tuple[Build, str]] = [
     (_bias_scale, "its bias has scale 0.699999988, x_scale * w_scale is 0.5; quantize the bias with"),
     (_no_pair, "its input 'gate' is computed in float by Sigmoid 'Sigmoid_gate'; put QuantizeLinear"),
     (_activation_in_float, "its result 'conv' is not quantized before Sigmoid 'Sigmoid_gate'; put QuantizeLinear"),
-    (_unquantized_output, "it computes in float behind the last quantized operator, so that it would be the host's"),
+    (_unquantized_output, "it computes in float after the last quantized operator, so that it would be the host's"),
     (_average_dilated, "[dilations = [2, 2]]: ONNX Runtime has no quantized average pooling with dilation"),
     (_pad_between_steps, "the padding value lies between two steps of the scale 0.5; pad with 0.5"),
     (_two_activations, "is not constant; make it a constant, or compute"),

@@ -1,4 +1,4 @@
-"""Float weights beside quantized tensors, as QOperator models have them for transposed convolutions."""
+"""Float weights of quantized activations, as in QOperator models with transposed convolutions."""
 
 from typing import Any
 

@@ -89,6 +89,19 @@ def _crop_and_pad(net: Network, real: str) -> str:
     return net.node("LeakyRelu", [padded], alpha=0.3)
 
 
+@pytest.mark.parametrize("shape", [(6, 35, 1), (6, 1, 5, 7), (6, 35)])
+def test_a_constant_a_channel_after_a_view_of_the_pixels(shape: tuple[int, ...]) -> None:
+    """A network may view the pixels of its channels otherwise in between, as integers."""
+    net = Network(opset=17)
+    rounded = net.quantize(net.node("Relu", [net.dequantize("x", 0.05, 4, np.int8)]), 0.03, -10, np.int8)
+    view = net.node("Reshape", [rounded, net.constant(np.array([-1, *shape]))])
+    factors = net.constant(np.linspace(-1, 1, 6, dtype=np.float32).reshape(6, *[1] * (len(shape) - 1)))
+    net.quantize(net.node("Mul", [net.dequantize(view, 0.03, -10, np.int8), factors]), 0.04, 9, np.uint8, output="y")
+    graph = import_model(net.model({"x": (np.int8, ["N", *SHAPE])}, ["y"])).graph
+    _compare(graph, np.int8, SHAPE)
+    assert [op.table.shape[0] for op in graph.ops if isinstance(op, Lookup)] == [1, 6]
+
+
 def test_movement_and_function_become_one_move() -> None:
     op = _only(_graph(_crop_and_pad))
     assert isinstance(op, Move)

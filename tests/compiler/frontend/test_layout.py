@@ -42,7 +42,7 @@ def _assert_same_outputs(given: onnx.ModelProto, made: onnx.ModelProto, inputs: 
 
 
 def _outputs(graph: Graph, inputs: dict[str, Array]) -> dict[str, Array]:
-    """What the interpreted graph and the host's steps behind it give."""
+    """The results of the interpreted graph and the host's steps after it."""
     values = interpret(graph, inputs)
     results = {}
     for output in graph.outputs:
@@ -296,7 +296,7 @@ def test_reshapes_of_what_is_stored(sizes: tuple[int, ...], axes: tuple[int, ...
 
 
 def _pooled(picks: Array, batch: int | str = 1) -> onnx.ModelProto:
-    """AdaptiveAvgPool of channels last as PyTorch writes it: Reshape, Gather and Reshape behind the mean."""
+    """AdaptiveAvgPool of channels last as PyTorch writes it: Reshape, Gather and Reshape after the mean."""
     net = _Net(17)
     mean = net.real(net.bytes(net.node("GlobalAveragePool", [net.real("x")])))
     flat = net.node("Reshape", [mean, net.constant(np.array([-1]))])

@@ -1,4 +1,4 @@
-"""Movement before and behind functions of several operands: on integers, so that the function meets moved elements."""
+"""Movement before and after functions of several operands: on integers, so that the function meets moved elements."""
 
 import numpy as np
 import pytest

@@ -43,7 +43,7 @@ def test_a_cubic_resize_is_refused_under_its_own_name() -> None:
 
 @pytest.mark.parametrize("named", [True, False])
 def test_every_node_of_a_float_network_that_has_no_integer_form(named: bool) -> None:
-    """Its nodes may have no names; those that are fused or split beside them do not hide them."""
+    """Its nodes may have no names; other nodes that are fused or split do not hide them."""
     n = FloatNetwork()
     total = n.node("Sum", [n.conv("data"), n.conv("data"), n.conv("data")])
     wider = n.node("Resize", [total, "", n.constant(np.array([1, 1, 1, 2], np.float32))], "wider", mode="cubic")

@@ -130,7 +130,7 @@ def test_without_a_host_every_one_of_its_nodes_is_refused() -> None:
 
 @pytest.mark.parametrize("quantized", [False, True])
 def test_a_softmax_at_the_end_is_no_work_of_the_host(quantized: bool) -> None:
-    """Also where a quantizer has put Q and DQ behind it."""
+    """Also if a quantizer has put Q and DQ after it."""
     net = Network(opset=17)
     net.quantize("x", 0.02, 128, output="bytes")
     mean = net.quantize(net.node("GlobalAveragePool", [_convolution(net, "bytes")]), 0.05, 120)

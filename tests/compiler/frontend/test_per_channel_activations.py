@@ -1,4 +1,4 @@
-"""Activations with a scale for each channel: folded into the weights before and behind them, or into tables."""
+"""Activations with a scale for each channel: folded into the weights before and after them, or into tables."""
 
 from typing import Any
 

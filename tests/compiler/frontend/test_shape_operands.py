@@ -67,7 +67,7 @@ def _expanded(net: QdqNetwork) -> str:
 
 
 FORMS: dict[str, tuple[Callable[[QdqNetwork], str], set[str]]] = {
-    "Reshape behind a mean": (_mean, {"QLinearConv", "QLinearGlobalAveragePool", "Reshape", "QGemm"}),
+    "Reshape after a mean": (_mean, {"QLinearConv", "QLinearGlobalAveragePool", "Reshape", "QGemm"}),
     "Reshape before a dense layer": (_dense, {"QLinearConv", "Reshape", "QGemm"}),
     "Resize": (_resized, {"QLinearConv", "Resize", "Shape", "Gather", "Concat"}),
     "Slice": (_halved, {"QLinearConv", "Slice"}),

@@ -55,7 +55,7 @@ def test_sorted_nodes_keep_their_order() -> None:
 
 
 def test_a_subgraph_reads_from_outside() -> None:
-    """The branch of an If takes a value of the graph around it, whose node stands behind the If."""
+    """The branch of an If takes a value of the graph around it, whose node comes after the If."""
     net = Network()
     branches = {}
     for name, operator in (("then_branch", "Abs"), ("else_branch", "Neg")):

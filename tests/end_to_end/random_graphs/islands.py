@@ -1,4 +1,4 @@
-"""Float islands: DequantizeLinear, movements and functions of one element, QuantizeLinear."""
+"""Float islands: DequantizeLinear, movements and element-wise functions, QuantizeLinear."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ class Island:
         return Island(sketch.node(operator, [self.name, *more], **attributes), real)
 
 
-#: From here on ONNX Runtime 1.32 moves a DequantizeLinear behind a Slice and puts a QuantizeLinear of the wrong dtype
-#: beside it: it cannot load such a model.
+#: From this size on, ONNX Runtime 1.32 moves a DequantizeLinear after a Slice and adds a QuantizeLinear of the wrong dtype
+#: to it: it cannot load such a model.
 UNMOVED_OPSET = 21
 
 Part = Callable[[Sketch, Island], Island]
@@ -83,7 +83,7 @@ def _per_channel(sketch: Sketch, x: Island) -> Island:
 
 
 def _normalization(sketch: Sketch, x: Island) -> Island:
-    """BatchNormalization, four constants a channel."""
+    """BatchNormalization with its four constants per channel."""
     draw, channels = sketch.draw, x.real.shape[0]
     spread = float(np.abs(x.real).max()) or 1.0
     gain, offset = draw.rng.uniform(-2, 2, channels), draw.rng.uniform(-1, 1, channels)

@@ -1,4 +1,4 @@
-"""The rounding of magnitudes where it turns: at a half, at both ends of what counts as a tie, and one bit beside them."""
+"""The rounding of magnitudes where it turns: at a half, at both ends of what counts as a tie, and one bit next to them."""
 
 from typing import Any
 

@@ -42,7 +42,7 @@ class Region(Harness):
         walking = inside["active"] & ~unit.beyond
         self.claim("each word is the region's next", ~offered | (place.address == reached))
         self.claim("it lies in the scratchpad", ~offered | (reached < CONFIG.activation_words))
-        self.claim("its bank is told", ~offered | (place.bank == bank_of(place.address, CONFIG)))
+        self.claim("its bank is given", ~offered | (place.bank == bank_of(place.address, CONFIG)))
         self.claim("the last is said to be the last", ~offered | (place.last == ((left == 1) & (rows == 1))))
         self.claim("a region that leaves is stopped", ~self.past(walking & (reached >= CONFIG.activation_words))
                    | unit.beyond)
@@ -95,7 +95,7 @@ class Window(Harness):
         self.claim("far ones are noticed", ~(offered & inner[1]) | near | inside["far"] | inside["total"][WORD_ADDRESS])
         self.claim("its word is that of its pixel", ~(offered & inner[1] & near) | (tap.address == words[1]) & ~inside["far"]
                    & (inside["total"] == words[1]))
-        self.claim("its bank is told", ~offered | (tap.bank == bank_of(tap.address, CONFIG)))
+        self.claim("its bank is given", ~offered | (tap.bank == bank_of(tap.address, CONFIG)))
         out = self.past(offered & tap.inside & (words[1] >= CONFIG.activation_words))
         self.claim("a word beyond the scratchpad is a fault, others not", unit.beyond == out)
         self.stays("tap", offered, unit.tap.ready, tap)
@@ -131,7 +131,7 @@ class Pixels(Harness):
         self.claim("it is the pixel's", ~unit.read | (unit.address == word[:WORD_ADDRESS]))
         self.claim("one beyond the scratchpad is a fault, others not", unit.beyond == (
             unit.read & (word >= CONFIG.activation_words)))
-        self.claim("its bank is told", ~unit.read | (unit.bank == bank_of(word[:WORD_ADDRESS], CONFIG)))
+        self.claim("its bank is given", ~unit.read | (unit.bank == bank_of(word[:WORD_ADDRESS], CONFIG)))
         self.claim("other pixels are padding", ~working | (unit.outside == ~lies))
         self.cover("a word is read", unit.read)
 

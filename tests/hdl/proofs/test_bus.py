@@ -1,4 +1,5 @@
-"""The memory bus: the rules of AXI4, exact counts, and a bus that is completed when all behind it is reset."""
+"""The memory bus: the rules of AXI4, exact counts, and outstanding bursts that are completed when everything else is
+reset."""
 
 from amaranth.hdl import Cat
 from proving import Fault, Harness, Inside, Proof

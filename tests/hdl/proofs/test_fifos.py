@@ -1,4 +1,4 @@
-"""Every FIFO: a word that went in comes out once, behind those before it and no others, and none is lost."""
+"""Every FIFO: a word that went in comes out once and in order, and none is lost."""
 
 from collections.abc import Callable
 

@@ -77,7 +77,7 @@ class Sum(Harness):
 
 
 class Tail(Pipelined):
-    """``_shift`` and what follows, behind any product: rne(fl(product / 2**shift)) with the sign and the zero point."""
+    """``_shift`` and the following stages, for any product: rne(fl(product / 2**shift)) with the sign and the zero point."""
 
     def describe(self) -> None:
         m, unit, latency = self.m, Requantize(), Requantize.LATENCY
@@ -129,7 +129,7 @@ PROOFS = [
           _product, [Wrong("a place is wrong", lambda: _product(12)),
                      Wrong("a factor's part is", lambda: _product(28, 13))]),
     Proof("shift and rounding", "post",
-          "Behind its multiplier Requantize is rne(fl(product / 2**shift)), saturated, with sign and zero point, for any "
+          "After its multiplier Requantize is rne(fl(product / 2**shift)), saturated, with sign and zero point, for any "
           "product and shifts of 14 to 63.", Tail, Method.FLUSH, Requantize.LATENCY, cover_depth=13, slow=True,
           faults=[
               Fault("lost bits are forgotten", Requantize._shift, "sticky.eq(lost | (window & below).any())",

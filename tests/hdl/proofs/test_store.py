@@ -43,7 +43,7 @@ class Words(Harness):
         self.claim("the last is known", ~reading | (inside["final"] == (left == 1)))
         self.claim("each lies in the burst", ~place.valid | ((place.payload.address >= unit.burst.chip) & (
             place.payload.address < unit.burst.chip + unit.burst.words)))
-        self.claim("its bank is told", place.payload.bank == bank_of(place.payload.address, CONFIG))
+        self.claim("its bank is given", place.payload.bank == bank_of(place.payload.address, CONFIG))
 
     def _promise(self, inside: Inside) -> None:
         unit, places = self.unit, inside.part("places")
@@ -54,7 +54,7 @@ class Words(Harness):
         on_the_way: Value = reduce(add, [*inside["arriving"], places["filled"], unit.places.leave.valid])
         self.claim("words on the way are counted", asked == given + on_the_way)
         self.claim("no more words than fit are with the bus or on the way", asked <= WRITE_WORDS)
-        self.claim("the place of a word waits behind one", ~places["filled"] | unit.places.leave.valid)
+        self.claim("the place of a word waits after one", ~places["filled"] | unit.places.leave.valid)
         counts = inside.all("$signal")
         used = [signal for signal in counts if len(signal) in (WRITE_WORDS.bit_length(), REQUESTS.bit_length())]
         requests = inside.part("requests")

@@ -117,7 +117,7 @@ def test_the_check_of_the_order_is_the_model() -> None:
 
 
 def test_a_giver_that_fetch_does_not_reach() -> None:
-    """Queues end: where a giver stands so far behind its taker that FETCH cannot reach it the program stands still."""
+    """Queues end: if a token's producer comes so long after its consumer that FETCH cannot reach it, the program hangs."""
     def program(between: int) -> list[Instruction]:
         waits = [Convolve(wait=1 << Unit.LOAD), *[Convolve()] * between]
         return [*waits, LoadWeights(signal=1 << Unit.ARRAY)]

@@ -35,7 +35,7 @@ class Words(Harness):
         with m.Elif(following & leaves):
             m.d.sync += [following.eq(ahead != 0), ahead.eq(ahead - 1)]
         self.claim("words come in order", ~self.past(comes) | (unit.read.data == self.past(value)))
-        self.claim("held words are told", unit.held == held)
+        self.claim("held words are counted", unit.held == held)
         self.claim("so is the room", unit.sink.free == depth - held)
         self.claim("a tile is there if all its words are", unit.read.available == (free >= size))
         self.claim("no word is read that is not there", ~leaves | (held != 0))
@@ -52,11 +52,11 @@ class Words(Harness):
 
 PROOFS = [
     Proof("words of weights", "weight_fifo",
-          "The weight FIFO gives each word once and in order, offers a tile exactly when all of it is there, and tells "
+          "The weight FIFO gives each word once and in order, offers a tile exactly when all of it is there, and shows "
           "exactly how many words fit.", Words, cover_depth=12, cover_solver="z3", slow_faults=True,
           faults=[
               Fault("a tile is offered too early", WeightFifo.elaborate, "tiles != 0", "unclaimed[1:] != 0"),
               Fault("a word that comes with a claim is lost", WeightFifo.elaborate, "tiles)) + self.sink.valid", "tiles))"),
-              Fault("room is told too much", WeightFifo.elaborate, "free + self.read.enable - self.sink.valid",
+              Fault("too much room is reported", WeightFifo.elaborate, "free + self.read.enable - self.sink.valid",
                     "free + self.read.enable")]),
 ]

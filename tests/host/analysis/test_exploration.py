@@ -1,4 +1,4 @@
-"""One network on several accelerators: the table, the JSON, and every bad input."""
+"""One network on several accelerators: the table, the JSON, and the refusal of each bad input."""
 
 import json
 from pathlib import Path
@@ -99,7 +99,7 @@ def test_a_configuration_too_small_for_the_network_is_named(tmp_path: Path, caps
 
 
 def _wide_rows() -> onnx.ModelProto:
-    """Two convolutions over rows of 40 pixels and 64 channels: 2,560 bytes each."""
+    """Two convolutions over rows of 40 pixels with 64 channels, 2,560 bytes per row."""
     network, value = Network(), "x"
     for channels in (4, 64):
         scale, zero = network.constant(np.float32(0.05)), network.constant(np.uint8(128))

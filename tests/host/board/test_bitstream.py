@@ -1,5 +1,5 @@
-"""Systems for boards: they are made, are sound Verilog, and become a netlist whose products and memories are where they
-belong; what cannot be built or loaded is refused."""
+"""Systems for boards: they generate valid Verilog, and a netlist with its products and memories in the right blocks;
+what cannot be built or loaded is refused."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ from arrayloom.isa.config import PRESETS
 from arrayloom.sim.rtl.process import run_tool
 from arrayloom.sim.rtl.toolchain import find_toolchain
 
-LINT = ("--lint-only", "--no-timing", "-Wno-lint", "-Wno-fatal", "-Wno-MODMISSING")     # primitives of the chip are missing
+LINT = ("--lint-only", "--no-timing", "-Wno-lint", "-Wno-fatal", "-Wno-MODMISSING")     # the chip's primitives are missing
 DATA_PINS = {"ulx3s": "sdram_dq[15]", "ecpix5": "ddram_dq[15]"}
 
 
@@ -49,12 +49,12 @@ def test_a_netlist_for_the_ulx3s(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert figures["bitstream"] is None and figures["clock_mhz"] is None and figures["config"] == "tiny"
     units = yosys.count_cells(json.loads((tmp_path / NETLIST).read_text()), ECP5, "ulx3s", "arrayloom")
     assert figures["usage"]["multipliers"]["used"] >= PRESETS["tiny"].multipliers
-    assert units["memory"]["block_rams"] == 32      # 64 KiB of 2 KiB each: nothing is kept twice
+    assert units["memory"]["block_rams"] == 32      # 64 KiB in blocks of 2 KiB: no memory is duplicated
 
 
 @pytest.fixture
 def built(tmp_path: Path) -> Path:
-    """A folder that looks as after a build."""
+    """A folder with the files of a finished build."""
     (tmp_path / "ulx3s.bit").write_bytes(b"bits")
     (tmp_path / FIGURES).write_text(json.dumps({"clock_met": True, "clock_mhz": 60.0, "target_mhz": 50.0}))
     return tmp_path
@@ -96,8 +96,8 @@ def test_what_cannot_be_loaded_is_refused(built: Path, monkeypatch: pytest.Monke
     (["ulx3s", "--build", "a", "--load", "b"], "give --build DIR or --load DIR, one of them"),
     (["ulx3s", "--load", "b", "--seed", "3"], "--seed: is for --build"),
     (["ulx3s", "--build", "a", "--memory", "plain"], "--memory: is for the simulated system; take 'arrayloom board sim'"),
-    (["sim", "--build", "a"], "--build: is for a board, and sim is none"),
-    (["ulx3s", "--build", "a", "--chip", "99F"], "--chip 99F: the ULX3S has none such; there are 85F, 45F, 25F, 12F"),
+    (["sim", "--build", "a"], "--build: is for a board, not for sim"),
+    (["ulx3s", "--build", "a", "--chip", "99F"], "--chip 99F: the ULX3S has no such chip; there are 85F, 45F, 25F, 12F"),
     (["ulx3s", "--build", "a", "--clock", "-1"], "--clock -1: must be a positive number of MHz"),
     (["ulx3s", "--build", "/proc/none"], "/proc/none: cannot be written"),
 ])

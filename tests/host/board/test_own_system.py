@@ -1,4 +1,4 @@
-"""The accelerator in a LiteX SoC of one's own, as the page tells it."""
+"""The accelerator in a user's LiteX SoC, as the documentation describes it."""
 
 import re
 from pathlib import Path

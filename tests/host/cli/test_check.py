@@ -1,4 +1,4 @@
-"""``arrayloom check``: it names the instructions of a program that no token orders."""
+"""``arrayloom check`` names the instructions of a program that no token orders."""
 
 import json
 from dataclasses import replace
@@ -21,7 +21,7 @@ def program() -> Program:
 
 @pytest.fixture
 def changed(program: Program, tmp_path: Path) -> Path:
-    """A program whose last store does not wait for what it stores."""
+    """A program whose last store does not wait for the data that it stores."""
     instructions = list(program)
     index = max(index for index, one in enumerate(instructions) if one.UNIT is Unit.STORE and one.wait)
     giver = max(place for place, one in enumerate(instructions[:index]) if one.signal >> Unit.STORE & 1)
@@ -33,7 +33,7 @@ def changed(program: Program, tmp_path: Path) -> Path:
 
 
 def of(program: Program, instructions: list[Instruction]) -> Program:
-    """A program of other instructions, without layers."""
+    """A program with the given instructions and without layers."""
     return replace(program, instructions=encode_all([*instructions, End()]), layers=[], probes={})
 
 
@@ -58,7 +58,7 @@ def test_instructions_that_are_not_in_order_are_named(changed: Path, capsys: pyt
     assert main(["check", str(changed)]) == 1
     text = capsys.readouterr().out
     assert f"instruction {found['later']['index']} of layer {found['later']['layer']!r}: store " in text
-    assert found["missing"] == "a token of POST, straight or by way of another unit"
+    assert found["missing"] == "a token of POST, directly or through another unit"
     assert f"read after write at word {found['word']} of the scratchpad: does not wait for" in text
     assert f"missing: {found['missing']}" in text
 

@@ -1,4 +1,4 @@
-"""Head and tail on the command line: which options permit them, and how every command names them."""
+"""Head and tail on the command line: the options that permit them, and the commands that report them."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ TAIL = ["Concat", "Split", "Exp", "Sigmoid"]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``parts.onnx``, ``classifier.onnx``, ``parts.loom``, ``picture.png``, ``image.npy``."""
+    """A folder with ``parts.onnx``, ``classifier.onnx``, ``parts.loom``, ``picture.png`` and ``image.npy``."""
     folder = tmp_path_factory.mktemp("host")
     onnx.save(head_and_tail(), folder / "parts.onnx")
     onnx.save(float_classifier(), folder / "classifier.onnx")
@@ -138,7 +138,7 @@ def test_serve_refuses_bundles_with_a_part_on_the_host_when_told(folder: Path, t
 
 def test_a_service_takes_no_options_of_compiling(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["score", "--address", "127.0.0.1:1", str(folder / "picture.png"), "--host-tail"]) == 2
-    assert "a service's model is compiled already" in capsys.readouterr().err
+    assert "a service's model is already compiled" in capsys.readouterr().err
 
 
 def test_a_small_share_is_not_said_to_be_none() -> None:

@@ -1,4 +1,4 @@
-"""`arrayloom quantize` from the command line."""
+"""``arrayloom quantize`` from the command line."""
 
 import json
 from pathlib import Path
@@ -53,7 +53,7 @@ def test_json(network: Path, arrays: Path, tmp_path: Path, capsys: pytest.Captur
 
 
 def test_photographs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A network of [N, 3, 32, 32] by the recipe of CIFAR-10."""
+    """A network with input [N, 3, 32, 32], calibrated by the recipe of CIFAR-10."""
     network = NETWORKS["folded_normalization"]()
     weight = next(tensor for tensor in network.graph.initializer if list(tensor.dims) == [6, 6, 3, 3])
     weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight)[:, :3].copy(), weight.name))
@@ -70,7 +70,7 @@ def test_photographs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main([*command, "--preprocess", "cifar10"]) == 0
     assert "of 3 images" in capsys.readouterr().out
     assert main(command) == 2
-    assert "photographs need to know how to be preprocessed; add --preprocess NAME" in capsys.readouterr().err
+    assert "photographs need a preprocessing recipe; add --preprocess NAME" in capsys.readouterr().err
 
 
 def test_bad_input_writes_nothing(network: Path, arrays: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -81,7 +81,7 @@ def test_bad_input_writes_nothing(network: Path, arrays: Path, tmp_path: Path, c
         (["--calibrate", str(tmp_path / "none")], "no such folder or file"),
         (["--calibrate", str(tmp_path / "folder"), "--preprocess", "cifar10"], "holds no image"),
         (["--calibrate", str(arrays), "--labels", str(tmp_path / "labels.txt")],
-         "arrays.npz[3]: label 10 is no class: the network has 10, from 0"),
+         "arrays.npz[3]: label 10 is not a class: the network has 10, from 0"),
         (["--calibrate", str(arrays), "--labels", str(tmp_path / "no.txt")], "no.txt: labels cannot be read"),
     ):
         assert main(["quantize", str(network), *given, "-o", str(out)]) == 2

@@ -1,4 +1,4 @@
-"""``arrayloom simulator``: built ahead, optimized, and what runs from then on."""
+"""``arrayloom simulator``: simulators built and optimized in advance, and their use by later runs."""
 
 import json
 import shutil
@@ -31,7 +31,7 @@ STEPS = ("build_seconds", "counting_build_seconds", "workload_seconds", "optimiz
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of a cache of this module alone, with the simulator of ``tiny``."""
+    """A cache folder for this module alone, with the simulator of ``tiny``."""
     plain = build(accelerator(TINY), FAST, report=lambda _: None)
     base = tmp_path_factory.mktemp("cache")
     for folder in (plain.library.parent, plain.verilog.parent, default_cache() / "runtime"):
@@ -48,7 +48,7 @@ def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, An
 
 
 def run_digits() -> tuple[int | None, list[np.ndarray], Path]:
-    """Cycles, memory and what the POST unit wrote, on the simulator that runs; and its library."""
+    """Cycles, memory and the POST unit's writes from a run on the current simulator; and its library."""
     program = compile_model(digits.MODEL, TINY)
     memory = build_memory(program)
     with closing(RtlDevice(TINY)) as device:
@@ -92,7 +92,7 @@ def test_a_build_that_differs_from_the_emulator_is_told(monkeypatch: pytest.Monk
     take_trace = RtlSimulator.take_trace
     monkeypatch.setattr(RtlSimulator, "take_trace", falsify)
     plain = build(accelerator(TINY), FAST)
-    with pytest.raises(DeviceError, match=r"does not compute what the emulator does \(first difference at instruction"):
+    with pytest.raises(DeviceError, match=r"does not compute the same as the emulator \(first difference at instruction"):
         workload_of(TINY).run(plain)
 
 

@@ -1,4 +1,4 @@
-"""What both devices offer a verification: the words that they wrote, and what they computed where that can be seen."""
+"""What both devices offer for verification: the words they wrote, and their intermediate results where visible."""
 
 import numpy as np
 import pytest
@@ -67,5 +67,5 @@ def test_an_emulator_that_does_not_record_says_so(program: Program) -> None:
     device = EmulatorDevice(TINY)
     execute(device, program)
     for ask in (device.trace, device.capture):
-        with pytest.raises(DeviceError, match="records nothing; make it with record=True"):
+        with pytest.raises(DeviceError, match="records nothing; create it with record=True"):
             ask()

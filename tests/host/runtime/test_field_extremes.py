@@ -1,4 +1,4 @@
-"""Every field at both ends of its range: emulator and RTL refuse the same, and leave the same of the rest."""
+"""Every field at both ends of its range: emulator and RTL refuse the same values and give the same results for the rest."""
 
 import pytest
 from field_extremes import cases, check_ends

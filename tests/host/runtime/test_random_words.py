@@ -1,4 +1,4 @@
-"""Instruction words around the limits of their fields: emulator and RTL refuse the same, and leave the same of the rest."""
+"""Instruction words near the limits of their fields: emulator and RTL refuse the same, and give the same results."""
 
 from collections import Counter
 

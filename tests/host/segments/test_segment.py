@@ -1,4 +1,4 @@
-"""Segments as programs, on the emulator: they do what their instructions do in the whole program, and leave nothing."""
+"""Segments as programs on the emulator: the same effect as in the whole program, and nothing left over."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ from arrayloom.isa.fields import CORE_UNITS, INSTRUCTION_BYTES, Unit, encode_all
 from arrayloom.isa.instructions import End
 from arrayloom.sim.emulator import Emulator
 
-PAIRS = 12      # segments that are tried of each network
+PAIRS = 12      # segments tried per network
 
 NETWORKS = {
     "digits, tiny": lambda: digits_on("tiny"), "digits, edge": lambda: digits_on("edge"),
@@ -32,7 +32,7 @@ def network(request: pytest.FixtureRequest) -> Network:
 
 
 def bounds(network: Network, seed: int = 0) -> list[tuple[int, int]]:
-    """First instructions and ends of segments of any length."""
+    """First and end instructions of segments of any length."""
     rng, cuts = np.random.default_rng(seed), [0, *network.cuts(), network.flow.end]
     return [(int(first), int(end)) for first, end in (sorted(rng.choice(cuts, 2, replace=False)) for _ in range(PAIRS))]
 
@@ -46,7 +46,7 @@ def test_a_segment_does_what_its_instructions_do(network: Network) -> None:
         memory, scratchpad = segment.memory(program), start.scratchpad.copy()
         start.changes.apply(memory)
         emulator = Emulator(segment.program(program), program.configuration)
-        emulator.execute(memory, True, scratchpad=scratchpad)       # raises where anything is left over
+        emulator.execute(memory, True, scratchpad=scratchpad)       # raises if anything is left over
         assert np.array_equal(scratchpad, stop.scratchpad), segment
         wanted = segment.memory(program)
         stop.changes.apply(wanted)

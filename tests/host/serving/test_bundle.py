@@ -1,4 +1,4 @@
-"""Bundles: what is written is read back, and everything that is not as written is refused."""
+"""Bundles: a round trip, and the refusal of every change after writing."""
 
 import json
 import os
@@ -42,6 +42,14 @@ def test_without_labels_and_recipe(program: Program, tmp_path: Path) -> None:
     assert (manifest.labels, manifest.recipe, list(manifest.sha256)) == (None, None, ["program.loom"])
     loaded = Bundle.load(tmp_path / "plain")
     assert (loaded.labels, loaded.recipe, loaded.version) == (None, None, 1)
+
+
+def test_paths_may_be_text(program: Program, tmp_path: Path) -> None:
+    program.save(str(tmp_path / "digits.loom"))
+    assert Program.load(str(tmp_path / "digits.loom")).to_bytes() == program.to_bytes()
+    (tmp_path / "names.txt").write_text("\n".join("0123456789"))
+    Bundle.create("digits", str(tmp_path / "digits.loom"), labels=str(tmp_path / "names.txt")).save(str(tmp_path / "bundle"))
+    assert Bundle.load(str(tmp_path / "bundle")).labels == tuple("0123456789")
 
 
 def test_folder_is_written_once(program: Program, folder: Path) -> None:
@@ -98,7 +106,7 @@ def test_links_and_missing_files(folder: Path) -> None:
     with pytest.raises(BundleError, match=r"program\.loom is a link, a pipe or a device"):
         Bundle.load(folder)
     (folder / "program.loom").unlink()
-    os.mkfifo(folder / "program.loom")      # which would never end, and hold up the start of a service
+    os.mkfifo(folder / "program.loom")      # reading it would never end, and block the start of a service
     with pytest.raises(BundleError, match=r"program\.loom is a link, a pipe or a device"):
         Bundle.load(folder)
 

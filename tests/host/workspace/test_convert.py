@@ -1,4 +1,4 @@
-"""Conversions: what comes out, what is refused, and every way in which an operation can end."""
+"""Conversions: results, refusals, and every way in which an operation can end."""
 
 import json
 import os
@@ -231,12 +231,12 @@ def test_what_is_cancelled_at_the_last_moment_is_not_published(workspace: Worksp
     cancelled = start(workspace, model)
     assert cancelled.finish(job.CANCELLED, "cancelled")
     assert worker.perform(job.Running(workspace, cancelled.entry), JOB.module) == 1
-    assert capsys.readouterr().out.endswith("ended from outside; the result was thrown away\n")
+    assert capsys.readouterr().out.endswith("ended from outside; the result was discarded\n")
     _ended_without_result(workspace, cancelled, "Cancelled", "cancelled")
 
 
 def test_the_worker_and_the_job_mean_the_same_cancellation(workspace: Workspace, model: Model) -> None:
-    """The worker runs as ``__main__``: what it catches must not be a class of its own."""
+    """The worker runs as ``__main__``: the class it catches must be the one that is raised, not a second copy."""
     running = start(workspace, model)
     while running.refresh().entry.details.get("pid") is None:
         time.sleep(0.01)
@@ -244,7 +244,7 @@ def test_the_worker_and_the_job_mean_the_same_cancellation(workspace: Workspace,
         job.end(connection, running.entry.id, job.CANCELLED, error="cancelled")
     while files.is_held(running.path / files.LOCK):
         time.sleep(0.05)
-    assert running.log.endswith("ended from outside; the result was thrown away\n")
+    assert running.log.endswith("ended from outside; the result was discarded\n")
     _ended_without_result(workspace, running, "Cancelled", "cancelled")
 
 
@@ -272,7 +272,7 @@ def test_what_the_host_may_compute_goes_with_the_conversion(workspace: Workspace
 @pytest.mark.slow
 @pytest.mark.parametrize("form", ["onnx", "archive"])
 def test_pytorch_modules(workspace: Workspace, tmp_path: Path, form: str) -> None:
-    """A module of one's own goes through ONNX; an archive of someone else's only with leave to run code."""
+    """A user's own module goes through ONNX; an archive from others needs permission to run code."""
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnxscript")
     from arrayloom.host.workspace.frameworks import export_module
@@ -301,7 +301,7 @@ def test_pytorch_modules(workspace: Workspace, tmp_path: Path, form: str) -> Non
 
 
 def _stopped(running: Operation) -> Operation:
-    """Waits for the worker and halts it in the middle, so that it cannot finish by itself."""
+    """Waits for the worker and stops it midway, so that it cannot finish by itself."""
     while running.refresh().entry.details.get("pid") is None:
         time.sleep(0.01)
     os.killpg(running.entry.details["pid"], signal.SIGSTOP)

@@ -1,4 +1,4 @@
-"""Two processes at once, and processes that are killed at any point: rows and files always agree."""
+"""Concurrent processes, and processes killed at any point: rows and files always agree."""
 
 import os
 import shutil
@@ -33,7 +33,7 @@ def model_file(tmp_path: Path) -> Path:
 
 
 def check(path: Path) -> list[Model]:
-    """Opens the workspace, which sweeps, and demands that rows and files are each other's."""
+    """Opens the workspace, which removes leftovers, and asserts that rows and files match."""
     workspace = Workspace(path)
     models = Model.list(workspace)
     for model in models:

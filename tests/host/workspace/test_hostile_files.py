@@ -1,4 +1,4 @@
-"""Files that were made to run code or to reach other files when a user registers, converts or opens them."""
+"""Files made to run code or to reach other files when a user registers, converts or opens them."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from arrayloom.host.workspace.operation import Operation
 
 
 class _Command:
-    """What an unpickler runs."""
+    """A command for an unpickler to run."""
 
     def __init__(self, mark: Path) -> None:
         self._mark = mark
@@ -33,7 +33,7 @@ class _Command:
 
 
 def _archive(path: Path, mark: Path) -> Path:
-    """Laid out as ``torch.export.save`` does it, with sample inputs that PyTorch unpickles."""
+    """An archive laid out as by ``torch.export.save``, with sample inputs that PyTorch unpickles."""
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("net/archive_format", "pt2")
         file.writestr("net/data/sample_inputs/model.pt", pickle.dumps(_Command(mark)))
@@ -48,7 +48,7 @@ def _saved_model(folder: Path) -> Path:
 
 
 def test_files_that_hold_code_want_leave(workspace: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whether or not PyTorch and TensorFlow are installed: nothing is opened, and nothing is started."""
+    """With or without PyTorch and TensorFlow installed, nothing is opened or started."""
     mark = tmp_path / "was-run"
     for name, file in (("net", _archive(tmp_path / "net.pt2", mark)), ("saved", _saved_model(tmp_path / "saved"))):
         model = Model.register(workspace, file, name)
@@ -73,7 +73,7 @@ def test_external_data_stays_in_its_folder(tmp_path: Path, monkeypatch: pytest.M
     os.link(secret, home / "hard.bin")
     model = _with_external(kind, str(secret) if location == "ABSOLUTE" else location)
     (home / "net.onnx").write_bytes(model.SerializeToString())
-    monkeypatch.chdir(home)     # to where ONNX Runtime itself would look
+    monkeypatch.chdir(home)     # the path that ONNX Runtime itself would use
     with pytest.raises(ModelError, match=r"external (data|file)"):
         read_model(home / "net.onnx")
 
@@ -122,7 +122,7 @@ def test_data_beside_a_model_is_registered_with_it(workspace: Workspace, tmp_pat
     with pytest.raises(WorkspaceError, match=r"keeps tensors in 'absent\.bin', and there is no such file"):
         Model.register(workspace, tmp_path / "net.onnx", "net")
     (tmp_path / "net.onnx").write_bytes(_with_external("sparse", "../secret.bin").SerializeToString())
-    with pytest.raises(WorkspaceError, match="which is not beside it"):
+    with pytest.raises(WorkspaceError, match="which is not in the model's folder"):
         Model.register(workspace, tmp_path / "net.onnx", "net")
 
 

@@ -89,7 +89,7 @@ def test_the_same_input_gives_the_same_digest(image: Image, tmp_path: Path) -> N
 def test_an_image_without_a_base_says_that_no_engine_runs_it(shop: Workspace, image: Image, program: Model, base: Path,
                                                              capsys: pytest.CaptureFixture[str]) -> None:
     (notice,) = image.notices
-    assert "has no base: it holds no Python" in notice
+    assert "has no base: it contains no Python" in notice
     assert main(["image", "show", "digits", "--workspace", str(shop.path)]) == 0
     assert "has no base" in " ".join(capsys.readouterr().out.split())
     based = make(shop, program, base=base)
@@ -128,7 +128,7 @@ def _rewritten(base: Path, **options: object) -> Path:
 @pytest.mark.parametrize(("spoil", "message"), [
     (lambda base: base / "absent", "no such folder or archive"),
     (lambda base: base / "oci-layout", "cannot be unpacked"),
-    (_damage, "is not what its name and size"),
+    (_damage, "does not match its name and size"),
     (lambda base: _rewritten(base, architecture="arm64"), "is for linux/arm64"),
     (lambda base: _rewritten(base, times=2), "2 images in it fit linux/amd64"),
     (lambda base: (base / "index.json").unlink() or base, "cannot be read as JSON"),
@@ -202,7 +202,7 @@ def test_damage_is_noticed(shop: Workspace, program: Model) -> None:
     made.wait_for_creation()
     blob = max((made.path / "blobs" / "sha256").iterdir(), key=lambda path: path.stat().st_size)
     blob.write_bytes(blob.read_bytes()[:-1] + b"!")
-    with pytest.raises(DamagedError, match="is not what its name and size"), made.run():
+    with pytest.raises(DamagedError, match="does not match its name and size"), made.run():
         raise AssertionError("a damaged image ran")
 
 
@@ -228,7 +228,7 @@ def test_a_server_that_cannot_start_says_why(image: Image) -> None:
 
 @pytest.mark.slow
 def test_dependencies_make_it_complete(shop: Workspace, program: Model, tmp_path: Path) -> None:
-    """On a Python that has nothing installed."""
+    """On a Python with no packages installed."""
     from arrayloom.host.serving.client import PredictionClient
 
     made = make(shop, program, dependencies=True)

@@ -20,7 +20,7 @@ def _work(rng: np.random.Generator, index: int) -> Work:
 
 
 def _results(work: Work, words: np.ndarray) -> np.ndarray:
-    """A value of each pixel that tells what was read."""
+    """A value of each pixel that identifies what was read."""
     values = (words[work.sources] * np.arange(1, 1 + work.sources.shape[1])).sum(1) * 31 + work.instructions[0]
     return (values + (words[work.residual] * 7 if work.residual.size else 0)) % 1_000_003
 

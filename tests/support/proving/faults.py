@@ -12,11 +12,16 @@ from typing import Any
 class Fault:
     """A change to the source of a function or method.
 
-    Attributes:
-        name: what is wrong then, in a few words.
-        function: of the hardware, or of the library that it uses.
-        old: a piece of its source that stands in it exactly once.
-        new: what stands there instead.
+    Attributes
+    ----------
+    name
+        The fault, in a few words.
+    function
+        A function of the hardware, or of the library that it uses.
+    old
+        A piece of its source that occurs exactly once.
+    new
+        The replacement.
     """
 
     name: str
@@ -26,7 +31,7 @@ class Fault:
 
     @contextmanager
     def planted(self) -> Iterator[None]:
-        """The function has the fault meanwhile, for all who call it. Raises ``ValueError`` where it cannot be planted."""
+        """The function has the fault within the context, for all callers. Raises ``ValueError`` if it cannot be planted."""
         function: Any = self.function
         sound = function.__code__
         function.__code__ = self._changed()

@@ -1,6 +1,6 @@
 """Constant operands in the order of the dimensions that the other operand is stored in.
 
-A constant behind DequantizeLinear stays one, so that what it is quantized with stays known.
+A dequantized constant stays quantized, so that its scale and zero point stay known.
 """
 
 from collections.abc import Callable

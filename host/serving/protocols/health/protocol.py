@@ -1,7 +1,7 @@
 """gRPC's standard health check: Check and Watch, for probes, which need no key and are not counted as requests.
 
-Not by grpcio-health-checking: its servicer repeats the state that was last put into it, and a probe has to hear of a lost
-device at once, not when someone has noticed.
+grpcio-health-checking does not fit: its servicer repeats the last state set by the application, whereas a probe here
+checks the devices at the moment of the call.
 """
 
 import asyncio
@@ -34,16 +34,17 @@ async def watch(service: Service, message: Any, call: Call) -> AsyncIterator[Any
     """The status now and whenever it changes, until the service stops."""
     known = _known(call)
     last = None
-    while not service.stopping:
-        if (response := _response(service, message.service, known)) != last:
-            last = response
-            yield response
-        await asyncio.sleep(WATCH_SECONDS)
+    with service.watches.one():
+        while not service.stopping:
+            if (response := _response(service, message.service, known)) != last:
+                last = response
+                yield response
+            await asyncio.sleep(WATCH_SECONDS)
     yield _response(service, message.service, known)
 
 
 def _known(call: Call) -> Sequence[str]:
-    """What can be asked for: the server as a whole, whose name is empty, and its other services."""
+    """The services that a probe may name: the server as a whole (empty name) and its other services."""
     return ("", *(name for name in call.services if name != SERVICE))
 
 

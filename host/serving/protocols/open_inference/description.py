@@ -1,4 +1,4 @@
-"""What OpenAPI says of the Open Inference Protocol's routes over HTTP."""
+"""The OpenAPI description of the Open Inference Protocol's HTTP routes."""
 
 from arrayloom.host.serving.core.openapi import BOOLEAN, INTEGER, STRING, array, operation, record, ref
 from arrayloom.host.serving.protocols import open_inference as routes
@@ -38,23 +38,24 @@ SCHEMAS = {
 }
 
 _INFER = operation("Run a model.", ref("InferenceResponse"), ref("InferenceRequest"),
-                   description=f"With the header {JSON_LENGTH} raw tensors follow the JSON, whose length it is.")
-_STATISTICS = operation("What became of requests, in sums.", ref("ModelStatistics"))
+                   description=f"With the header {JSON_LENGTH}, which gives the length of the JSON, raw tensors follow the "
+                               "JSON.")
+_STATISTICS = operation("Counters of requests and their outcomes.", ref("ModelStatistics"))
 
 OPERATIONS = {
     routes.SERVER_METADATA: operation("Say what serves.", record({"name": STRING, "version": STRING,
                                                                   "extensions": array(STRING)})),
-    routes.LIVE: operation("Whether the process lives.", record({"live": BOOLEAN})),
-    routes.READY: operation("Whether a device holds a model; 503 where not.", ref("Ready")),
+    routes.LIVE: operation("Whether the process is alive.", record({"live": BOOLEAN})),
+    routes.READY: operation("Whether a device holds a model; 503 if not.", ref("Ready")),
     routes.INDEX: operation("List the models.", array(record({"name": STRING, "version": STRING, "state": STRING,
                                                               "reason": STRING})),
                             record({}, {"ready": BOOLEAN}), required=False),
-    routes.LOAD: operation("Put a model onto the device, NAME or NAME:VERSION.", _OBJECT, ref("Order"), required=False),
-    routes.UNLOAD: operation("Take a model off, NAME or NAME:VERSION.", _OBJECT, ref("Order"), required=False),
+    routes.LOAD: operation("Load a model, NAME or NAME:VERSION, onto the device.", _OBJECT, ref("Order"), required=False),
+    routes.UNLOAD: operation("Unload a model, NAME or NAME:VERSION.", _OBJECT, ref("Order"), required=False),
     routes.ALL_STATISTICS: _STATISTICS,
     routes.STATISTICS: _STATISTICS,
-    routes.CONFIG: operation("Say how a model is served.", ref("ModelConfig")),
-    routes.MODEL_METADATA: operation("Say what a model takes and gives.", ref("ModelMetadata")),
-    routes.MODEL_READY: operation("Whether the device holds a model; 503 where not.", ref("Ready")),
+    routes.CONFIG: operation("How a model is served.", ref("ModelConfig")),
+    routes.MODEL_METADATA: operation("Inputs and outputs of a model.", ref("ModelMetadata")),
+    routes.MODEL_READY: operation("Whether the device holds a model; 503 if not.", ref("Ready")),
     routes.INFER: _INFER,
 }

@@ -1,4 +1,4 @@
-"""What Triton's extensions say of a model alike over gRPC and HTTP: its configuration and its statistics, as JSON values."""
+"""Triton's extensions, for gRPC and HTTP alike: a model's configuration and statistics as JSON values."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ LABELS_FILE = "labels.txt"
 
 
 def config(service: Service, model: Model) -> dict[str, Any]:
-    """The configuration that a model has had from its bundle and the service's settings."""
+    """A model's configuration, from its bundle and the service's settings."""
     facts = {"configuration": model.configuration} | ({"preprocess": model.recipe} if model.recipe else {})
     return {"name": model.name, "platform": PLATFORM, "backend": SERVER, "version_policy": {"all": {}},
             "max_batch_size": service.settings.max_batch,
@@ -38,12 +38,12 @@ def _format(port: Port) -> str:
 
 
 def chosen(service: Service, name: str, version: str) -> list[Model]:
-    """The models whose statistics are asked for: one version, all of a name, or all that there are."""
+    """The models whose statistics are requested: one version, all versions of a name, or all models."""
     return service.repository.meant(name, parse_version(version)) if name else list(service.repository)
 
 
 def statistics(service: Service, models: list[Model]) -> dict[str, Any]:
-    """What became of the requests for models since the service was started."""
+    """Statistics of the models' requests since the service started."""
     return {"model_stats": [_statistics(service, model) for model in models]}
 
 

@@ -27,7 +27,7 @@ from arrayloom.host.serving.protocols.open_inference.semantics import (
 )
 
 FINAL = "triton_final_response"
-"""The parameter that says of a stream's response that no more follows for its request."""
+"""The parameter that marks a stream's response as the last for its request."""
 
 
 async def live(_: Service, __: Any, ___: Call) -> Any:
@@ -73,7 +73,7 @@ async def infer(service: Service, asked: Reading, call: Call) -> Any:
 
 
 async def stream_infer(service: Service, asked: Reading, call: Call) -> Any:
-    """One request of a stream and its only response."""
+    """Answers one request of a stream with one response."""
     try:
         response = await infer(service, asked, call)
     except ServiceError as error:

@@ -41,7 +41,7 @@ async def live(_: Service, __: web.Request) -> web.Response:
 
 
 async def ready(service: Service, _: web.Request) -> web.Response:
-    """503 while no device holds the model, and once the service stops."""
+    """503 Answers 503 while no device holds the model, and while the service stops."""
     return web.json_response({"ready": service.ready}, status=200 if service.ready else 503)
 
 
@@ -72,7 +72,7 @@ async def load(service: Service, request: web.Request) -> web.Response:
 
 
 async def unload(service: Service, request: web.Request) -> web.Response:
-    """Answers when the model takes no more requests, and another one is on the device where it was."""
+    """Answers when the model accepts no more requests and another one has replaced it on the device."""
     name = request.match_info["name"]
     check_unload(name, await _parameters(service, request))
     await service.unload(*split_version(name))
@@ -88,7 +88,7 @@ async def model_statistics(service: Service, request: web.Request) -> web.Respon
 
 
 async def _parameters(service: Service, request: web.Request) -> dict[str, Any]:
-    """Those of an order about a model, from its body."""
+    """The parameters in the body of a load or unload request."""
     parameters = (await bodies.read_small(request, service.settings)).get("parameters", {})
     if not isinstance(parameters, dict):
         raise ServiceError(Kind.INVALID, "parameters: must be an object")
@@ -111,7 +111,7 @@ async def infer(service: Service, request: web.Request) -> web.Response:
 
 
 def _named(request: web.Request) -> tuple[str, str]:
-    """Name and version in the path, each empty where it has none."""
+    """Name and version in the path; empty if missing."""
     return request.match_info.get("name", ""), request.match_info.get("version", "")
 
 

@@ -12,7 +12,7 @@ oip = load(Path(__file__).with_name("inference.proto"))
 
 
 def stream_failure(text: str, identifier: str = "") -> Any:
-    """The response that says why one request of a stream has no other; the stream goes on."""
+    """The error response to one request of a stream; the stream continues."""
     return oip.ModelStreamInferResponse(error_message=text, infer_response=oip.ModelInferResponse(id=identifier))
 
 

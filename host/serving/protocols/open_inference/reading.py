@@ -1,4 +1,4 @@
-"""Reads requests for inference of the Open Inference Protocol, over gRPC and HTTP."""
+"""Reads inference requests of the Open Inference Protocol, over gRPC and HTTP."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,8 @@ SHARED_MEMORY = "shared_memory"
 
 
 def read_grpc(data: bytes | bytearray, _: Mapping[str, Any], limits: Limits) -> Reading:
-    """Of a ``ModelInferRequest``: ``model``, ``version``, ``id``, ``parameters``, ``outputs`` with their parameters."""
+    """Reads a ``ModelInferRequest`` into the fields ``model``, ``version``, ``id``, ``parameters``, ``outputs`` with their
+    parameters."""
     message = wire.parse(oip.ModelInferRequest, bytes(data), limits)
     raw = list(message.raw_input_contents)
     if raw and len(raw) != len(message.inputs):
@@ -33,7 +34,8 @@ def read_grpc(data: bytes | bytearray, _: Mapping[str, Any], limits: Limits) -> 
 
 
 def read_http(data: bytes | bytearray, facts: Mapping[str, Any], limits: Limits) -> Reading:
-    """Of a body, with or without binary tensors: ``id``, ``parameters``, ``outputs`` with their parameters."""
+    """Reads a body, with or without binary tensors, into the fields ``id``, ``parameters``, ``outputs`` with their
+    parameters."""
     body, binary = bodies.parse_request(data, facts, limits)
     outputs = [{"name": bodies.text(output, "name"), "parameters": _parameters(output)}
                for output in (_list(body, "outputs") if "outputs" in body else [])]
@@ -55,7 +57,7 @@ def read_http(data: bytes | bytearray, facts: Mapping[str, Any], limits: Limits)
 
 
 def refuse_shared_memory(parameters: Any, what: str) -> None:
-    """Raises ``ServiceError`` where a client has put a tensor into memory that it thinks is shared."""
+    """Raises ``ServiceError`` if a client passes a tensor in shared memory."""
     if named := [name for name in parameters if name.startswith(SHARED_MEMORY)]:
         raise ServiceError(Kind.INVALID, f"{what}: parameter {named[0][:100]!r}: regions of shared memory are not "
                                          "supported; send and receive tensors in the messages")
@@ -79,7 +81,7 @@ def _from_message(tensor: Any, content: bytes | None) -> Any:
             return tensors.from_raw(content, tensor.datatype, shape)
         tensors.numpy_dtype(tensor.datatype)
         if tensor.datatype not in tensors.CONTENTS:
-            raise MessageError(f"datatype {tensor.datatype} travels in raw_input_contents only")
+            raise MessageError(f"datatype {tensor.datatype} is accepted in raw_input_contents only")
         return tensors.from_list(getattr(tensor.contents, tensors.CONTENTS[tensor.datatype]), tensor.datatype, shape)
 
 
@@ -108,7 +110,7 @@ def _from_entry(name: str, entry: dict[str, Any], content: bytes) -> Any:
         try:
             return _array(entry, content)
         except ValueError:
-            raise MessageError(f"data has another number of values than shape {cut(entry.get('shape'))}") from None
+            raise MessageError(f"the number of values in data does not match shape {cut(entry.get('shape'))}") from None
 
 
 def _array(entry: dict[str, Any], content: bytes) -> Any:

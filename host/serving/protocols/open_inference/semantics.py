@@ -1,4 +1,4 @@
-"""What the Open Inference Protocol says alike over gRPC and HTTP: metadata, states, deadlines and classifications."""
+"""The parts of the Open Inference Protocol that gRPC and HTTP share: metadata, states, deadlines and classifications."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -24,7 +24,7 @@ STATES = {State.AVAILABLE: "READY", State.LOADING: "LOADING", State.START: "UNAV
 
 
 def describe(port: Port) -> dict[str, Any]:
-    """A port as metadata give it."""
+    """The metadata of a port."""
     return {"name": port.name, "datatype": datatype(port.dtype), "shape": list(port.batched)}
 
 
@@ -52,24 +52,25 @@ def timeout(microseconds: Any, seconds: float | None) -> float | None:
 
 
 def find(service: Service, name: str, version: str) -> Model:
-    """A model that answers, by name and version as they stand in a message or path; raises ``ServiceError``."""
+    """The loaded model of the name and version in a message or path; raises ``ServiceError``."""
     return service.find(name, parse_version(version))
 
 
 def known(service: Service, name: str, version: str) -> Model:
-    """The same for questions about a model that need not answer."""
+    """The same, for queries about a model that need not be loaded."""
     return service.repository.find(name, parse_version(version))
 
 
 def refuse_parameters(parameters: Iterable[str]) -> None:
-    """Raises ``ServiceError`` for what an operator says beside a model's name: a bundle says all of a model itself."""
+    """Raises ``ServiceError`` for load parameters: the bundle alone describes a model."""
     if named := list(parameters):
-        raise ServiceError(Kind.INVALID, f"parameter {named[0][:100]!r}: a model is loaded as its bundle says; leave the "
+        raise ServiceError(Kind.INVALID, f"parameter {named[0][:100]!r}: a model is loaded as its bundle describes it; "
+                                         "leave the "
                                          "parameters out")
 
 
 def check_unload(name: str, parameters: Iterable[str]) -> None:
-    """Raises ``ServiceError`` for an order to unload that names no model, or says more; no model depends on another."""
+    """Raises ``ServiceError`` for an unload request without a model or with parameters; no model depends on another."""
     if not name:
         raise ServiceError(Kind.INVALID, "model_name: is empty; name the model to unload")
     if unknown := [each for each in parameters if each != UNLOAD_DEPENDENTS]:
@@ -77,15 +78,15 @@ def check_unload(name: str, parameters: Iterable[str]) -> None:
 
 
 def split_version(name: str) -> tuple[str, int | None]:
-    """``NAME`` or ``NAME:VERSION``, as models are named to be loaded and unloaded; raises ``ServiceError``."""
+    """Parses ``NAME`` or ``NAME:VERSION`` of a load or unload request; raises ``ServiceError``."""
     name, _, chosen = name.partition(":")
     return name, parse_version(chosen)
 
 
 def classify(values: Array, count: Any, model: Model) -> Array:
-    """[N, ...] to an object array [N, min(count, classes)] of ``value:index:label``, the largest first.
+    """Converts scores [N, ...] to an object array [N, min(count, classes)] of ``value:index:label``, the largest first.
 
-    The label stands only where the model has labels. Raises ``ServiceError`` for a count that is none.
+    The label is present only if the model has labels. Raises ``ServiceError`` for an invalid count.
     """
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
         raise ServiceError(Kind.INVALID, f"classification {cut(repr(count))}: must be the number of classes wanted, a whole "

@@ -1,4 +1,4 @@
-"""Tensors of the Open Inference Protocol: raw bytes, typed lists and JSON data to numpy and back."""
+"""Tensors of the Open Inference Protocol: converts raw bytes, typed lists and JSON data to numpy and back."""
 
 import math
 import struct
@@ -18,21 +18,21 @@ DTYPES = {"BOOL": "bool", "UINT8": "uint8", "UINT16": "uint16", "UINT32": "uint3
 CONTENTS = {"BOOL": "bool_contents", "UINT8": "uint_contents", "UINT16": "uint_contents", "UINT32": "uint_contents",
             "UINT64": "uint64_contents", "INT8": "int_contents", "INT16": "int_contents", "INT32": "int_contents",
             "INT64": "int64_contents", "FP32": "fp32_contents", "FP64": "fp64_contents", BYTES: "bytes_contents"}
-"""Where a typed list stands in ``InferTensorContents``; FP16 travels as raw bytes only."""
+"""The field of ``InferTensorContents`` for each datatype's typed list; FP16 is sent as raw bytes only."""
 
 MOST_STRINGS = 1 << 15
-"""In one tensor; each is an object."""
+"""Most strings in one tensor; each becomes an object."""
 
 _BY_DTYPE = {np.dtype(dtype): name for name, dtype in DTYPES.items()}
 
 
 def datatype(dtype: np.dtype[Any]) -> str:
-    """The protocol's name of a dtype; object stands for strings."""
+    """The protocol's name of a dtype; object means strings."""
     return BYTES if dtype.kind == "O" else _BY_DTYPE[dtype]
 
 
 def numpy_dtype(name: Any) -> np.dtype[Any]:
-    """Raises ``MessageError`` for an unknown name; BYTES is object."""
+    """The dtype of the protocol's name (object for BYTES); raises ``MessageError`` for an unknown name."""
     if name == BYTES:
         return np.dtype(object)
     if not isinstance(name, str) or name not in DTYPES:
@@ -41,7 +41,7 @@ def numpy_dtype(name: Any) -> np.dtype[Any]:
 
 
 def check_shape(shape: Any) -> tuple[int, ...]:
-    """Raises ``MessageError`` for what is no shape of a tensor with values."""
+    """Raises ``MessageError`` if it is not a valid shape of a tensor with values."""
     if not isinstance(shape, list) or len(shape) > MOST_DIMENSIONS or not all(
             isinstance(extent, int) and not isinstance(extent, bool) and 0 <= extent <= MOST_ELEMENTS for extent in shape):
         raise MessageError(f"shape {cut(shape)}: must be a list of non-negative integers, {MOST_DIMENSIONS} at most")
@@ -81,11 +81,11 @@ def from_list(values: Any, name: str, shape: list[int]) -> Array:
     try:
         return np.array(values, dtype).reshape(extents)
     except OverflowError:
-        raise MessageError(f"data holds values beyond {name}") from None
+        raise MessageError(f"data holds values outside the range of {name}") from None
 
 
 def _split(content: bytes, wanted: int) -> list[bytes]:
-    """The strings; not more than one too many of them."""
+    """The strings; stops after one more than expected."""
     values: list[bytes] = []
     position = 0
     while position < len(content) and len(values) <= min(wanted, MOST_STRINGS):

@@ -1,4 +1,4 @@
-"""A page for people, who drop a picture and see what the model sees; here are its paths."""
+"""A web page on which people drop a picture and see what the model recognizes; its paths are defined here."""
 
 from arrayloom.host.serving.core.protocol import Route
 

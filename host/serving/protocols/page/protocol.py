@@ -1,4 +1,4 @@
-"""The page and what it asks for. The page itself needs no key, as it holds nothing; what it asks for does."""
+"""The page and its requests. The page itself holds no data and needs no key; its requests do."""
 
 import base64
 import hashlib
@@ -21,7 +21,7 @@ HTML = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
 
 
 def _hash(tag: str) -> str:
-    """What the policy calls the page's own script or style, so that no other one runs."""
+    """The hash by which the content security policy allows only the page's own script or style."""
     (text,) = re.findall(f"<{tag}>(.*?)</{tag}>", HTML, re.DOTALL)
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
@@ -38,7 +38,7 @@ async def page(_: Service, __: web.Request) -> web.Response:
 
 
 async def models(service: Service, _: web.Request) -> web.Response:
-    """The models that take pictures, the default first."""
+    """The models that accept pictures, the default first."""
     found = [model for model in service.repository if model.recipe is not None and service.repository.is_loaded(model)]
     found.sort(key=lambda model: model is not service.repository.default)
     return web.json_response([{"name": model.name, "version": model.version,
@@ -46,7 +46,7 @@ async def models(service: Service, _: web.Request) -> web.Response:
 
 
 async def look(service: Service, request: web.Request) -> web.Response:
-    """The best classes or boxes of the picture that is the body, and what it cost."""
+    """The most likely classes or boxes of the picture in the body, with times and cycles."""
     model = service.find(request.match_info["name"], parse_version(request.match_info.get("version", "")))
     if bodies.encoding(request) != "identity":
         raise ServiceError(Kind.INVALID, "Content-Encoding: a picture is compressed already; send it as it is")
@@ -65,9 +65,9 @@ _SEEN = record({"index": INTEGER, "label": STRING, "confidence": _NUMBER}, {"box
 
 PAGE = Protocol("page", methods={}, routes={routes.PAGE: page, routes.MODELS: models, routes.LOOK: look}, operations={
     routes.PAGE: operation("A page on which a person drops a picture.", STRING, media_type="text/html"),
-    routes.MODELS: operation("The models that take pictures.", array(record(
+    routes.MODELS: operation("The models that accept pictures.", array(record(
         {"name": STRING, "version": INTEGER, "ready": BOOLEAN}))),
-    routes.LOOK: operation("Say what a model sees in a JPEG, PNG or BMP.", record(
+    routes.LOOK: operation("What a model recognizes in a JPEG, PNG or BMP.", record(
         {"model": STRING, "version": INTEGER, "seen": array(_SEEN), "cycles": INTEGER, "device_ms": _NUMBER,
          "preprocess_ms": _NUMBER, "queue_ms": _NUMBER}), STRING, taken_type="application/octet-stream"),
 })

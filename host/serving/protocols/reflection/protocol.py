@@ -1,6 +1,6 @@
-"""gRPC's server reflection, under both names that clients ask for: what the services and their messages are.
+"""gRPC's server reflection, under both names that clients use: describes the services and their messages.
 
-The answers are the kept library's, about our own pool, where everything has its public name.
+The library grpcio-reflection answers from our own descriptor pool, in which everything has its public name.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ FORMER, CURRENT = "grpc.reflection.v1alpha", "grpc.reflection.v1"
 
 
 def _add_to_pool(package: str) -> None:
-    """Makes the reflection's own messages known, too; those of both packages differ in nothing but its name."""
+    """Adds the reflection's own messages; those of both packages differ only in the package name."""
     file = descriptor_pb2.FileDescriptorProto.FromString(reflection_pb2.DESCRIPTOR.serialized_pb)
     file.name, file.package = f"{package}.proto", package
     fields = [field for message in file.message_type for field in message.field if field.type_name]
@@ -34,7 +34,7 @@ def _method(package: str) -> Method:
 
 
 async def reflect(_: Service, message: Any, call: Call) -> Any:
-    """The library takes a stream of requests; each gets one response."""
+    """Answers one request with one response; the library expects a stream of requests."""
     return next(iter(ReflectionServicer(call.services, POOL).ServerReflectionInfo(iter([message]), None)))
 
 

@@ -1,4 +1,4 @@
-"""What OpenAPI says of TensorFlow Serving's routes over HTTP."""
+"""The OpenAPI description of TensorFlow Serving's HTTP routes."""
 
 from arrayloom.host.serving.core.openapi import STRING, array, operation, record, ref
 from arrayloom.host.serving.protocols import tensorflow as routes
@@ -6,7 +6,7 @@ from arrayloom.host.serving.protocols import tensorflow as routes
 _TENSOR = {"description": "A tensor as nested lists, or tensors by name; images and other bytes as {\"b64\": \"...\"}."}
 _SIGNATURE = {"signature_name": STRING}
 _ROW = {"oneOf": [
-    record({"instances": {"type": "array", "minItems": 1, "items": {"description": "One entry an image."}}}, _SIGNATURE,
+    record({"instances": {"type": "array", "minItems": 1, "items": {"description": "One entry per image."}}}, _SIGNATURE,
            closed=True),
     record({"inputs": _TENSOR}, _SIGNATURE, closed=True)]}
 

@@ -49,7 +49,7 @@ async def status(service: Service, message: Any, _: Call) -> Any:
 
 
 async def reload_config(service: Service, message: Any, _: Call) -> Any:
-    """Gives labels to versions anew."""
+    """Replaces the labels of versions."""
     relabel(service, message.config)
     return tfs.ReloadConfigResponse(status=tfs.StatusProto())
 

@@ -27,7 +27,7 @@ async def status(service: Service, request: web.Request) -> web.Response:
 
 
 async def metadata(service: Service, request: web.Request) -> web.Response:
-    """The signatures in the JSON form of their messages."""
+    """The signatures in protobuf's JSON form."""
     model = _model(service, request)
     definitions = {name: {"inputs": _infos(signature.inputs), "outputs": _infos(signature.outputs),
                           "method_name": signature.method_name}
@@ -37,7 +37,7 @@ async def metadata(service: Service, request: web.Request) -> web.Response:
 
 
 async def predict(service: Service, request: web.Request) -> web.Response:
-    """Row format (``instances``) or columnar format (``inputs``), answered in the same."""
+    """Row format (``instances``) or columnar format (``inputs``), answered in the same format."""
     model = _model(service, request)
     facts = {"encoding": bodies.encoding(request), "model": model.name,
              "dtypes": {port.name: port.dtype.str for port in model.inputs}}
@@ -54,7 +54,7 @@ def _model(service: Service, request: web.Request) -> Model:
 
 
 def _named(request: web.Request) -> tuple[str, int | None, str]:
-    """Name, version and label of a version in the path."""
+    """Model name, version and version label in the path."""
     found = request.match_info
     return found["name"], parse_version(found.get("version", "")), found.get("label", "")
 

@@ -1,4 +1,4 @@
-"""TensorFlow Serving's messages, the methods of gRPC that take them, at their original paths, and the names in them."""
+"""TensorFlow Serving's messages, the gRPC methods that take them, at their original paths, and names used in them."""
 
 from pathlib import Path
 
@@ -15,6 +15,6 @@ RELOAD_CONFIG = Method(_MODEL, "HandleReloadConfigRequest", tfs.ReloadConfigRequ
 GET_MODEL_STATUS = Method(_MODEL, "GetModelStatus", tfs.GetModelStatusRequest, tfs.GetModelStatusResponse)
 
 SIGNATURE_FIELD, LABELS_FIELD, RECIPE_FIELD, ENCODINGS_FIELD = "signature_def", "labels", "recipe", "encodings"
-"""What ``metadata_field`` may ask for."""
+"""Valid values of ``metadata_field``."""
 
 DEFAULT_SIGNATURE, IMAGE_SIGNATURE = "serving_default", "encoded_images"

@@ -1,4 +1,4 @@
-"""TensorFlow Serving's configuration of models: which versions below a folder are served, and which labels they have."""
+"""TensorFlow Serving's configuration of models: which versions in a folder are served, and their labels."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from arrayloom.host.serving.protocols.tensorflow.messages import tfs
 
 LARGEST_FILE = 1 << 20
 IGNORED_PLATFORMS = ("", "tensorflow", "arrayloom")
-"""What ``model_platform`` may say: that it stands in every file of TensorFlow Serving's is no reason to refuse one."""
+"""Accepted values of ``model_platform``: files for TensorFlow Serving always contain it, so it must not be refused."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,14 @@ class Served:
 def read(path: Path) -> Served:
     """A ``ModelServerConfig`` in protobuf's text format; raises ``ServeError`` naming the file and the model.
 
-    Each version of a model is a bundle in a folder of ``base_path`` that is called by its number. Without a policy the
+    Each version of a model is a bundle in a folder of ``base_path`` named after the version. Without a policy the
     latest is served.
     """
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE + 1)
         if len(content) > LARGEST_FILE:
-            raise ServeError(f"{path}: larger than {LARGEST_FILE:,} bytes, which no configuration of models is")
+            raise ServeError(f"{path}: larger than {LARGEST_FILE:,} bytes, the limit for a configuration of models")
         config = text_format.Parse(content.decode(), tfs.ModelServerConfig())
     except OSError as error:
         raise ServeError(f"{path}: cannot be read: {error.strerror}") from None
@@ -54,9 +54,9 @@ def read(path: Path) -> Served:
 
 
 def relabel(service: Service, config: Any) -> None:
-    """Gives the versions of known models the labels of a configuration; raises ``ServiceError`` for what would be more.
+    """Sets the version labels from a configuration; raises ``ServiceError`` if it would change anything else.
 
-    Nothing is read from where a client says: models and their versions are those that the service was started with.
+    No path from a client is read: the models and versions are those that the service was started with.
     """
     models = config.model_config_list.config
     if not models:
@@ -90,8 +90,8 @@ def _folders(model: Any, place: Path) -> list[Path]:
     except OSError as error:
         raise ServeError(f"model {model.name}: base_path {model.base_path}: cannot be read: {error.strerror}") from None
     if not model.base_path or not versions:
-        raise ServeError(f"model {model.name}: base_path {model.base_path!r}: holds no folder that is called by a version, "
-                         "such as 1, with a bundle in it")
+        raise ServeError(f"model {model.name}: base_path {model.base_path!r}: holds no bundle in a folder named "
+                         "after its version, such as 1")
     chosen = _chosen(model, sorted(versions, reverse=True))
     for version in chosen:
         _check_named(versions[version], model.name, version)

@@ -1,4 +1,4 @@
-"""TensorFlow Serving's entry in the registry: what answers its methods and routes."""
+"""TensorFlow Serving's entry in the registry: the handlers of its methods and routes."""
 
 from arrayloom.host.serving.core.protocol import Protocol
 from arrayloom.host.serving.core.reading import Reader

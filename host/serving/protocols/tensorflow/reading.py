@@ -18,7 +18,7 @@ HTTP = "tensorflow/http"
 
 
 def read_grpc(data: bytes | bytearray, _: Mapping[str, Any], limits: Limits) -> Reading:
-    """Of a ``PredictRequest``: ``model`` (name, version, label), ``signature``, ``outputs``."""
+    """Reads a ``PredictRequest`` into the fields ``model`` (name, version, label), ``signature``, ``outputs``."""
     message = wire.parse(tfs.PredictRequest, bytes(data), limits)
     fields = {"model": model_of(message.model_spec), "signature": message.model_spec.signature_name,
               "outputs": list(message.output_filter)}
@@ -30,19 +30,19 @@ def read_grpc(data: bytes | bytearray, _: Mapping[str, Any], limits: Limits) -> 
 
 
 def model_of(spec: Any) -> tuple[str, int | None, str]:
-    """Name, version and label of a version of a ``ModelSpec``, of which it has one or the other, or neither."""
+    """Name, version and version label of a ``ModelSpec``, which has a version, a label or neither."""
     return spec.name, spec.version.value if spec.HasField("version") else None, spec.version_label
 
 
 def read_http(data: bytes | bytearray, facts: Mapping[str, Any], limits: Limits) -> Reading:
-    """Of a body in row or columnar format: ``rows``, ``signature``.
+    """Reads a body in row or columnar format into the fields ``rows``, ``signature``.
 
-    ``facts``: besides those of the body ``model``, a name for messages, and ``dtypes`` of its inputs by name.
+    ``facts``: those of the body, and ``model``, a name for messages, and ``dtypes`` of its inputs by name.
     """
     body, _ = bodies.parse_request(data, facts, limits)
     bodies.only(body, ("signature_name", "instances", "inputs"))
     if ("instances" in body) == ("inputs" in body):
-        raise ServiceError(Kind.INVALID, "give either \"instances\" (one entry an image) or \"inputs\" (whole tensors)")
+        raise ServiceError(Kind.INVALID, "give either \"instances\" (one entry per image) or \"inputs\" (whole tensors)")
     rows = "instances" in body
     named = _rows(body["instances"], facts) if rows else _columns(body["inputs"], facts)
     inputs = {name: _array(name, value, facts) for name, value in named.items()}
@@ -54,9 +54,9 @@ def _is_named(value: Any) -> bool:
 
 
 def _rows(instances: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Whole tensors by name from one entry an image."""
+    """Whole tensors by name, from one entry per image."""
     if not isinstance(instances, list) or not instances:
-        raise ServiceError(Kind.INVALID, "instances: must be a list with one entry an image, and not empty")
+        raise ServiceError(Kind.INVALID, "instances: must be a list with one entry per image, and not empty")
     if not any(_is_named(instance) for instance in instances):
         return {_only(facts): instances}
     if not all(_is_named(instance) and set(instance) == set(instances[0]) for instance in instances):

@@ -1,4 +1,4 @@
-"""What TensorFlow Serving says of a model alike over gRPC and HTTP: its signatures, and further metadata."""
+"""The parts of TensorFlow Serving that gRPC and HTTP share: a model's signatures and further metadata."""
 
 import re
 from typing import Any
@@ -17,7 +17,7 @@ from arrayloom.host.serving.protocols.tensorflow.messages import (
     tfs,
 )
 
-_SUFFIX = re.compile(r":\d+$")      # which output of a node a tensor is, as TensorFlow writes it
+_SUFFIX = re.compile(r":\d+$")      # TensorFlow's suffix for the index of a node's output
 PREDICT_METHOD = "tensorflow/serving/predict"
 SIGNATURES_TYPE = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
 LABELS_TYPE = "type.googleapis.com/arrayloom.tensorflow_serving.LabelList"
@@ -43,13 +43,13 @@ def signatures(model: Model) -> Any:
 
 
 def check_signature(model: Model, name: str) -> None:
-    """Raises ``ServiceError`` for a signature that the model does not have; empty is the default one."""
+    """Raises ``ServiceError`` for a signature that the model does not have; an empty one is the default."""
     if name and name not in (known := _names(model)):
         raise ServiceError(Kind.INVALID, f"signature_name {name[:100]!r} is unknown; the model's are: {', '.join(known)}")
 
 
 def versions(service: Service, name: str, version: int | None, label: str) -> list[Model]:
-    """The versions whose state is asked for: one, by its number or label, or all; loaded or not."""
+    """The versions whose state is requested, loaded or not: one, by number or label, or all."""
     if version is None and not label:
         return service.repository.versions(name)
     return [service.repository.find(name, version, label)]
@@ -71,7 +71,7 @@ FIELDS = {SIGNATURE_FIELD: (SIGNATURES_TYPE, signatures),
           LABELS_FIELD: (LABELS_TYPE, lambda model: tfs.LabelList(label=model.labels or ())),
           RECIPE_FIELD: (RECIPE_TYPE, lambda model: tfs.Recipe(name=model.recipe or "")),
           ENCODINGS_FIELD: (ENCODINGS_TYPE, _encodings)}
-"""By the name in ``metadata_field``: type and content of the answer."""
+"""Message type and content of the answer for each name in ``metadata_field``."""
 
 
 def _describe(info: Any, port: Port) -> None:

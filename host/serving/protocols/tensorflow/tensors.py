@@ -1,7 +1,7 @@
-"""TensorFlow's ``TensorProto`` to numpy and back.
+"""Converts TensorFlow's ``TensorProto`` to numpy and back.
 
-Values stand either as raw little-endian bytes in ``tensor_content`` or in the typed list of the dtype, whose last value
-stands for all that are left out, as TensorFlow's own ``make_ndarray`` reads them.
+Values are either raw little-endian bytes in ``tensor_content`` or in the typed list of the dtype, whose last
+value is repeated for missing ones, as in TensorFlow's own ``make_ndarray``.
 """
 
 import math
@@ -24,18 +24,18 @@ _LISTS = {"DT_FLOAT": ("float32", "float_val"), "DT_DOUBLE": ("float64", "double
           "DT_UINT32": ("uint32", "uint32_val"), "DT_UINT64": ("uint64", "uint64_val"), "DT_HALF": ("float16", "half_val")}
 _BY_NUMBER = {number: name for name, number in tfs.DataType.items()}
 _BY_DTYPE = {np.dtype(dtype): name for name, (dtype, _) in _LISTS.items()}
-_FLOAT_VAL = bytes([tfs.TensorProto.DESCRIPTOR.fields_by_name["float_val"].number << 3 | 2])    # a packed list on the wire
+_FLOAT_VAL = bytes([tfs.TensorProto.DESCRIPTOR.fields_by_name["float_val"].number << 3 | 2])    # a packed list
 
 
 def data_type(dtype: np.dtype[Any]) -> int:
-    """The number of a dtype; object stands for strings."""
+    """The number of a dtype; object means strings."""
     return tfs.DataType["DT_STRING" if dtype.kind == "O" else _BY_DTYPE[dtype]]
 
 
 def to_array(tensor: Any, limits: Limits | None = None) -> Array:
     """The values as an array of the tensor's shape; strings as an object array of bytes.
 
-    Raises ``MessageError``, also for a shape of more values than ``limits`` allow.
+    Raises ``MessageError``, also if the shape has more values than ``limits`` allow.
     """
     name = _BY_NUMBER.get(tensor.dtype, "DT_INVALID")
     shape = _shape(tensor.tensor_shape)
@@ -54,12 +54,12 @@ def to_array(tensor: Any, limits: Limits | None = None) -> Array:
     try:
         listed = np.array(values, np.uint16).view(dtype) if name == "DT_HALF" else np.array(values, dtype)
     except OverflowError:
-        raise MessageError(f"{_LISTS[name][1]}: holds values beyond {dtype}") from None
+        raise MessageError(f"{_LISTS[name][1]}: holds values outside the range of {dtype}") from None
     return _filled(listed, shape)
 
 
 def from_array(values: Array) -> Any:
-    """A ``TensorProto`` with the values in the typed list of their dtype, which every client reads."""
+    """A ``TensorProto`` with values in the typed list of their dtype, which every client can read."""
     name = _BY_DTYPE[values.dtype]
     tensor = tfs.TensorProto(dtype=tfs.DataType[name])
     _set_shape(tensor, values.shape)
@@ -73,7 +73,7 @@ def from_array(values: Array) -> Any:
 
 
 def from_content(values: Array) -> Any:
-    """A ``TensorProto`` with the values as raw bytes, as clients send arrays."""
+    """A ``TensorProto`` with values as raw bytes, as clients send arrays."""
     tensor = tfs.TensorProto(dtype=data_type(values.dtype), tensor_content=np.ascontiguousarray(values).tobytes())
     _set_shape(tensor, values.shape)
     return tensor
@@ -121,7 +121,7 @@ def _strings(values: list[bytes], shape: tuple[int, ...]) -> Array:
 
 
 def _filled(values: Array, shape: tuple[int, ...]) -> Array:
-    """As TensorFlow reads a list that is too short: its last value stands for the rest, and none at all for zeros."""
+    """Fills up a short list as TensorFlow does: the last value is repeated, and an empty list means zeros."""
     count = math.prod(shape)
     if len(values) == count:
         return values.reshape(shape)

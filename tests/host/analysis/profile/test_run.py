@@ -1,4 +1,4 @@
-"""``arrayloom profile`` on the RTL, and the cost model held to it."""
+"""``arrayloom profile`` on the RTL, and the cost model compared with its measurements."""
 
 import json
 from pathlib import Path
@@ -80,7 +80,7 @@ def test_the_array_computes_as_long_as_its_instructions_say(digits_run: tuple[Pr
             own = [profile.instructions[index] for index in layer.row.layer.instructions]
             steps = sum(one.height * one.width * one.blocks * one.taps_y * one.taps_x * one.repeats
                         for one in own if one.mnemonic() == "convolve")
-            # The unit is at an instruction until it retires: a few steps of the next may count for it.
+            # The unit holds an instruction until it retires: a few steps of the next one may be counted for it.
             assert layer.units["ARRAY"]["computing"] == pytest.approx(steps, abs=32)
 
 

@@ -1,4 +1,4 @@
-"""Networks whose end has no integer form: quantizing stops before it, and the host computes it in float."""
+"""Networks whose end has no integer form: the quantizer stops before it, and the host computes it in float."""
 
 from typing import Any
 
@@ -47,7 +47,7 @@ def _largest() -> onnx.ModelProto:
 
 
 def _distribution() -> onnx.ModelProto:
-    """A product behind a softmax, as heads of detectors take the mean of a distribution."""
+    """A product after a softmax, as in detector heads that compute the mean of a distribution."""
     end = [helper.make_node("Softmax", ["rows"], ["shares"], "softmax", axis=2),
            helper.make_node("MatMul", ["shares", "steps"], ["means"], "mean"),
            helper.make_node("Exp", ["means"], ["sizes"], "exp")]

@@ -1,4 +1,4 @@
-"""A service as a script: each call takes the next answer or error, so that every turn of the client can be seen."""
+"""A scripted service: each call takes the next answer or error, so tests control every retry of the client."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +15,7 @@ Step = Callable[[Any], Any]
 
 
 class Script:
-    """``steps``: what each Predict does with its request; ``requests`` and ``metadata``: what came."""
+    """``steps``: the effect of each Predict on its request; ``requests`` and ``metadata``: those received."""
 
     def __init__(self) -> None:
         self.steps: list[Any] = []
@@ -39,7 +39,7 @@ class Script:
 
 
 def answer(**outputs: np.ndarray) -> Any:
-    """A PredictResponse with these outputs."""
+    """A PredictResponse with the given outputs."""
     response = tfs.PredictResponse()
     for name, values in outputs.items():
         response.outputs[name].CopyFrom(tensors.from_array(values))

@@ -1,4 +1,4 @@
-"""What the original service's documentation tells its users to write, word for word."""
+"""The snippet from the original service's documentation, verbatim."""
 
 import contextlib
 import io

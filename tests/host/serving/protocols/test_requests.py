@@ -1,4 +1,4 @@
-"""The same requests over every protocol: right answers, and errors that name what was wrong and what would be valid."""
+"""The same requests over every protocol: right answers, and errors that name the fault and the valid values."""
 
 import io
 import re
@@ -63,10 +63,10 @@ BAD = {
     "shape": (Ask({"image": np.zeros((1, 8, 8), np.float32)}), 400, r"shape \[1, 8, 8\] given, \[N, 1, 8, 8\] wanted"),
     "extent": (Ask({"image": np.zeros((1, 1, 8, 9), np.float32)}), 400, r"shape \[1, 1, 8, 9\] given"),
     "batch": (Ask({"image": np.zeros((9, 1, 8, 8), np.float32)}), 400, r"'image': 9}; give .* from 1 to 8"),
-    "infinite": (Ask({"image": TENSOR * np.float32(np.inf)}), 400, "NaN or infinity|no JSON"),
+    "infinite": (Ask({"image": TENSOR * np.float32(np.inf)}), 400, "NaN or infinity|not JSON"),
     "no image": (Ask({"image": strings(b"text")}), 400, "not a JPEG, PNG or BMP"),
     "cut image": (Ask({"image": strings(IMAGE[:60])}), 400, "damaged or truncated"),
-    "empty image": (Ask({"image": strings(b"")}), 400, "empty string is no image"),
+    "empty image": (Ask({"image": strings(b"")}), 400, "empty string is not an image"),
     "many pixels": (Ask({"image": strings(_png(300, 200))}), 400, "its pixels are more than the 40,000 accepted"),
     "large image": (Ask({"image": strings(IMAGE + bytes(20_000))}), 400, "at most 20000 are accepted"),
     "model": (Ask({"image": TENSOR}, "absent"), 404, r'model "absent" is unknown; known: digits, turned'),

@@ -1,4 +1,4 @@
-"""Versions and their labels by TensorFlow Serving's configuration of models, over gRPC and REST."""
+"""Versions and labels from TensorFlow Serving's model configuration, over gRPC and REST."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ ONE = 'model_config_list { config { name: "digits" base_path: "digits" %s } }'
 
 @pytest.fixture(scope="module")
 def base(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ``digits/1`` and ``digits/2``, as TensorFlow Serving has versions."""
+    """A folder with ``digits/1`` and ``digits/2``, laid out like TensorFlow Serving's versions."""
     folder = tmp_path_factory.mktemp("base")
     for name, version in (("one", "1"), ("two", "2")):
         shutil.copytree(bundle_folder / name, folder / "digits" / version)
@@ -45,7 +45,7 @@ def test_the_policy_chooses_versions(base: Path, policy: str, versions: list[str
     (ONE % "model_version_policy { specific {} }", "names no version"),
     (ONE % "model_platform: 'other'", "model_platform 'other'"),
     (ONE.replace('"digits" %s', '"absent"'), "cannot be read"),
-    (ONE.replace('"digits" %s', '"digits/1"'), "holds no folder that is called by a version"),
+    (ONE.replace('"digits" %s', '"digits/1"'), "holds no bundle in a folder named after its version"),
     (ONE.replace('name: "digits"', 'name: "others"') % "", "holds digits version 2; make the bundle with"),
     (ONE.replace('name: "digits"', 'name: "../x"') % "", "name '../x'")])
 def test_configurations_that_are_refused(base: Path, text: str, reason: str) -> None:
@@ -56,7 +56,7 @@ def test_configurations_that_are_refused(base: Path, text: str, reason: str) -> 
 
 @pytest.fixture(scope="module")
 def labelled(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[serving.Server]:
-    """Both versions, of which 1 is ``stable``."""
+    """Both versions; version 1 is labelled ``stable``."""
     config = base / "labelled.config"
     config.write_text(ONE % 'model_version_policy { all {} } version_labels { key: "stable" value: 1 }')
     with serving.Server(tmp_path_factory.mktemp("labelled"), "--model-config-file", config) as server:
