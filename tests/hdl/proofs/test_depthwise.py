@@ -1,4 +1,5 @@
-"""The DEPTHWISE unit: what it decodes is what the ISA says, and each drain finds the sums that it asks for."""
+"""The DEPTHWISE unit: what it decodes is what the ISA says, what it reads lies in the scratchpad, and each drain finds the sums
+that it asks for."""
 
 from amaranth.hdl import Cat, Signal
 from amaranth.lib import data
@@ -9,7 +10,8 @@ from small_accelerators import DEPTHWISE
 from arrayloom.hdl.depthwise import decoder
 from arrayloom.hdl.depthwise.choice import SumsChoice
 from arrayloom.hdl.depthwise.decoder import DepthwiseDecoder
-from arrayloom.hdl.interfaces import instruction_layout
+from arrayloom.hdl.depthwise.walker import Walker
+from arrayloom.hdl.interfaces import bank_of, instruction_layout
 from arrayloom.isa.instructions import Depthwise
 
 __all__ = ["test_a_planted_fault_is_found", "test_it_holds"]
@@ -47,6 +49,25 @@ class Depthwises(Harness):
         self.claim("it is checked in the next cycle", ~self.past(planned & ~inside["advance"]) | checked)
         self.claim("it is planned in the next cycle", ~self.past(inside["holds"] & inside["advance"]) | planned)
         self.cover("one is planned", unit.plan.valid & unit.plan.ready)
+
+
+class Reads(Harness):
+    """``Walker``: any passes, and a scratchpad that takes each request when it likes."""
+
+    def describe(self) -> None:
+        unit = Walker(DEPTHWISE)
+        inside = self.place(unit)
+        self.drive(unit)
+        self.assume("what reads nothing does not wait", unit.taken | unit.read)
+        held = inside["held"]
+        self.claim("the bank is that of the word", ~unit.read | (unit.bank == bank_of(held, DEPTHWISE)))
+        self.claim("a word in the scratchpad is the one that is asked for", unit.beyond | ~unit.read | (unit.address == held))
+        self.claim("a word beyond it is a fault", unit.beyond == (unit.read & (held >= DEPTHWISE.activation_words)))
+        waited = self.past(unit.read & ~unit.taken)
+        self.claim("what waits stays", ~waited | (unit.valid == self.past(unit.valid)) & unit.read & (
+            held == self.past(held)) & (unit.slot.as_value() == self.past(unit.slot.as_value())))
+        self.claim("only slots read", unit.valid | ~unit.read)
+        self.cover("a word of the source is read", unit.read & ~unit.slot.weight)
 
 
 class Drains(Harness):
@@ -92,6 +113,12 @@ PROOFS = [
                     "pixels <= self.config.accumulator_depth + 1"),
               Fault("reserved bits are not looked at", DepthwiseDecoder._plan, "& ~fields.reserved.any()", ""),
               Fault("a stride of zero has columns together", DepthwiseDecoder._plan, "| (fields.stride_x == 0)", "")]),
+    Proof("words that DEPTHWISE reads", "depthwise",
+          "Each word that is requested lies in the scratchpad, in the bank that is told, and is requested until it comes; else "
+          "it is a fault.", Reads, depth=1, cover_depth=20, faults=[
+              Fault("what lies beyond wraps", Walker.elaborate, "self.read & leaves_scratchpad(held, self.config)", "0"),
+              Fault("a weight is looked for among the pixels", Walker.elaborate, "held.eq(word)", "held.eq(address)"),
+              Fault("the bank is the last one's", Walker.elaborate, "bank_of(word, self.config)", "bank_of(held, self.config)")]),
     Proof("drains of two units", "depthwise",
           "Each drain reads, waits for and releases the sums of the unit that it names, in whatever order both come.",
           Drains, depth=1, cover_depth=10, faults=[
