@@ -260,10 +260,14 @@ ILLEGAL = {
 }
 
 
+LEGAL_AT_FIRST = ("beyond the chip in a later row", "far beyond the chip")
+
+
 @pytest.mark.parametrize("case", ILLEGAL)
 def test_fields_out_of_range_are_illegal(bench: Any, case: str) -> None:
     system = System(bench, bench.config(), [ILLEGAL[case]])
     system.run(lambda: bool(system.driver.illegal))
+    assert bool(system.port.words) == (case in LEGAL_AT_FIRST)
     assert all(address < system.config.activation_words for address in system.port.words)
 
 

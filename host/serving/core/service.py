@@ -35,12 +35,14 @@ READING_MEMORY, READING_LEAST = 20, 1 << 28
 
 LEAST_DIALOGS = 4
 
-MOST_WATCHES = 64
-"""Open streams of health: without a limit, one client's streams could use up all concurrent calls."""
+MOST_SMALL = 64
+"""Open streams whose messages are small, of health and of reflection: without a limit, one client's streams could use up all
+concurrent calls."""
 
 MANY_DIALOGS = ("streams of requests are open already, as many as the memory for their messages allows (--memory, "
                 "--max-message); close one, or ask without")
-MANY_WATCHES = "health streams (Watch) are open already, as many as are allowed; close one, or ask with Check"
+MANY_SMALL = ("streams of health (Watch) and reflection are open already, as many as are allowed; close one, or ask for the "
+              "health with Check")
 
 CLOCKS = {"rtl": "counted by the simulated hardware", "emulator": "predicted by the cost model"}
 
@@ -69,7 +71,7 @@ class Service:
         self.pool = Pool(self.repository.default, settings, self.metrics)
         self.budget = Budget(settings.budget)
         self.dialogs = Streams(max(LEAST_DIALOGS, settings.budget // settings.max_message), MANY_DIALOGS)
-        self.watches = Streams(MOST_WATCHES, MANY_WATCHES)
+        self.small_streams = Streams(MOST_SMALL, MANY_SMALL)
         self.offload = Offload(reading_module, settings.receive_timeout,
                                READING_MEMORY * settings.max_message + READING_LEAST)
         self._limits, self._readers = Limits.of(models, settings), readers

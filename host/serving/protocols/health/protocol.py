@@ -34,7 +34,7 @@ async def watch(service: Service, message: Any, call: Call) -> AsyncIterator[Any
     """The status now and whenever it changes, until the service stops."""
     known = _known(call)
     last = None
-    with service.watches.one():
+    with service.small_streams.one():
         while not service.stopping:
             if (response := _response(service, message.service, known)) != last:
                 last = response
