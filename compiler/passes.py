@@ -1,5 +1,6 @@
 """The compiler's passes in order."""
 
+from arrayloom.compiler.backend.attention import require_attention
 from arrayloom.compiler.backend.choose_folds import choose_folds
 from arrayloom.compiler.backend.context import LoweringContext
 from arrayloom.compiler.backend.dependencies import HazardTracker
@@ -36,6 +37,7 @@ def run_passes(graph: Graph, config: Config, model: str, on_group: OnGroup | Non
     graph = tabulate_functions(graph)
     check_graph(graph)
     require_supported(graph)
+    require_attention(graph, config)
     network, placement = _placed(graph, config)
     check_placement(network, placement, config)
     stream = Stream(HazardTracker(config.activation_words), HazardTracker(placement.memory_words))

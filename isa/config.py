@@ -10,14 +10,14 @@ from typing import Any, Self
 
 from arrayloom.isa.errors import ConfigError
 from arrayloom.isa.fields import CORE_UNITS, Instruction, Unit
-from arrayloom.isa.instructions import INSTRUCTIONS, LOOKUP_TABLE_WORDS, OF_DEPTHWISE, THRESHOLDS
+from arrayloom.isa.instructions import INSTRUCTIONS, LOOKUP_TABLE_WORDS, OF_ATTENTION, OF_DEPTHWISE, THRESHOLDS
 from arrayloom.isa.records import mapping, record
 
 ACCUMULATOR_BANKS = 2   # one is filled while the other is drained
 SUM_BYTES = 4           # of one accumulator
 PARAMETER_BYTES = 8     # bytes per lane of a parameter entry: bias and scale
 WIDEST_STRIDE = 2       # largest horizontal stride for which DEPTHWISE takes kernel columns together; beyond, one at a time
-LATER = {"depthwise_channels": 0, "depthwise_columns": 3}       # options that did not exist in the first file format
+LATER = {"depthwise_channels": 0, "depthwise_columns": 3, "attention_lanes": 0}     # not in the first file format
 
 
 def _option(default: int | None, doc: str) -> int:
@@ -51,6 +51,7 @@ class Config:
     depthwise_channels: int = _option(0, "channels that the DEPTHWISE unit takes in a cycle: size, or 0 for no such unit")
     depthwise_columns: int = _option(LATER["depthwise_columns"], "columns of a kernel that it multiplies with in a cycle: "
                                                                  "3 or 5")
+    attention_lanes: int = _option(0, "lanes of the ATTENTION unit: a power of two, from size/4 to size, or 0 for none")
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -75,6 +76,11 @@ class Config:
         if self.depthwise_columns not in ((3, 5) if self.depthwise_channels else (LATER["depthwise_columns"],)):
             allowed = "3 or 5" if self.depthwise_channels else "3 where there is no DEPTHWISE unit; give depthwise_channels"
             raise ConfigError(f"depthwise_columns = {self.depthwise_columns}: must be {allowed}")
+        if self.attention_lanes:
+            self._power("attention_lanes", max(1, self.size // 4), self.size)
+        if self.attention_lanes and self.depthwise_channels:
+            raise ConfigError(f"attention_lanes = {self.attention_lanes}: must be 0 beside depthwise_channels = "
+                              f"{self.depthwise_channels}; there is one of the two units")
 
     def _power(self, name: str, low: int, high: int) -> None:
         value = getattr(self, name)
@@ -119,12 +125,29 @@ class Config:
     @cached_property
     def units(self) -> tuple[Unit, ...]:
         """The units that execute instructions."""
-        return (*CORE_UNITS, Unit.DEPTHWISE) if self.depthwise_channels else CORE_UNITS
+        options = {Unit.DEPTHWISE: self.depthwise_channels, Unit.ATTENTION: self.attention_lanes}
+        return (*CORE_UNITS, *(unit for unit, chosen in options.items() if chosen))
+
+    @property
+    def has_sums(self) -> bool:
+        """Whether a unit beside the array fills banks of sums."""
+        return self.depthwise_channels + self.attention_lanes > 0
+
+    @property
+    def unit_slots(self) -> int:
+        """Places for units by number; those of absent units are empty."""
+        return max(self.units) + 1
+
+    @property
+    def operand_bits(self) -> int:
+        """Bits of the array's operands: activations less a zero point have one more than a byte."""
+        return 9 if self.attention_lanes else 8
 
     @cached_property
     def instructions(self) -> tuple[type[Instruction], ...]:
         """The instructions of the accelerator."""
-        return tuple(cls for cls in INSTRUCTIONS if self.depthwise_channels or cls not in OF_DEPTHWISE)
+        missing = (() if self.depthwise_channels else OF_DEPTHWISE) + (() if self.attention_lanes else OF_ATTENTION)
+        return tuple(cls for cls in INSTRUCTIONS if cls not in missing)
 
     @property
     def digest(self) -> str:
@@ -166,6 +189,9 @@ PRESETS: dict[str, Config] = {
         _preset("16x16-mobile", 16, 8, 256, 2048, 2048, depthwise_channels=16),
         _preset("32x32-mobile", 32, 32, 256, 2048, 2048, depthwise_channels=32, depthwise_columns=5, activation_banks=8,
                 table_pages=4),
+        _preset("tiny-vit", 4, 2, 128, 128, 256, column_stage=2, row_stage=2, attention_lanes=2),
+        _preset("16x16-vit", 16, 4, 256, 2048, 2048, attention_lanes=8),
+        _preset("32x32-vit", 32, 16, 256, 2048, 2048, attention_lanes=32),
     )
 }
 

@@ -26,7 +26,8 @@ ROOMS = {
         "array": {"."},
         "post": {"."},
         "depthwise": {".", "array"},
-        "top": {".", "array", "post", "depthwise"},
+        "attention": {".", "array"},
+        "top": {".", "array", "post", "depthwise", "attention"},
         ".": set(),
     },
     "compiler": {

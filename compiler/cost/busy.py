@@ -3,24 +3,35 @@
 from collections.abc import Iterable
 
 from arrayloom.compiler.cost import timing
+from arrayloom.isa.accesses import FLOAT_BYTES
 from arrayloom.isa.config import WIDEST_STRIDE, Config
 from arrayloom.isa.fields import Instruction
 from arrayloom.isa.instructions import (
+    BYTE_VALUES,
     LOOKUP_TABLE_WORDS,
     Convolve,
     Depthwise,
+    FeedWeights,
     LoadActivations,
     LoadLookupTable,
     LoadParameters,
     LoadWeights,
+    Moments,
+    Normalize,
     Pool,
     PoolKind,
     PostInstruction,
     ResidualInstruction,
+    Softmax,
     Store,
+    Turn,
 )
 
 SLOWNESS = 32               # how much longer a word may take on a slow bus than on one that gives a word in every cycle
+ATTENTION_WORD = 7          # from asking for words to the first of them
+ATTENTION_LANES = 3         # from a group of bytes to its contributions, or to what is summed up of it
+ATTENTION_DIVIDE = 11       # from contributions to quotients
+ATTENTION_ROOT = 58         # from the sums of a pixel to its reciprocal root
 LEAST_PASS = 6              # cycles between two additions to the same sum of DEPTHWISE
 INSTRUCTION_CYCLES = 1000   # for tokens, latencies and bursts
 START_CYCLES = 1_000_000    # until the bus answers
@@ -41,9 +52,28 @@ def busy_cycles(instruction: Instruction, config: Config) -> int:
             return LOOKUP_TABLE_WORDS
         case LoadActivations(words=words, rows=rows) | Store(words=words, rows=rows):
             return words * rows
+        case FeedWeights(tiles=tiles, rows=rows) | Turn(tiles=tiles, rows=rows):
+            return ATTENTION_WORD + rows + tiles * max(ATTENTION_WORD + rows, config.size)
+        case Softmax(width=width):
+            return _softmax_cycles(width, config)
+        case Moments(width=width, blocks=blocks):
+            return ATTENTION_ROOT + width * max(blocks + ATTENTION_WORD, ATTENTION_ROOT)
+        case Normalize(width=width):
+            return 2 * ATTENTION_WORD + width * _attention_groups(config) + ATTENTION_LANES
         case PostInstruction(height=height, width=width):
             return height * width * _word_cycles(instruction, config.groups)
     return 0
+
+
+def _attention_groups(config: Config) -> int:
+    return config.size // config.attention_lanes
+
+
+def _softmax_cycles(width: int, config: Config) -> int:
+    """The table; then every word three times."""
+    table = BYTE_VALUES * FLOAT_BYTES // config.size
+    between = 4 * ATTENTION_WORD + 2 * ATTENTION_LANES + ATTENTION_DIVIDE
+    return table + between + width * (1 + 2 * _attention_groups(config))
 
 
 def depthwise_passes(i: Depthwise, columns: int) -> list[int]:

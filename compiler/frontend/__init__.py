@@ -40,6 +40,8 @@ from arrayloom.compiler.frontend.permission import grow, not_permitted
 from arrayloom.compiler.frontend.report import Report
 from arrayloom.compiler.frontend.result_bytes import find_result_encoding
 from arrayloom.compiler.frontend.rewriting import rewrite
+from arrayloom.compiler.frontend.rewriting.heads import gather_heads
+from arrayloom.compiler.frontend.rewriting.queries import put_queries_first
 from arrayloom.compiler.frontend.tidy.ports import check_constant_outputs
 from arrayloom.compiler.graph import Graph
 from arrayloom.compiler.legality import check_graph
@@ -145,16 +147,18 @@ def _import_either_way(parts: Partition, options: ImportOptions, notes: Sequence
 def _import_parts(parts: Partition, options: ImportOptions, notes: Sequence[str], arranged: bool = True) -> ImportedModel:
     """The model with the accelerator's part of it as a graph."""
     whole = parts.model
-    report = Report(may_round=options.insert_rounding)
+    report = Report(may_round=options.insert_rounding, attention=options.attention)
     report.notes.extend(notes)
     report.notices.extend(entry.value for entry in whole.proto.metadata_props if entry.key == NOTICE)
     middle = middle_model(parts)
-    given = regain_batch(whole if middle is whole.proto else _analyse(middle))
+    given = gather_heads(regain_batch(whole if middle is whole.proto else _analyse(middle)))
     given.require_batch()
     rewritten = rewrite(given, report, options, arranged)
     report.notes.extend(f"{NOTICE_NOTE}{notice}" for notice in report.notices)
     lowered = lower(rewritten, report)
     integer = rewritten if lowered is rewritten.proto else _analyse(lowered)
+    if options.attention:
+        integer = put_queries_first(integer)
     if integer is not given:
         integer.require_batch()
     graph = assemble(integer, report)

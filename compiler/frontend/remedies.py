@@ -9,8 +9,10 @@ from arrayloom.compiler.frontend.schemes import QUANTIZE
 _GENERAL = "replace it by supported operators"
 
 _REMEDIES = {
-    "use BatchNormalization, whose statistics are fixed, and train or calibrate again": (
+    "quantize its operand and its result, and compile for a configuration with the ATTENTION unit, such as 16x16-vit": (
         "LayerNormalization",
+    ),
+    "use BatchNormalization, whose statistics are fixed, and train or calibrate again": (
         "InstanceNormalization",
         "GroupNormalization",
         "RMSNormalization",

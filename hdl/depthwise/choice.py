@@ -1,4 +1,4 @@
-"""Which sums a Drain finds: those of the array or of the DEPTHWISE unit."""
+"""Which sums a Drain finds: those of the array or of the unit beside it, DEPTHWISE or ATTENTION."""
 
 from typing import Any
 
@@ -24,11 +24,12 @@ class SumsChoice(Component):
     drains : In(1)
         The POST unit accepts a Drain.
     of_depthwise : In(1)
-        With ``drains``: of the DEPTHWISE unit's sums.
+        With ``drains``: of that unit's sums.
     post : In(accumulator_read_signature(config))
         The POST unit's reads.
     array : Out(accumulator_read_signature(config))
     depthwise : Out(accumulator_read_signature(config))
+        That unit's.
     """
 
     def __init__(self, config: Config, most: int) -> None:

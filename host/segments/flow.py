@@ -98,9 +98,17 @@ class Flow:
         The FIFOs, by kind of data that LOAD supplies.
     pairs
         By producer and consumer, the instructions that give tokens and those that take them, each int64[k].
+
+    Raises
+    ------
+    SegmentError
+        The accelerator has an ATTENTION unit.
     """
 
     def __init__(self, program: Program) -> None:
+        if program.configuration.attention_lanes:
+            raise SegmentError(f"a program for {program.config}: cannot be cut into segments: what its ATTENTION unit holds "
+                               "cannot be handed on; run it whole, without --workers")
         self.program = program
         self.instructions: list[Instruction] = list(program)
         self.end = _end(self.instructions)

@@ -38,7 +38,7 @@ def test_digest_changes_with_every_field() -> None:
     base = PRESETS["32x32"]
     changes = {"name": "other", "size": 64, "lanes": 32, "column_stage": 8, "row_stage": 1, "accumulator_depth": 512,
                "activation_bytes": 1 << 20, "weight_words": 4096, "parameter_entries": 1024, "table_pages": 4,
-               "queue_depth": 16, "activation_banks": 8, "depthwise_channels": 32}
+               "queue_depth": 16, "activation_banks": 8, "depthwise_channels": 32, "attention_lanes": 8}
     unit = replace(base, depthwise_channels=32, depthwise_columns=5)
     assert set(changes) | {"depthwise_columns"} == set(asdict(base))
     digests = {replace(base, **{name: value}).digest for name, value in changes.items()}

@@ -77,14 +77,6 @@ def test_reserved_bits_are_refused() -> None:
         decode(_sealed(LoadWeights().encode()[:FIELD_BYTES - 1] + b"\x80"))
 
 
-@pytest.mark.parametrize(("bit", "field"), [
-    (6 + len(Unit), "wait"), (11, "wait"), (12 + len(Unit), "signal"), (17, "signal")])
-def test_units_to_come_are_refused(bit: int, field: str) -> None:
-    word = int.from_bytes(LoadWeights().encode()[:FIELD_BYTES], "little") | 1 << bit
-    with pytest.raises(EncodingError, match=f"load_weights: {field} = {1 << (bit - 6) % 6}: must be from 0 to 31"):
-        decode(_sealed(word.to_bytes(FIELD_BYTES, "little")))
-
-
 def test_the_check_covers_every_bit_and_the_index() -> None:
     """Its value is that of ``zlib.crc32``, so other tools can make programs."""
     instruction = Convolve(height=3, width=5, first=1)
