@@ -61,8 +61,7 @@ class Reads(Harness):
         self.assume("what reads nothing does not wait", unit.taken | unit.read)
         held = inside["held"]
         self.claim("the bank is that of the word", ~unit.read | (unit.bank == bank_of(held, DEPTHWISE)))
-        self.claim("a word in the scratchpad is the one that is asked for",
-                   unit.beyond | ~unit.read | (unit.address == held))
+        self.claim("a word in the scratchpad is asked for", unit.beyond | ~unit.read | (unit.address == held))
         self.claim("a word beyond it is a fault", unit.beyond == (unit.read & (held >= DEPTHWISE.activation_words)))
         waited = self.past(unit.read & ~unit.taken)
         self.claim("what waits stays", ~waited | (unit.valid == self.past(unit.valid)) & unit.read & (
@@ -115,7 +114,7 @@ PROOFS = [
               Fault("reserved bits are not looked at", DepthwiseDecoder._plan, "& ~fields.reserved.any()", ""),
               Fault("a stride of zero has columns together", DepthwiseDecoder._plan, "| (fields.stride_x == 0)", "")]),
     Proof("words that DEPTHWISE reads", "depthwise",
-          "Each word that is requested lies in the scratchpad, in the bank that is given, and is requested until it comes; "
+          "Each word that is requested lies in the scratchpad, in the bank that is told, and is requested until it comes; "
           "else it is a fault.", Reads, depth=1, cover_depth=20, faults=[
               Fault("what lies beyond wraps", Walker.elaborate, "self.read & leaves_scratchpad(held, self.config)", "0"),
               Fault("a weight is looked for among the pixels", Walker.elaborate, "held.eq(word)", "held.eq(address)"),
