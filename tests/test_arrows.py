@@ -1,4 +1,4 @@
-"""Imports between packages, and between the rooms inside them, go one way only; no two modules need one another.
+"""Imports between packages, and between the rooms inside them, go one way only; no two modules depend on each other.
 
 Every import counts: those under TYPE_CHECKING and those inside functions too.
 """
@@ -12,7 +12,7 @@ from checkout import ROOT
 from installing import PACKAGES
 
 PACKAGE = "arrayloom"
-OF_NO_FOLDER = {Path("hdl", "proofs")}      # tests that are arranged by what they show
+OF_NO_FOLDER = {Path("hdl", "proofs")}      # tests arranged by subject
 
 ARROWS = {
     "isa": set(),

@@ -25,7 +25,8 @@ def draw(profile: Profile) -> str:
     """A profile's timeline with its labels, ticks and legend."""
     drawn = plot(profile, COLUMNS, x=LEFT, y=TOP, width=WIDTH - LEFT - 16)
     height = TOP + drawn.height + FOOT
-    title = f"{profile.title} on {profile.config.name}: {profile.cycles:,} cycles, {profile.utilization:.1%} of the multipliers"
+    title = (f"{profile.title} on {profile.config.name}: {profile.cycles:,} cycles, "
+             f"{profile.utilization:.1%} of the multipliers")
     labels = [_text(name, LEFT - 8, TOP + middle + 5, "end") for name, middle in drawn.lanes.items()]
     ends = [_text("0", LEFT, TOP + drawn.height + 18, "start"),
             _text(f"{profile.cycles:,} cycles", WIDTH - 16, TOP + drawn.height + 18, "end")]

@@ -1,4 +1,4 @@
-"""Every program that a test of the compiler makes is checked: tokens order all accesses to a word."""
+"""Checks every program compiled by a test: tokens order all accesses to a word."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Networks of channels last, from images to outputs, through compiler, emulator, session and bundle."""
+"""Channels-last networks, from images to outputs, through compiler, emulator, session and bundle."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def test_a_session_takes_and_gives_channels_last() -> None:
 
 @pytest.mark.parametrize("seed", range(300, 308))
 def test_float_networks_are_quantized_with_channels_first_inside(seed: int) -> None:
-    """Every operator but those of the border is the accelerator's, and its tensors are ONNX Runtime's."""
+    """The accelerator computes every operator except those at the border, with ONNX Runtime's tensors."""
     kinds = (*KINDS, "pad", "excite", "resize", "rows")
     model = FloatChannelsLast(seed, kinds).sketch("N", integer_input=False, count=5)
     images = draw(model, seed, 4)

@@ -79,7 +79,7 @@ def test_resnet50_on_the_rtl(shared_data: Path, config: str) -> None:
 
 
 def test_differences_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One weight changed in the program is seen at its tensor: the comparison can fail."""
+    """One changed weight in the program is detected at its tensor: the comparison can fail."""
     genuine = verify.compile_graph
 
     def tampered(graph: object, config: object) -> object:

@@ -132,7 +132,7 @@ def test_shrinking_keeps_the_values_that_fail() -> None:
 
 
 def _odd_additions(model: onnx.ModelProto, seed: int) -> int:
-    """How many results of a QLinearAdd are 77."""
+    """The number of results of a QLinearAdd that are 77."""
     values = Reference(model).run_all(random_inputs(model, seed))
     sums = {node.output[0] for node in model.graph.node if node.op_type == "QLinearAdd"}
     return sum(int((values[name] == 77).sum()) for name in sums)
@@ -178,7 +178,7 @@ MISTAKES: dict[str, tuple[str, Callable[..., np.ndarray]]] = {
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_rounding_left_out_is_noticed(mistake: str, emulator: Device, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each of the roundings matters in a byte of some graph among those that always run."""
+    """Each rounding affects a byte of some graph in the default suite."""
     name, mistaken = MISTAKES[mistake]
     monkeypatch.setattr(post, "arithmetic", SimpleNamespace(**vars(arithmetic) | {name: mistaken}))
     assert any(_differs(seed, emulator) for seed in range(GRAPHS))

@@ -1,4 +1,4 @@
-"""Timelines of whole networks on the RTL say what the hardware counts."""
+"""Timelines of whole networks on the RTL agree with the hardware's counters."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Models of what surrounds the bus side: an AXI memory, an instruction queue, and a simulation with a deadline."""
+"""Models of the environment of the bus side: an AXI memory, an instruction queue, and a simulation with a deadline."""
 
 import gc
 import random
@@ -156,7 +156,7 @@ async def send(ctx: Any, port: Any, instruction: Instruction) -> None:
 
 @dataclass
 class UnitDriver:
-    """Stands for the issue queue of a unit: offers ``instructions`` in order and notes what the unit does."""
+    """Replaces the issue queue of a unit: offers ``instructions`` in order and records the unit's activity."""
 
     unit: Any
     instructions: Sequence[Instruction]

@@ -1,4 +1,4 @@
-"""The bus master before a memory that breaks the rules: it drops what it did not ask for, and reports it."""
+"""The bus master with a memory that violates the protocol: it drops unrequested words, and reports them."""
 
 import random
 
@@ -10,7 +10,7 @@ BEATS = 5
 
 
 class Master:
-    """The bus and its readers and writer, in the hands of a script; ``words`` that each reader got, with ``last``."""
+    """The bus, with its readers and writer controlled by a script; ``words`` that each reader got, with ``last``."""
 
     def __init__(self, bench):
         self.bench, self.bus = bench, Bus(bench.config())
@@ -187,7 +187,7 @@ def test_words_of_a_reader_that_is_reset_are_taken(bench):
             assert ctx.get(bus.axi.rready) and not ctx.get(bus.status.quiet)
             await master.beat(ctx, number, LOAD_ID, number == 2)
         await ctx.tick().repeat(3)
-        assert ctx.get(bus.status.quiet) and not ctx.get(bus.axi.rready)    # the reader is itself again
+        assert ctx.get(bus.status.quiet) and not ctx.get(bus.axi.rready)    # the reader works normally again
 
     master = Master(bench)
     master.run(script)

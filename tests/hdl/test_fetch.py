@@ -32,7 +32,7 @@ class System:
         self.design.d.comb += self.bus.load.beat.ready.eq(1)
         self.program = program
         data = random.Random(3).randbytes(program) + code
-        # What follows the program must not matter.
+        # Bytes after the program must not matter.
         data += random.Random(4).randbytes(4096)
         self.memory = bench.AxiMemory(self.bus.axi, config, bytearray(data), **memory)
         self.base, self.limit = program if base is None else base, limit or len(data) // config.size * config.size
@@ -100,7 +100,7 @@ def expected(instructions: list[Instruction]) -> list[tuple[Unit | None, int]]:
 
 
 def raw(word: int, index: int) -> bytes:
-    """What is no instruction, with the check of one."""
+    """Words that are not instructions, but have a valid checksum."""
     fields = word.to_bytes(FIELD_BYTES, "little")
     return fields + check_of(fields, index)
 
@@ -134,7 +134,7 @@ def test_a_program_may_start_at_any_instruction(bench: Any, start: int) -> None:
 
 
 def test_nothing_is_asked_for_once_end_is_seen(bench: Any) -> None:
-    # The third instruction leaves the buffer one short of room for the next chunk.
+    # After the third instruction, the buffer lacks room for the next chunk by one word.
     system = System(bench, bench.config("16x16"), encode([LoadLookupTable(), LoadLookupTable(), End()]))
     system.run()
     assert sum(burst.beats for burst in system.memory.reads) * 16 == FETCH_BUFFER_BYTES
@@ -217,7 +217,7 @@ def test_a_flipped_bit_or_another_place_is_damage(bench: Any, size: int) -> None
 
 @pytest.mark.parametrize("name", ["tiny", "16x16", "64x64"])
 def test_nothing_is_read_beyond_the_limit(bench: Any, name: str) -> None:
-    """A program that ends there runs; one that does not is outside, where the next instruction would be."""
+    """A program that ends at the limit runs; otherwise the fault is at the next instruction's address."""
     instructions, config = make_program(5, 9), bench.config(name)
     code = encode([*instructions, End()])
     system = System(bench, config, code, limit=0x1000 + len(code))

@@ -243,7 +243,8 @@ def test_a_reset_empties_queue_tokens_and_masks(bench: Any) -> None:
 
 
 def played(bench: Any, waiting: int, gives: set[int], cycles: int, begin: int = 1) -> tuple[list[int], int, int]:
-    """Lets ``waiting`` instructions, from cycle ``begin`` on, want a token each of LOAD, which gives one in these cycles.
+    """Lets ``waiting`` instructions, from cycle ``begin`` on, each wait for a token of LOAD, which gives one in these
+    cycles.
 
     Returns when each is accepted, the tokens that are left, and how many overflowed.
     """

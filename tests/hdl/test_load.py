@@ -1,4 +1,4 @@
-"""LOAD on the bus: every word at its place, credits kept, and a beat a cycle."""
+"""LOAD on the bus: every word at its destination, no overflow of a FIFO, and one beat per cycle."""
 
 import random
 from collections.abc import Sequence

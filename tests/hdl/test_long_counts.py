@@ -1,4 +1,4 @@
-"""Counters of pulses and cycles beyond what any run that can be simulated counts: they begin near their highest bit."""
+"""Counters of pulses and cycles for counts larger than any simulated run: they start near their highest bit."""
 
 from amaranth.hdl import Module, Signal, Value
 from control_host import Host, begin, scripted

@@ -232,7 +232,7 @@ def test_a_bus_that_never_becomes_quiet_is_stuck_until_reset(bench: Any, orders:
 
 @pytest.mark.parametrize("source", ["load_error", "watchdog"])
 def test_a_failed_run_waits_a_second_time_for_the_bus(bench: Any, source: str) -> None:
-    """The second wait has time of its own, whatever ended the run."""
+    """The second wait has its own timeout, whatever ended the run."""
     async def script(host: Host) -> None:
         await host.write(Register.WATCHDOG, 100)
         await begin(host)
@@ -254,7 +254,7 @@ def test_a_failed_run_waits_a_second_time_for_the_bus(bench: Any, source: str) -
 
 @scripted()
 async def test_a_run_ends_at_its_limit_of_cycles(host: Host) -> None:
-    """Work is progress, which the watchdog lets go on for ever."""
+    """Work counts as progress, so the watchdog never ends it."""
     await host.write(Register.CYCLE_LIMIT, 200)
     await host.write(Register.CYCLE_LIMIT_HIGH, 0)
     await begin(host)

@@ -1,4 +1,4 @@
-"""STORE on the bus: every word in memory, complete when memory has answered, and a beat a cycle."""
+"""STORE on the bus: every word in memory, complete when memory has answered, and one beat per cycle."""
 
 import random
 from typing import Any
@@ -20,7 +20,7 @@ MEMORY = 1 << 17
 
 
 class System:
-    """STORE, the bus, a memory of zeros, and an scratchpad that refuses with probability ``port_stall``."""
+    """STORE, the bus, a memory of zeros, and a scratchpad that stalls with probability ``port_stall``."""
 
     def __init__(self, bench: Any, config: Config, instructions: list[StoreInstruction], *, gap: float = 0.0,
                  port_stall: float = 0.0, low: int = 0, high: int = MEMORY, **memory: Any) -> None:
@@ -43,7 +43,7 @@ class System:
 
     async def read_port(self, ctx: Any) -> None:
         rng, port = random.Random(9), self.store.read
-        # Random words where nothing was asked for.
+        # Random words in cycles without a request.
         line = [0] * MEMORY_LATENCY
         while True:
             ready = rng.random() >= self.port_stall

@@ -1,4 +1,4 @@
-"""Accesses that no token orders are found, each kind of them, and those that are ordered are not."""
+"""Every kind of unordered access is found, and ordered accesses are not."""
 
 import numpy as np
 import pytest
@@ -91,7 +91,7 @@ ORDERED: dict[str, list[Instruction]] = {
     "a drain after its convolution": [
         LOAD.changed(signal=Units.ARRAY), *TILE, CONVOLVE.changed(wait=Units.LOAD),
         DRAIN.changed(add=1, residual=0, residual_pitch=4)],
-    "a token after a drain": [     # when the operation is complete, the drain is, and so is what it knew
+    "a token after a drain": [     # when the operation is complete, so are the drain and everything in its clock
         LOAD.changed(signal=Units.ARRAY), *TILE, CONVOLVE.changed(wait=Units.LOAD), DRAIN.changed(destination=100),
         ELEMENTWISE.changed(source=200, destination=300, signal=Units.STORE), STORE.changed(wait=Units.POST)],
     "a token from further down": [

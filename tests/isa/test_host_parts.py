@@ -1,4 +1,4 @@
-"""Head and tail in program files: what is written is read, and parts from anywhere are run only if they are harmless."""
+"""Head and tail in program files: what is written is read, and untrusted parts are run only if they are harmless."""
 
 import json
 from collections.abc import Callable

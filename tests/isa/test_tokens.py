@@ -11,7 +11,7 @@ def test_tokens_are_matched_in_order() -> None:
         LoadActivations(signal=Units.ARRAY), LoadWeights(), Convolve(wait=Units.LOAD, first=1, last=1),
         Drain(signal=Units.ARRAY), LoadActivations(signal=Units.ARRAY, wait=Units.LOAD),
         Convolve(wait=Units.LOAD | Units.POST, first=1, last=1), Drain(), End()])
-    assert givers[Unit.LOAD].tolist() == [-1, -1, 0, -1, 1, 4, -1, -1]     # the fence: the instruction before
+    assert givers[Unit.LOAD].tolist() == [-1, -1, 0, -1, 1, 4, -1, -1]  # a wait for its own unit: the previous instruction
     assert givers[Unit.POST].tolist() == [-1, -1, -1, -1, -1, 3, -1, -1]
 
 

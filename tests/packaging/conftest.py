@@ -1,4 +1,4 @@
-"""The wheel, and an environment that holds it; each is made once."""
+"""The wheel, and an environment with it; each is made once."""
 
 import shutil
 import sys

@@ -75,7 +75,7 @@ def test_a_checkout_is_whole_where_another_or_a_wheel_is_installed(installed: Pa
 
 
 def test_a_wheel_and_its_checkout_are_the_same_to_a_cluster(installed: Path, tmp_path: Path) -> None:
-    """Machines that share work must have the same code, however it was installed; another line makes it another."""
+    """Machines that share work must have the same code, however it was installed; any changed line counts."""
     asked = "from arrayloom.host.pool.identity import identity; print(identity())"
     of_wheel = run([installed, "-c", asked], tmp_path)
     checkout = copy_checkout(tmp_path / "checkout")

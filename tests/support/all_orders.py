@@ -1,4 +1,4 @@
-"""Random short programs, and by reachability between events what no token orders in them; slow and plain."""
+"""Random short programs, and their unordered accesses found by reachability between events: slow but simple."""
 
 import random
 from itertools import pairwise
@@ -23,7 +23,7 @@ Pair = tuple[int, int, str, str, int]       # later, earlier, hazard, place, wor
 
 
 def random_program(seed: int, size: int, *, forward: bool) -> list[Instruction]:
-    """Few words for many instructions; ``forward``: tokens may come from further down the program."""
+    """Few words for many instructions; ``forward``: tokens may come from later instructions."""
     draw = random.Random(seed)
     instructions = [_random_instruction(draw, size) for _ in range(draw.randint(3, 14))]
     count = len(instructions)
@@ -76,7 +76,7 @@ def unordered(instructions: list[Instruction], size: int) -> tuple[set[Pair], bo
 
 
 def _edges(instructions: list[Instruction]) -> list[list[int]]:
-    """What comes after event 3k, 3k + 1, 3k + 2: instruction k begins, reads and writes, is complete."""
+    """Successors of the events 3k, 3k + 1, 3k + 2: instruction k begins, reads and writes, is complete."""
     edges: list[list[int]] = [[event + 1] if event % 3 < 2 else [] for event in range(3 * len(instructions))]
     queues = {unit: [k for k, one in enumerate(instructions) if one.UNIT is unit] for unit in Unit}
     for unit, queue in queues.items():

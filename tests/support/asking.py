@@ -1,4 +1,4 @@
-"""One request over each protocol, as a client that knows only the wire would send it."""
+"""One request over each protocol, built directly from the wire format."""
 
 import base64
 import json
@@ -121,7 +121,7 @@ def call(server: serving.Server, method: Method, request: Any, headers: dict[str
 
 
 def load(server: serving.Server, model: str) -> None:
-    """Puts a model, ``NAME`` or ``NAME:VERSION``, onto the device; raises ``RefusedError``."""
+    """Loads a model, ``NAME`` or ``NAME:VERSION``, onto the device; raises ``RefusedError``."""
     http(server, open_inference.LOAD.at(model), b"")
 
 

@@ -11,7 +11,7 @@ FALSE, TRUE = 0, 1
 
 
 class Graph:
-    """Makes literals; every clause that is asserted holds for all that is asked."""
+    """Makes literals; every asserted clause holds for all queries."""
 
     def __init__(self) -> None:
         self._gates: dict[tuple[int, int], int] = {}
@@ -76,7 +76,7 @@ class Graph:
         return result
 
     def less(self, a: Sequence[int], b: Sequence[int]) -> int:
-        """Of numbers without sign."""
+        """For unsigned numbers."""
         result = FALSE
         for x, y in zip(a, b, strict=True):
             result = self.choice(self.difference(x, y), y, result)
@@ -98,5 +98,5 @@ class Graph:
 
 
 def _signed(literal: int) -> int:
-    """As solvers count: from 1, negative for a negation; node 0 is false."""
+    """In the solvers' numbering: from 1, negative for a negation; node 0 is false."""
     return -(literal // 2 + 1) if literal & 1 else literal // 2 + 1

@@ -1,6 +1,6 @@
 """Campaigns: a check of many seeds, over as many processes and machines as there are, and a report of what failed.
 
-The report is the same whoever did the work: failures of one kind together, in the order of their seeds.
+The report does not depend on who did the work: failures are grouped by kind, in the order of their seeds.
 """
 
 import argparse
@@ -23,7 +23,7 @@ FAILED, REFUSED = 1, 2
 
 
 class Failure(Protocol):
-    """Why a seed failed: `kind` is the same for failures of one sort, `text` says all."""
+    """Why a seed failed: `kind` groups similar failures, `text` has the details."""
 
     @property
     def kind(self) -> str: ...
@@ -55,7 +55,7 @@ def parser(program: str, description: str, count: int) -> argparse.ArgumentParse
 
 
 def run(options: argparse.Namespace, check: Check, settings: Sequence[Any] = ()) -> int:
-    """Checks the seeds that the options name, prints the report; gives 0, 1 where a seed failed, 2 where it cannot run."""
+    """Checks the seeds selected by the options, prints the report; returns 0, 1 if a seed failed, 2 if it cannot run."""
     try:
         found, tasks = _all(options, check, settings)
     except ArrayloomError as error:

@@ -1,4 +1,4 @@
-"""Random QDQ networks of channels last, as converters from TensorFlow write them: Transposes around what has channels first.
+"""Random channels-last QDQ networks, as written by converters from TensorFlow: Transposes around channels-first operators.
 
 Scales are powers of two and means are over powers of two, so that float arithmetic is exact, and every form of a network
 gives the same bytes.
@@ -160,7 +160,7 @@ class ChannelsLast(Network):
         self._keep(self.node("Softmax", [value], axis=-1), shape)
 
     def resize(self, value: str, shape: tuple[int, int, int]) -> None:
-        """Twice the size, and every second row and column of it."""
+        """Resizes to twice the size, then takes every second row and column."""
         scales = self.constant(np.array([1, 2, 2, 1], np.float32))
         large = self.node("Resize", [value, "", scales], mode="nearest")
         bounds = [self.constant(np.array(bound)) for bound in ([0, 0], [99, 99], [1, 2], [2, 2])]
@@ -171,7 +171,7 @@ class ChannelsLast(Network):
         self._keep(self.node("Gather", [value, self.constant(np.arange(shape[0])[::-1].copy())], axis=1), shape)
 
     def end(self, value: str, shape: tuple[int, int, int]) -> None:
-        """Outputs: the value itself, its mean, or what a matrix product makes of all of it."""
+        """Outputs: the value itself, its mean, or a matrix product of all of it."""
         kind = str(self.rng.choice(["bytes", "float", "mean", "dense"]))
         if kind == "bytes":
             self.outputs.append(self._quantized(value, "bytes"))
@@ -215,7 +215,7 @@ class FloatChannelsLast(ChannelsLast):
     """The same networks in float, before they are quantized."""
 
     def sketch(self, batch: int | str, integer_input: bool, count: int) -> onnx.ModelProto:
-        """A network of `count` operators; `integer_input` is without meaning here."""
+        """A network of `count` operators; `integer_input` has no effect here."""
         model = super().sketch(batch, integer_input, count)
         for value in [*model.graph.input, *model.graph.output]:
             value.type.tensor_type.elem_type = onnx.TensorProto.FLOAT

@@ -1,7 +1,7 @@
 """A program on units that run at random speeds: finds orders that its tokens do not enforce.
 
-Only what the ISA promises holds them together: each unit starts and completes its instructions in order, tokens, and a
-Drain that begins when its sums are complete. What an instruction touches is read off the instruction itself.
+Only the guarantees of the ISA order them: each unit starts and completes its instructions in order, tokens, and a
+Drain that begins when its sums are complete. Accesses are computed from the instruction itself.
 """
 
 from collections import defaultdict, deque
@@ -88,7 +88,7 @@ class _Times:
         self.read = np.zeros((len(Unit), self.words))
 
     def touch(self, unit: Unit, reads: Words, writes: Words, start: float, end: float) -> bool:
-        """Notes an instruction; False when it starts before something that must be over."""
+        """Records an instruction; False if it starts before something that must be complete."""
         others = [other for other in Unit if other is not unit]
         safe = bool((self.written[:, reads] <= start).all())
         safe &= bool((self.written[others][:, writes] <= start).all() and (self.read[others][:, writes] <= start).all())
@@ -100,7 +100,7 @@ class _Times:
 def find_race(program: Program, config: Config, seed: int) -> str | None:
     """The first instruction that can start too early at the speeds of a seed, or tokens that overflow; None if none.
 
-    Odd seeds have queues of the configured depth before the units, even ones none that ever fill.
+    Odd seeds have queues of the configured depth, even ones unbounded queues.
     """
     return _Run(program, config, seed).find()
 
@@ -171,7 +171,7 @@ def _most(events: list[tuple[float, int]]) -> int:
 
 
 def find_stall(program: Program, config: Config) -> str | None:
-    """The first load that cannot complete when all before it has, because its FIFO holds less; None if all can.
+    """The first load that cannot complete after everything before it, because its FIFO is too small; None if all can.
 
     Every program whose instructions can complete in order, one by one, cannot deadlock: the oldest one always can.
     """

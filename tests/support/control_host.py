@@ -1,4 +1,4 @@
-"""A host of a control unit: a master on its registers that stands for the rest of the accelerator too."""
+"""A host of a control unit: a master on its registers that also models the rest of the accelerator."""
 
 import random
 from collections.abc import Awaitable, Callable
@@ -20,7 +20,7 @@ Script = Callable[["Host"], Awaitable[None]]
 
 
 class Host:
-    """A master on the AXI4-Lite port of a control unit, with everything else of the accelerator in its hands."""
+    """A master on the AXI4-Lite port of a control unit, which also controls all other inputs of the unit."""
 
     def __init__(self, bench: Any, stall: float = 0.0, control: type[Control] = Control) -> None:
         self.bench = bench

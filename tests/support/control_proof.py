@@ -1,10 +1,10 @@
 """A proof about a netlist: two states that are equal in the canonical form behave the same, in this cycle and so forever.
 
-Two copies of the logic see the same inputs, as far as those mean anything, and begin in any two states that are equal under
-the rules and in which ``INVARIANTS`` hold, which are proved along: a register that a rule declares dead, and where a queue
-lies in its memory, may differ. Shown is that outputs that say when something happens are equal, that the same words go into
-the queues, and that the next states are equal under the rules again. That a queue's words in order are equal if the same
-words went in, ``queue_proof`` shows. Taken for granted is that a unit retires only an instruction that it has (``RETIRES``).
+Two copies of the logic get the same meaningful inputs, and start in any two states that are equal under the rules
+and in which ``INVARIANTS`` hold (which are proved too): registers that a rule declares dead, and a queue's position
+in its memory, may differ. It is proved that outputs that carry timing are equal, that the same words enter the
+queues, and that the next states are again equal under the rules. ``queue_proof`` shows that a queue's words in order
+are equal if the same words went in. It is assumed that a unit retires only an instruction that it has (``RETIRES``).
 """
 
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ MEANT_WHILE = {
     "\\axi__awvalid": ("\\axi__awaddr", "\\axi__awid", "\\axi__awlen", "\\axi__awsize", "\\axi__awburst"),
     "\\axi__wvalid": ("\\axi__wlast", "\\axi__wstrb"), "\\trace__valid": ("\\trace__address",),
 }
-"""Outputs, and others that mean something while they are set."""
+"""Outputs, with those that are meaningful only while they are set."""
 INVARIANTS = (
     *((f"{unit}_issue", "filled | ~unit__instruction__valid") for unit in ("load", "array", "post", "store")),
     *((f"{unit}.bursts", "(region__ready & (fsm_state == 0)) | (~region__ready & ~(fsm_state == 0))")
@@ -36,13 +36,13 @@ INVARIANTS = (
 """Instances, and what holds of their registers in every cycle."""
 RETIRES = {"load_issue": "load.unit__retired", "array_issue": "array.streamer.retired",
            "post_issue": "control.run.units__2__retired", "store_issue": "store.unit__retired"}
-"""Where a unit says that it completes an instruction: taken for granted is that it has one (an assertion of Issue)."""
+"""Signals by which a unit completes an instruction: it is assumed that it has one (an assertion of Issue)."""
 IGNORED = ("\\axil__", "\\axi__wdata", "\\trace__data")
 
 
 @dataclass
 class Subject:
-    """A netlist with what was found of it."""
+    """A netlist and its analysis."""
 
     netlist: Netlist
     logic: Logic
@@ -106,7 +106,7 @@ class Pair:
         return interpret(expression, _Connectives(self.graph, terms))
 
     def failures(self) -> list[str]:
-        """What is not the same in both, at least of one input and one pair of states; nothing where the proof succeeds."""
+        """What differs between both copies for some input and pair of states; empty if the proof succeeds."""
         obligations = dict(self._obligations())
         if not self.graph.satisfiable(self.graph.some(obligations.values())):
             return []
@@ -205,7 +205,7 @@ class Pair:
         return graph.choice(self.live(self.first, live, self.first.literal), self.first.literal(bit), graph.variable())
 
     def _input_of_second(self, bit: Bit) -> int:
-        """The same input, unless it means nothing; what a read brings means something to FETCH, whose number is 0."""
+        """The same input, unless it is meaningless; read data is meaningful only for FETCH, whose identifier is 0."""
         graph, first = self.graph, self.first
         meant = TRUE
         if bit[0] in ("\\axi__rid", "\\axi__rlast", "\\axi__rresp", "\\axi__rdata"):

@@ -18,9 +18,9 @@ def pairs_of(row: Mapping[str, Any]) -> Iterator[Pair]:
 
 
 def all_pairs(factors: Mapping[str, Sequence[Any]]) -> list[Row]:
-    """Rows of one value a factor that hold every pair of values of two factors at least once.
+    """Rows with one value per factor that contain every pair of values of two factors at least once.
 
-    Greedy: of rows that are drawn, each value the one that meets most pairs that are missing, the one with most of those is
+    Greedy: several rows are built, each value chosen to cover the most missing pairs, and the best row is
     taken. The same factors give the same rows.
     """
     generator = random.Random(len(factors))

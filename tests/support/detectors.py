@@ -1,4 +1,4 @@
-"""Small int8 networks in the form of detectors, whose outputs are planted: whatever the picture, they say the same."""
+"""Small int8 networks in the form of detectors, with planted outputs that do not depend on the picture."""
 
 import math
 from collections.abc import Mapping

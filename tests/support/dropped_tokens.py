@@ -1,4 +1,4 @@
-"""Programs from which tokens are gone: neither given nor waited for."""
+"""Programs with removed tokens, which are neither given nor waited for."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -11,7 +11,7 @@ Wait = tuple[int, Unit]     # the index of an instruction, and a unit that it wa
 
 
 def waits_of(program: Program) -> Iterator[Wait]:
-    """All waits, those for a unit's own earlier instructions too."""
+    """All waits, including those for a unit's own earlier instructions."""
     for index, one in enumerate(program):
         for producer in units_in(one.wait) if one.UNIT is not None else ():
             yield index, producer

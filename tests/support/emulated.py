@@ -1,4 +1,4 @@
-"""What the emulator makes of a program, remembered: the same programs run on many builds of the hardware."""
+"""Caches the emulator's results: the same programs run on many builds of the hardware."""
 
 import hashlib
 from collections import OrderedDict
@@ -16,7 +16,7 @@ _results: OrderedDict[bytes, Any] = OrderedDict()
 
 
 def remembered(kind: str, program: Program, arrays: list[NDArray[Any]], make: Callable[[], Result]) -> Result:
-    """What ``make`` returned for the same program and arrays, or returns now; the caller must not change it."""
+    """The cached or new result of ``make`` for this program and arrays; the caller must not modify it."""
     state = hashlib.blake2b(f"{kind} {program.configuration.digest} {program.code_address} {program.memory_bytes} "
                             f"{program.write_base}".encode())
     for array in (program.instructions, *arrays):

@@ -15,7 +15,7 @@ _OWN = (", spread for ", ", made for ")
 
 
 def check(imported: ImportedModel, images: int = 3) -> Graph:
-    """The graph, after its tensors and ONNX Runtime's were found equal on random images."""
+    """Returns the graph after checking that its tensors equal ONNX Runtime's on random images."""
     graph, rng = imported.graph, np.random.default_rng(1)
     reference = Reference(graph.integer_model)
     for _ in range(images):
@@ -41,7 +41,7 @@ def equal_values(graph: Graph, inputs: Mapping[str, Array], reference: Reference
 def differing(values: Mapping[str, Array], expected: Mapping[str, Array]) -> list[str]:
     """Names of tensors that differ, of those that both hold.
 
-    Where a network mixes dtypes, int8 values may be imported as the uint8 ones of their bytes + 128.
+    If a network mixes dtypes, int8 values may be imported as uint8 with 128 added.
     """
     shared = values.keys() & expected.keys()
     alike = {name: _alike(expected[name], values[name].dtype) for name in shared}

@@ -1,4 +1,4 @@
-"""Instructions with one field at an end of its range, and what surrounds them so that they run."""
+"""Instructions with one field at an end of its range, and the other instructions needed to run them."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -66,7 +66,7 @@ def cases(cls: type[Instruction]) -> Iterator[tuple[Instruction, str]]:
 
 
 def program(subject: Instruction) -> list[Instruction]:
-    """With what the instruction needs before it, and what must not be left after it."""
+    """Adds the instructions needed before it, and those that take what it would leave over."""
     groups = LoadParameters(address=DATA, entries=TINY.groups)
     one = {"height": 1, "width": 1}
     bank = Convolve(**WINDOW, **one, first=1, last=1)
@@ -98,7 +98,7 @@ def program(subject: Instruction) -> list[Instruction]:
 
 def check_ends(build: Build, cls: type[Instruction], cases: Iterable[tuple[Instruction, str]],
                config: Config = TINY) -> None:
-    """Emulator and RTL refuse the same of ``cases`` of the class, and leave the same of the rest; there must be a rest."""
+    """Emulator and RTL refuse the same ``cases`` of the class, and agree on the others' results; there must be others."""
     draw, legal = WordDraw(config, 1), 0
     parameters = BASES[LoadParameters]["entries"] * PARAMETER_BYTES * TINY.lanes
     draw.memory[:parameters] = draw.memory[DATA:DATA + parameters]      # what the lowest address holds must be scales too

@@ -1,4 +1,4 @@
-"""Small float networks with seeded random weights, one for each thing that a quantizer must get right."""
+"""Small float networks with seeded random weights, one for each feature that a quantizer must handle."""
 
 from collections.abc import Callable
 from typing import Any

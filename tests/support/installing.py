@@ -1,4 +1,4 @@
-"""The project as others get it: copies of the checkout, environments of their own, installs without a network."""
+"""The project as installed by users: copies of the checkout, separate environments, offline installs."""
 
 import os
 import shutil

@@ -4,5 +4,5 @@ import signal
 
 
 def hear_interrupts() -> None:
-    """``preexec_fn`` of such a process: what a shell starts in the background, tests too, has SIGINT ignored."""
+    """``preexec_fn`` of such a process: processes started in the background by a shell, including tests, ignore SIGINT."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -94,7 +94,7 @@ class KubeApi:
         return {kind: name for space, kind, name in sorted(self.objects) if space == namespace}
 
     def roll_out(self, name: str, namespace: str = "default", ready: int | None = None) -> None:
-        """What the controller of Deployments would have done by now: all pods, or ``ready`` of them, answer."""
+        """Acts as the controller of Deployments: all pods, or ``ready`` of them, become ready."""
         deployment = self.objects[namespace, "Deployment", name]
         count = deployment["spec"].get("replicas", 1) if ready is None else ready
         deployment["status"] = {"observedGeneration": deployment["metadata"]["generation"], "replicas": count,

@@ -1,4 +1,4 @@
-"""Programs of a few instructions, each of which waits for certain latencies of the hardware and hides others."""
+"""Programs of a few instructions, each of which depends on certain latencies of the hardware and hides others."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +27,7 @@ from arrayloom.isa.program import Program
 
 CODE = 1 << 15
 MEMORY_BYTES = 1 << 18
-DESTINATION = 4096      # words; what is written lies apart from what is read
+DESTINATION = 4096      # words between the written and the read area
 RESIDUAL = 2048
 
 Instructions = list[Instruction]
@@ -225,7 +225,7 @@ def _pools(m: Maker) -> dict[str, Instructions]:
 def _constants(m: Maker) -> dict[str, Instructions]:
     translated = m.elementwise(1, 8, lookup_table=1, release_lookup_table=1)
     waiting = m.elementwise(1, 8, lookup_table=1, release_lookup_table=1, wait=Units.LOAD)
-    full = m.config.parameter_entries - THRESHOLDS - m.config.groups     # LOAD asks once more when no word is on its way
+    full = m.config.parameter_entries - THRESHOLDS - m.config.groups     # LOAD requests again when no word is in transit
     average, late = m.average(1, 1, 2), m.average(1, 1, 2, wait=Units.LOAD)
     last = m.parameters(wait=Units.LOAD, signal=Units.POST)
     return {

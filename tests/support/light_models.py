@@ -19,8 +19,8 @@ Floats = NDArray[np.float32]
 def light_model(name: str, seed: int) -> onnx.ModelProto:
     """The model `light_NAME` with seeded random weights; its graph and its other constants as they are.
 
-    Filters have the deviation that keeps a ReLU network's activations alive (He et al. 2015) and no mean, so that what
-    all images have in common does not drown their differences.
+    Filters have the deviation that keeps a ReLU network's activations alive (He et al. 2015) and no mean, so that common
+    features of all images do not dominate their differences.
     """
     model = onnx.load(FOLDER / f"light_{name}.onnx")
     random = np.random.default_rng(seed)

@@ -36,7 +36,7 @@ class Workload:
 
 @dataclass
 class Outcome:
-    """What became of the requests: ``wrong`` answers by index, ``errors`` as text."""
+    """The outcomes of the requests: ``wrong`` answers by index, ``errors`` as text."""
 
     sent: int = 0
     right: int = 0

@@ -16,8 +16,8 @@ from onnx import helper, numpy_helper
 SEED, OPSET, IR_VERSION = 1, 13, 8
 INPUT = "image"
 CLASSES = 1000
-SPREAD = 73     # deviation of int8 weights that are all alike likely, and about that of activations
-MIDDLE = 128    # zero point of what may be negative
+SPREAD = 73     # deviation of uniformly distributed int8 weights, approximately also that of activations
+MIDDLE = 128    # zero point of tensors that may be negative
 DIVISOR = 8     # of numbers of channels
 
 _MICROSOFT = "com.microsoft"
@@ -108,7 +108,7 @@ class Network:
     def _pair(self, operator: str, left: str, right: str, scale: float, zero: int) -> str:
         inputs = [left, self._one, self._zeros[self._zero[left]], right, self._one, self._zeros[self._zero[right]],
                   self._constant(np.float32(scale)), self._zeros[zero]]
-        # What follows takes the sum as a tensor of scale 1, as every other.
+        # The following nodes use the sum with scale 1, like every other tensor.
         return self._node(operator, inputs, zero, _MICROSOFT)
 
     def _node(self, operator: str, inputs: list[str], zero: int, domain: str = "", **attributes: Any) -> str:

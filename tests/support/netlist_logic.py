@@ -12,7 +12,8 @@ Leaf = Callable[[Bit], int]
 
 
 class Multipliers:
-    """Products as free results, whose lowest n bits are equal where those of the factors are: no proof here needs more."""
+    """Products as unconstrained results whose lowest n bits are equal if those of the factors are; no proof here needs
+    more."""
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph

@@ -38,7 +38,7 @@ def check_layout(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def blob(folder: Path, descriptor: dict[str, Any]) -> bytes:
-    """What a descriptor refers to."""
+    """The blob of a descriptor."""
     assert DIGEST.fullmatch(descriptor["digest"])
     assert MEDIA_TYPE.fullmatch(descriptor["mediaType"])
     data = (folder / "blobs" / "sha256" / descriptor["digest"].removeprefix("sha256:")).read_bytes()

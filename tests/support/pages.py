@@ -31,7 +31,7 @@ def steps(text: str, language: str) -> Steps:
 
 
 def run_python(blocks: Steps, folder: Path) -> list[str]:
-    """What each block printed."""
+    """The output of each block."""
     return _execute([sys.executable, "-c"], blocks, f"print('{MARK}', flush=True)", folder)
 
 
@@ -62,7 +62,7 @@ def compare(blocks: Steps, outputs: list[str]) -> None:
 
 
 def _plain(text: str) -> str:
-    """Without the last digits of percentages: another JPEG encoder gives other ones."""
+    """Drops the last digits of percentages, which depend on the JPEG encoder."""
     return re.sub(r"[0-9]\.[0-9]{2}%", "#%", text.rstrip())
 
 

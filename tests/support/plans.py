@@ -13,7 +13,7 @@ from arrayloom.sim.plan.steps import State, Step
 
 
 def random_integers(program: Program, images: int, seed: int = 0) -> dict[str, NDArray[np.integer]]:
-    """A batch for the accelerator's inputs, every byte alike likely."""
+    """A batch for the accelerator's inputs, with uniformly distributed bytes."""
     rng = np.random.default_rng(seed)
     return {port.name: rng.integers(0, 256, (images, *port.shape)).astype(np.uint8).view(port.slot.dtype)
             for port in program.inputs}
@@ -42,7 +42,7 @@ def assert_plan_equals_emulator(program: Program, inputs: Mapping[str, NDArray[n
 
     plan = Plan(program, library, threads)
     assert count <= plan.images
-    plan.run({name: ~values for name, values in inputs.items()}, program.outputs)      # what a run before it may leave
+    plan.run({name: ~values for name, values in inputs.items()}, program.outputs)      # what an earlier run may have left
     plan.run(inputs, program.outputs, compare)
     assert set(wanted[0]) <= set(seen)
     assert len(set(seen)) == len(seen)

@@ -1,6 +1,6 @@
 """The QDQ form of a QOperator network: every integer operator in float, between DequantizeLinear and QuantizeLinear.
 
-Integer values keep their names, so that what the front end lowers it to compares with the network it was made of.
+Integer values keep their names, so that the front end's lowered form can be compared with the original network.
 """
 
 from collections import Counter
@@ -97,7 +97,7 @@ class _Converter(Network):
         self.node("QuantizeLinear", [real, *(self.constant(parameter) for parameter in parameters)], output)
 
     def real_zero(self, parameters: Parameters) -> str:
-        """What padding with the byte 0, the default, stands for."""
+        """The real value of padding with the byte 0, the default."""
         scale, zero_point = parameters
         return self.constant(np.float32(-np.float32(zero_point) * scale))
 

@@ -13,11 +13,11 @@ from arrayloom.sim.rtl.netlist import Bit
 
 
 def queue_failures(subject: Subject) -> list[str]:
-    """What does not hold of the queues, so that their words in order would not be the same in two runs.
+    """Violations by the queues, because of which their words in order could differ between two runs.
 
     A word is written after the existing words, and only the pointer and the level that belong to that change; the
-    read pointer goes on by one or stays. So a queue's words in order depend on what is written and on when it is read, and
-    not on where it lies. The level is the distance of the pointers; where it is not a register of its own, a queue that has
+    read pointer advances by one or stays. So a queue's words in order depend on what is written and when it is read,
+    not on its position. The level is the distance of the pointers; where it is not a register of its own, a queue that has
     come to hold more than its memory is one whose whole memory is compared.
     """
     graph = Graph()

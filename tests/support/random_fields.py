@@ -1,4 +1,4 @@
-"""Draws of single fields around their legal limits, and what of an instruction a test can afford."""
+"""Random values of single fields around their legal limits, and limits on the cost of an instruction."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +72,7 @@ class FieldDraw:
 
 
 def work_of(subject: Instruction, config: Config) -> int:
-    """Words that the instruction reads or writes, and those that it makes others load."""
+    """Words that the instruction reads or writes, and those that must be loaded for it."""
     if isinstance(subject, LoadWeights):
         return subject.words
     if isinstance(subject, LoadActivations | Store):

@@ -1,8 +1,8 @@
 """Random programs of a few instruction words whose fields lie around their legal limits, for ``tiny`` and its like.
 
-Every run is short: what would take long is drawn again. Reads and writes of one instruction do not overlap, as no order of
-them is defined. What instructions need of each other (weights, parameters, tables, a bank) is there unless a field says
-otherwise.
+Every run is short: long ones are redrawn. Reads and writes of one instruction do not overlap, as no order of
+them is defined. Data that instructions need from each other (weights, parameters, tables, a bank) is provided unless a field
+says otherwise.
 """
 
 from collections.abc import Callable

@@ -38,7 +38,7 @@ def ray_cluster() -> Iterator[str]:
 
 @contextmanager
 def _node(folder: Path, name: str, *options: str) -> Iterator[str]:
-    """A node; gives what it said when it started."""
+    """A node; yields its output at the start."""
     log = folder / f"{name}.log"
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent), "RAY_USAGE_STATS_ENABLED": "0"}
     with log.open("w") as output, subprocess.Popen([*RAY, *options], env=environment, stdin=subprocess.PIPE, stdout=output,

@@ -1,4 +1,4 @@
-"""Values at which a rounding turns: at both ends of what counts as a tie, and a single bit next to them."""
+"""Values at the boundaries of a rounding: at both ends of what counts as a tie, and a single bit next to them."""
 
 from typing import NamedTuple
 

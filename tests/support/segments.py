@@ -1,4 +1,4 @@
-"""Networks, the states that the emulator leaves of their runs, and workers that take segments in turn."""
+"""Networks, the states recorded by the emulator during their runs, and workers that take segments in turn."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class Network:
         return [index for index in range(1, self.flow.end) if begins(self.flow, index) and ends(self.flow, index)]
 
     def emulated(self, wanted: Iterable[int]) -> "Emulated":
-        """What the emulator computes, and the states before the wanted instructions."""
+        """The emulator's results, and the states before the wanted instructions."""
         memory, states = self.memory(), dict[int, State]()
         capture = emulate(self.program, memory, wanted, lambda state: states.update({state.index: state}))
         return Emulated(capture, states, memory)

@@ -50,7 +50,7 @@ def images(count: int, seed: int = 0) -> NDArray[np.float32]:
 
 
 def expected(bundle: Bundle, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What ``Session.run`` gives for every image."""
+    """The results of ``Session.run`` for every image."""
     with Session(bundle.program, bundle.program.configuration, "emulator") as session:
         return session.run({bundle.program.inputs[0].name: inputs})[bundle.program.outputs[0].name]
 

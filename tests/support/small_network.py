@@ -1,4 +1,4 @@
-"""A network small enough for tests, built as the large ones are."""
+"""A network small enough for tests, built like the large ones."""
 
 from arrayloom.host.models.networks.blueprint import Blueprint, Builder
 from arrayloom.host.models.networks.network_base import FloatNetwork, QuantizedNetwork

@@ -1,4 +1,4 @@
-"""Made-up runs of real programs: a timeline and the report that fits it."""
+"""Synthetic runs of real programs: a timeline and a matching report."""
 
 import numpy as np
 
@@ -60,7 +60,7 @@ def _draft(random: np.random.Generator, indices: list[int], work: list[int]) -> 
 
 
 def counters(timeline: Timeline) -> dict[str, dict[str, int]]:
-    """What the registers would say, counted cycle by cycle."""
+    """The registers' values, counted cycle by cycle."""
     result = {}
     for unit, track in timeline.tracks.items():
         causes = per_cycle(track, track.causes, timeline.cycles)

@@ -1,4 +1,4 @@
-"""Tokens, queues and units as counters: what may happen next, whatever the cycles are in which it does.
+"""Tokens, queues and units as counters: the possible next steps, independent of time.
 
 Moves: FETCH puts its next instruction into its unit's queue; a unit accepts the oldest in its queue; it retires the oldest
 it has accepted. How ``hdl/issue.py`` does that is proved in ``tests/hdl/proofs/test_issue.py``.
@@ -32,7 +32,7 @@ class TokenModel:
         self.tokens = {(giver, taker): 0 for giver in Unit for taker in Unit}
 
     def completes(self) -> bool:
-        """Whether the program ends. Any order of moves will do: none takes away what another needs (the lemma)."""
+        """Whether the program ends. Any order of moves gives the same answer: no move disables another (the lemma)."""
         while self._push() | self._accept() | self._retire():
             pass
         return not self.left and not any(self.queues.values()) and not any(self.flight.values())

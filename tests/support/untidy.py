@@ -1,4 +1,4 @@
-"""A network made untidy: the same values, from a graph as careless tools leave it."""
+"""A network made untidy: the same values, from a graph as left by careless tools."""
 
 import numpy as np
 import onnx

@@ -18,7 +18,7 @@ from arrayloom.isa.program import Program
 
 
 def random_values(graph: Graph, seed: int = 0) -> dict[str, Array]:
-    """One image: every byte alike likely, floats of a normal distribution."""
+    """One image: uniformly distributed bytes, or normally distributed floats."""
     rng = np.random.default_rng(seed)
     values = {}
     for given in graph.model_inputs:

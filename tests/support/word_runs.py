@@ -19,15 +19,15 @@ from arrayloom.sim.rtl.simulator import Stop, Timing
 CODE = 1 << 15
 DATA = 1 << 16          # parameters, beyond the code
 MEMORY_BYTES = 1 << 17
-WATCHDOG = 1500             # cycles: no wait for memory is as long
-LIMIT = 10_000_000          # cycles: no run is as long
+WATCHDOG = 1500             # cycles, longer than any wait for memory
+LIMIT = 10_000_000          # cycles, longer than any run
 
 Words = NDArray[np.int8]
 
 
 @dataclass
 class Left:
-    """What a run left: why it was refused, if it was, memory, scratchpad, and what POST wrote, as addresses and words."""
+    """The results of a run: the reason of a refusal, memory, scratchpad, and POST's writes as addresses and words."""
 
     refusal: str
     error: Error
@@ -38,7 +38,7 @@ class Left:
 
 
 def program_of_words(config: Config, words: list[int], memory_bytes: int = MEMORY_BYTES) -> Program:
-    """A program of these words, of 512 bits each, with checks that fit, without a network."""
+    """A program of these words, of 512 bits each, with valid checksums, without a network."""
     code = np.frombuffer(b"".join(word.to_bytes(INSTRUCTION_BYTES, "little") for word in words), np.uint8).copy()
     seal(code, CODE // INSTRUCTION_BYTES)
     return Program(config, "words", code, np.zeros(0, np.uint8), CODE, 0, memory_bytes, [], [], None, [], {}, {}, {}, 0)

@@ -1,4 +1,4 @@
-"""Depthwise convolutions on the unit made for them: every tensor equal to ONNX Runtime's, and all accesses ordered."""
+"""Depthwise convolutions on the DEPTHWISE unit: every tensor equal to ONNX Runtime's, and all accesses ordered."""
 
 from collections import Counter
 from dataclasses import replace
@@ -96,7 +96,7 @@ def test_an_inverted_residual(config: object) -> None:
 
 
 def test_pieces_of_a_block_take_turns() -> None:
-    """Expansion, depthwise convolution and projection of an inverted residual are not written one after the other."""
+    """Expansion, depthwise convolution and projection of an inverted residual are interleaved."""
     net = DepthwiseNetwork(5)
     wide = net.conv(net.conv("x", 3, 8, (3, 3), pads=[1] * 4), 8, 24)
     program = compile_model(net.finish(net.conv(net.depthwise(wide, 24, (3, 3), pads=[1] * 4), 24, 8), 3, 32), CONFIG)

@@ -1,4 +1,4 @@
-"""Tensors of which a word holds several pixels: every tensor stays equal to ONNX Runtime's, in fewer cycles."""
+"""Tensors with several pixels per word: every tensor stays equal to ONNX Runtime's, in fewer cycles."""
 
 from dataclasses import replace
 from typing import Any
@@ -83,7 +83,7 @@ def test_a_detectors_first_stages_are_folded(config: str | Config, scale: float)
     chosen = load_config(config)
     program, verdict = assert_exact(_stage(chosen.size // 2, scale), chosen)
     assert max(_folds(program)) > 1
-    assert verdict.tensors_compared >= 10       # all 11 unless parts of a concatenation are read where they lie
+    assert verdict.tensors_compared >= 10       # all 11 unless parts of a concatenation are read in place
     assert find_stall(program, chosen) is None
     assert find_race(program, chosen, 0) is None
 

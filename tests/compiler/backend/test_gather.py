@@ -1,4 +1,4 @@
-"""Concatenations whose parts convolutions read where they lie: enlarged parts and copies are not stored twice."""
+"""Concatenations whose parts convolutions read in place: enlarged parts and copies are not stored twice."""
 
 from dataclasses import replace
 from typing import Any
@@ -36,7 +36,7 @@ def _conv(net: Network, x: str, inputs: int, outputs: int, kernel: int = 1, **at
 
 
 def _silu(net: Network, x: str) -> str:
-    """A convolution's epilogue with a lookup table, as those of detectors have."""
+    """A convolution's epilogue with a lookup table, as in detectors."""
     return net.node("QLinearLeakyRelu", [x, *_quantization(net), *_quantization(net)], alpha=0.3)
 
 
@@ -64,7 +64,7 @@ def _model(net: Network, output: str, height: int = 12, width: int = 16) -> onnx
 
 
 def _passes(program: Program) -> int:
-    """Words that passes over the scratchpad write."""
+    """Words written by passes over the scratchpad."""
     return sum(i.height * i.width for i in program if isinstance(i, Elementwise))
 
 

@@ -1,4 +1,4 @@
-"""First layers read packed words of several pixels, rows of a window or all of it, whichever takes fewer tiles."""
+"""First layers read packed words of several pixels: rows of a window or the whole window, whichever takes fewer tiles."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Parts of the back end, each against a plain restatement of what it is for."""
+"""Parts of the back end, each against a simple model of its function."""
 
 import itertools
 from dataclasses import replace

@@ -25,7 +25,7 @@ from arrayloom.isa.program import Program
 
 SEEDS = range(40)
 
-# So small that most tensors of a random network pass through in row tiles.
+# So small that most tensors of a random network are processed in row tiles.
 CRAMPED = Config(
     name="cramped",
     size=4,

@@ -1,4 +1,5 @@
-"""Pixels moved to any places, and columns moved before rows, on memories that hold the tensors and on one that does not."""
+"""Pixels moved to any places, and columns moved before rows, with memories that are large enough for the tensors and one
+that is not."""
 
 from collections.abc import Callable
 from dataclasses import replace

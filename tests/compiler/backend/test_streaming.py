@@ -75,7 +75,7 @@ def test_nothing_depends_on_a_tensor_fitting_on_chip(kind: str, config: str) -> 
 
 
 def _tiny_network() -> onnx.ModelProto:
-    """On 2 KiB a row of neither the second convolution nor the classifier's image fits."""
+    """In 2 KiB neither a row of the second convolution nor the classifier's image fits."""
     net = Network(opset=17)
     x = _convolution(net, _convolution(net, "x", 3, 16), 16, 16)
     return _model(_classifier(net, x, 16 * 6 * 30), net, (3, 6, 30))

@@ -43,7 +43,7 @@ def _normalized(net: Network, x: str, scale: float, channels: int) -> str:
 
 
 def _dense_block() -> Network:
-    """Three layers; each concatenates the last concatenation and its own result, all at scales of their own."""
+    """Three layers; each concatenates the previous concatenation and its own result, all with different scales."""
     net = Network(opset=17)
     x, scale, channels = _convolution(net, net.quantize("data", 0.03, 128), 0.03, 3, 6, 0.05), 0.05, 6
     for layer in range(3):
@@ -57,7 +57,7 @@ def _dense_block() -> Network:
 
 
 def _growing_block(layers: int, growth: int) -> Network:
-    """As DenseNets are: each layer concatenates all parts anew, at the scale that they have."""
+    """As in DenseNets: each layer concatenates all parts again, with their own scale."""
     net = Network(opset=17)
     x, channels = _convolution(net, net.quantize("data", 0.03, 128), 0.03, 3, 3 * growth, 0.05), 3 * growth
     parts = [x]
@@ -74,7 +74,7 @@ def _model() -> onnx.ModelProto:
 
 
 def _passes(program: Program) -> int:
-    """Words that passes over the scratchpad write."""
+    """Words written by passes over the scratchpad."""
     return sum(i.height * i.width for i in program if isinstance(i, Elementwise))
 
 
@@ -104,7 +104,7 @@ def test_a_concatenation_that_leaves_the_device_is_stored() -> None:
 
 
 def test_parts_of_several_concatenations_are_not_copied() -> None:
-    """Also where their bytes are those of all concatenations that they are parts of: each table passes over each once."""
+    """Also if their bytes equal those of all concatenations that contain them: each table reads each part once."""
     model = _growing_block(3, 4).model({"data": (np.float32, ["N", 3, SIDE, SIDE])}, ["y"])
     program, _ = assert_exact(model, "tiny")
     blocks_read = 3 + 4 + 5 + 6

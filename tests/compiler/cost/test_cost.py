@@ -23,7 +23,7 @@ from arrayloom.isa.instructions import Convolve, End
 from arrayloom.isa.program import Program, ProgramError
 
 NETWORK_BOUND = 0.001   # of the cycles of a whole network
-GRAPH_BOUND = 0.01      # of those of a graph of a few thousand cycles
+GRAPH_BOUND = 0.01      # for a graph of a few thousand cycles
 
 
 @pytest.fixture(scope="module", params=["tiny", "16x16"])
@@ -34,7 +34,7 @@ def device(request: pytest.FixtureRequest) -> Iterator[RtlDevice]:
 
 
 def _both(program: Program, device: RtlDevice) -> tuple[Prediction, RunReport]:
-    """Cycles do not depend on the values in memory; by how much FETCH reads ahead of the end depends on single cycles."""
+    """Cycles do not depend on the values in memory; how far FETCH prefetches beyond the end depends on single cycles."""
     return predict(program, device.config), device.execute(program, build_memory(program))
 
 

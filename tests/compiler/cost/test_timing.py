@@ -100,7 +100,8 @@ def predicted() -> dict[str, int | None]:
 @pytest.mark.parametrize("name", CONSTANTS)
 def test_another_number_predicts_other_cycles(name: str, predicted: dict[str, int | None],
                                               monkeypatch: pytest.MonkeyPatch) -> None:
-    """One more changes a prediction above, and so does one less; either is enough where the hardware declares the number."""
+    """One more changes a prediction above, and so does one less; one of these is enough if the hardware declares the
+    number."""
     seen = []
     for change in (1, -1):
         monkeypatch.setattr(timing, name, CONSTANTS[name] + change)

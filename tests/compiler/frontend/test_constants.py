@@ -1,4 +1,4 @@
-"""Operators of an activation and a constant, quantized or in float, of one value, a value a channel or a position."""
+"""Operators of an activation and a constant, quantized or in float, with one value, one per channel or one per position."""
 
 from typing import Any
 

@@ -1,4 +1,5 @@
-"""Networks that mix int8 and uint8 activations: relabelled, every integer stays what it was but for an offset of 128."""
+"""Networks that mix int8 and uint8 activations: after relabelling, every integer is unchanged except for an offset of
+128."""
 
 from typing import Any
 
@@ -199,7 +200,8 @@ def test_networks_of_one_dtype_stay(dtype: Any) -> None:
 
 @pytest.mark.parametrize("first", range(1200, 1240, 10))
 def test_random_networks_with_mixed_dtypes_keep_their_integers(first: int) -> None:
-    """But for ties: QLinearAdd, QLinearMul and averages add zero points in float32, and others round otherwise."""
+    """Except for ties: QLinearAdd, QLinearMul and averages add zero points in float32, so other zero points round
+    differently."""
     differing = set()
     for seed in range(first, first + 10):
         model = to_qdq(generate(seed))

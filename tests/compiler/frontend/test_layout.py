@@ -1,4 +1,4 @@
-"""Networks of channels last: what the rewriting makes of them gives the same bytes, and needs no Transpose inside."""
+"""Channels-last networks: after rewriting they give the same bytes, without a Transpose inside."""
 
 import numpy as np
 import onnx
@@ -32,7 +32,7 @@ def _arranged(model: onnx.ModelProto) -> Model:
 
 
 def _assert_same_outputs(given: onnx.ModelProto, made: onnx.ModelProto, inputs: dict[str, Array]) -> None:
-    """Byte for byte, node by node as both models stand."""
+    """Compares both models byte for byte, each run node by node."""
     expected = Session(given, optimize=False).run(inputs)
     found = Session(made, optimize=False).run(inputs)
     for name, value in expected.items():
@@ -229,7 +229,7 @@ def test_an_output_keeps_its_shape() -> None:
 
 
 def test_transposes_that_cannot_be_saved_leave_the_model_as_it_is() -> None:
-    """The shuffle of channels between Convs stays what the accelerator does as one movement."""
+    """The channel shuffle between Convs stays a single movement on the accelerator."""
     net = _Net(17)
     conv = net.node("Conv", [net.node("MaxPool", [net.real("x")], kernel_shape=[1, 1]), net.weight(8, 6, 1, 1)])
     groups = net.node("Reshape", [net.real(net.bytes(conv)), net.constant(np.array([0, 2, 4, 5, 4]))])
@@ -336,7 +336,7 @@ def test_networks_of_tensorflow_lite(name: str, shared_data) -> None:
 
 
 def test_a_network_without_transposes_gets_none_for_operators_along_columns() -> None:
-    """Columns as channels would suit the concatenations, and take a Transpose before the convolution."""
+    """Columns as channels would suit the concatenations, but need a Transpose before the convolution."""
     network = QdqNetwork()
     value = network.real
     for _ in range(3):

@@ -89,7 +89,7 @@ def test_functions_of_a_value_that_branch_before_movement() -> None:
 
 
 def test_interpolation_between_layers_in_float_is_rounded() -> None:
-    """It is no movement: what it makes is quantized like what a layer makes, where the user permits it."""
+    """It is not a movement: its result is quantized like a layer's, if the user permits it."""
     net = Network(17)
     weight = net.constant(np.random.default_rng(0).integers(-90, 90, (4, 4, 3, 3)).astype(np.int8))
     real = net.dequantize(weight, 0.01, 0, np.int8)

@@ -1,4 +1,4 @@
-"""Damaged models end in an error of Arrayloom's, or run and equal ONNX Runtime; nothing else comes of them."""
+"""Damaged models end in an Arrayloom error, or run and equal ONNX Runtime; nothing else happens."""
 
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ SHORT, LONG = 300, 10_000
 
 
 def _islands() -> onnx.ModelProto:
-    """QDQ with what the random graphs have none of: SiLU, a dequantized bias, Resize, Pad, Concat, Slice and a softmax."""
+    """QDQ with operators that the random graphs lack: SiLU, a dequantized bias, Resize, Pad, Concat, Slice and a softmax."""
     net = Network()
     rng = np.random.default_rng(5)
     parameters = [net.constant(np.full(4, 0.02, np.float32)), net.constant(np.zeros(4, np.int8))]

@@ -75,7 +75,7 @@ def test_one_dimension(build: Build, opset: int) -> None:
 
 
 def test_columns_become_rows_where_a_convolution_needs_them() -> None:
-    """[N, C, L, 1] lies in another order of rows and columns than [N, C, L]."""
+    """[N, C, L, 1] has another order of rows and columns than [N, C, L]."""
     net = QdqNetwork()
     conv = net.node("Conv", [net.real, net.weight(CHANNELS, CHANNELS, 3, 1)])
     squeezed = net.node("Squeeze", [net.rounded(conv), _ints(net, 3)])

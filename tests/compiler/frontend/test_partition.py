@@ -1,4 +1,4 @@
-"""Head and tail: which nodes the host computes, and that the parts together give what ONNX Runtime gives for the whole."""
+"""Head and tail: which nodes the host computes, and that the parts together equal ONNX Runtime on the whole model."""
 
 from typing import Any
 
@@ -154,7 +154,7 @@ def test_a_branch_of_the_tail_reads_the_head_and_the_input() -> None:
 
 
 def test_nothing_left_to_the_accelerator_is_refused() -> None:
-    """The input alone is quantized; permission for any share does not make a network of it."""
+    """Only the input is quantized; permission for any share does not make it a quantized network."""
     net = Network(opset=17)
     net.quantize("x", 0.02, 128, output="bytes")
     weights = net.constant(np.ones((8, 3, 3, 3), np.float32))

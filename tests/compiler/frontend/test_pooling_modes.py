@@ -22,7 +22,7 @@ PLACES = [
 
 
 def _model(operator: str, extents: tuple[int, int], **attributes: Any) -> onnx.ModelProto:
-    """The pool, and a MaxPool of one pixel that reads what it gives."""
+    """The pool, and a MaxPool of one pixel that reads its result."""
     net = Network(opset=17)
     parameters = [net.constant(np.float32(0.1)), net.constant(np.uint8(3))]
     inputs = ["x", *parameters, *parameters] if operator.startswith("QLinear") else ["x"]

@@ -1,4 +1,4 @@
-"""What ONNX Runtime's own quantizer makes of a float network, in both forms, is imported exactly."""
+"""Networks quantized by ONNX Runtime's own quantizer, in both forms, are imported exactly."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Every remedy is true: the same network with it followed is no longer refused, and equals ONNX Runtime."""
+"""Every remedy works: the network changed accordingly is accepted, and equals ONNX Runtime."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,9 +17,9 @@ from arrayloom.compiler.frontend.remedies import not_supported
 from arrayloom.host.runtime.reference import Reference
 
 BYTES = (np.uint8, ["N", 4, 6, 6])
-ALONE = ImportOptions(HostPolicy.NONE)  # or the host would take what the accelerator cannot compute
+ALONE = ImportOptions(HostPolicy.NONE)  # otherwise the host would compute what the accelerator cannot
 
-#: Builds a network: refused, or with the remedy followed.
+#: Builds a network: the refused one, or the one changed according to the remedy.
 Build = Callable[[Network, bool], None]
 
 

@@ -57,7 +57,7 @@ OPERANDS = {
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("operands", OPERANDS.values(), ids=OPERANDS.keys())
 def test_interpolation_is_exact_but_for_float_rounding(mode: str, operands: list[Array | None]) -> None:
-    """Sums that end halfway between two bytes may be rounded otherwise in float."""
+    """Sums exactly halfway between two bytes may be rounded differently in float."""
     model = _model(operands, coordinate_transformation_mode=mode)
     assert _difference(model) <= 1
 

@@ -1,4 +1,4 @@
-"""What the bytes of outputs stand for: by the node that made them."""
+"""The quantization of output bytes, determined by the node that produces them."""
 
 import numpy as np
 import onnx

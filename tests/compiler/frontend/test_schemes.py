@@ -1,4 +1,4 @@
-"""Models that are quantized in a way of their own are refused as such, before ONNX Runtime sees them."""
+"""Models with an unsupported quantization scheme are refused as such, before ONNX Runtime loads them."""
 
 from collections.abc import Callable
 from typing import Any

@@ -146,7 +146,7 @@ def test_a_reshape_that_takes_too_many_parts_is_refused_with_both_shapes() -> No
 
 
 def test_an_activation_within_a_shuffle() -> None:
-    """The table comes first, then the movement; padding is what the activation makes of it."""
+    """The table comes first, then the movement; padding is the activation of the padding value."""
     net = Network(opset=17)
     active = net.node("HardSwish", [net.dequantize("x", 0.05, 4)])
     padded = net.node("Pad", [active, net.constant(np.array([0, 0, 1, 0, 0, 0, 1, 0]))])

@@ -127,7 +127,7 @@ def test_initializers_among_the_inputs_are_no_ports() -> None:
 
 
 def _outputs(imported: ImportedModel) -> dict[str, np.ndarray]:
-    """The outputs that the host's tail makes of nothing."""
+    """Outputs that the host's tail computes from constants."""
     tail = imported.graph.host.tail
     assert tail is not None
     session = onnxruntime.InferenceSession(tail.model, providers=["CPUExecutionProvider"])
@@ -218,7 +218,8 @@ def test_outputs_that_other_nodes_read_and_one_value_twice() -> None:
 
 
 def _shared(form: str) -> onnx.ModelProto:
-    """Two convolutions that share what `form` says; the weights reach beyond -64..63, which makes ONNX Runtime turn them."""
+    """Two convolutions that share the parameters named by `form`; the weights exceed -64..63, so ONNX Runtime converts
+    them."""
     net = QdqNetwork()
     random = np.random.default_rng(3)
     zeros, scale = net.constant(np.zeros(4, np.int8)), net.constant(random.uniform(0.005, 0.01, 4).astype(np.float32))
@@ -260,7 +261,7 @@ def test_nothing_to_do_leaves_a_model_as_it_is() -> None:
 
 
 def test_the_model_with_exact_kernels_equals_the_one_given() -> None:
-    """Parameters of their own change no value: without exact kernels ONNX Runtime takes the shared ones, too."""
+    """Separate parameters change no value: without exact kernels, ONNX Runtime also accepts the shared ones."""
     model = _shared("zero points")
     image = {"x": np.random.default_rng(0).integers(0, 256, (1, *SHAPE)).astype(np.uint8)}
     options = onnxruntime.SessionOptions()

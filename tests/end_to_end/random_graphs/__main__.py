@@ -11,7 +11,7 @@ RTL_SHARE = 10      # one graph in ten runs on the RTL too
 
 
 def main() -> int:
-    """Exit code 1 where a graph failed."""
+    """Exit code 1 if a graph failed."""
     parser = campaign.parser("random_graphs", __doc__ or "", COUNT)
     parser.add_argument("--config", default="tiny", metavar="NAME|FILE.toml", help="accelerator (default %(default)s)")
     parser.add_argument("--rtl-share", type=int, default=RTL_SHARE, help="one in so many runs on the RTL too; 0: none")

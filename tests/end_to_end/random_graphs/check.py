@@ -29,14 +29,14 @@ SOFTMAX_TOLERANCE = 1e-5  # the host computes Softmax in float32, in another ord
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a graph failed: ``kind`` is the same for failures of one sort, ``text`` says all."""
+    """Why a graph failed: ``kind`` groups similar failures, ``text`` has the details."""
 
     kind: str
     text: str
 
 
 def report(seed: int, device: Device, folder: Path) -> str | None:
-    """None for a graph that passes, else what a developer needs: seed, reason and the file of the shrunk graph."""
+    """None if the graph passes, else information for the developer: seed, reason and the file of the shrunk graph."""
     model = generate(seed)
     failure = check(model, seed, device)
     if failure is None:
@@ -79,7 +79,7 @@ def _device(backend: str, config: str) -> Device:
 
 
 def check(model: onnx.ModelProto, seed: int, device: Device) -> Failure | None:
-    """None where every integer tensor and every output equals ONNX Runtime's, for the input of ``seed``."""
+    """None if every integer tensor and every output equals ONNX Runtime's, for the input of ``seed``."""
     try:
         imported = import_model(model)
         program = compile_graph(imported.graph, device.config)

@@ -41,7 +41,7 @@ class Draw:
         return float(2.0 ** self.rng.uniform(np.log2(low), np.log2(high)))
 
     def channels(self, most: int = 40) -> int:
-        """1 to ``most``, mostly odd and mostly small: no multiple of any array's size."""
+        """1 From 1 to ``most``, mostly odd and small, so rarely a multiple of an array's size."""
         value = self.integer(1, self.pick([5, 12, most], [3, 3, 2]))
         return value if value % 2 or value == 1 or self.chance(0.3) else value - 1
 
@@ -53,7 +53,7 @@ class Draw:
         return np.dtype(self.pick([np.uint8, np.int8], [3, 2]))
 
     def zero_point(self, dtype: np.dtype) -> int:
-        """Mostly odd, now and then an end of the range, the middle or any value."""
+        """A zero point: mostly odd, sometimes an end of the range, the middle or any value."""
         low, high = byte_range(dtype)
         kind = self.pick(["odd", "end", "middle", "any"], [12, 2, 2, 4])
         if kind == "odd":

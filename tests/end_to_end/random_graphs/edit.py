@@ -15,7 +15,7 @@ BYTES = ("uint8", "int8")
 
 
 class Facts:
-    """What the edits ask about a model: constants, and every value for the input of the model's own seed."""
+    """A model as seen by the edits: constants, and every value for the input of the model's own seed."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self.model = model
@@ -58,7 +58,7 @@ def rebuild(model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto], inputs: Seq
 
 
 def cut_outputs(facts: Facts) -> Iterator[onnx.ModelProto]:
-    """One integer value alone as the output, early ones first; then one output left out."""
+    """Keeps one integer value as the only output, early ones first; then removes one output."""
     graph = facts.model.graph
     names = [name for node in graph.node for name in node.output if facts.is_bytes(name)]
     for name in names:
@@ -70,7 +70,7 @@ def cut_outputs(facts: Facts) -> Iterator[onnx.ModelProto]:
 
 
 def cut_inputs(facts: Facts) -> Iterator[onnx.ModelProto]:
-    """One integer value, recorded as it is, as an input in place of what computes it; late ones first."""
+    """Replaces the computation of one integer value by an input with its recorded content; late ones first."""
     graph = facts.model.graph
     for node in reversed(graph.node):
         for name in [name for name in node.output if facts.is_bytes(name)]:
@@ -85,7 +85,7 @@ def cut_inputs(facts: Facts) -> Iterator[onnx.ModelProto]:
 
 
 def _without(node: onnx.NodeProto, name: str) -> onnx.NodeProto:
-    """The node with one of its results under a name that nobody reads."""
+    """The node with one of its results renamed to an unused name."""
     copy = onnx.NodeProto()
     copy.CopyFrom(node)
     copy.output[list(node.output).index(name)] = f"{name}_unused"
@@ -93,7 +93,7 @@ def _without(node: onnx.NodeProto, name: str) -> onnx.NodeProto:
 
 
 def bypass(facts: Facts) -> Iterator[onnx.ModelProto]:
-    """One node left out: its readers read one of its operands of the same dtype and rank instead."""
+    """Removes one node: its readers read one of its operands with the same dtype and rank instead."""
     graph = facts.model.graph
     outputs = {value.name for value in graph.output}
     for node in graph.node:

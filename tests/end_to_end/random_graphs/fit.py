@@ -1,4 +1,4 @@
-"""Quantization of results, chosen so that they fill their range: what saturates everywhere proves nothing."""
+"""Quantization of results, chosen so that they fill their range: a result that saturates everywhere tests nothing."""
 
 import numpy as np
 

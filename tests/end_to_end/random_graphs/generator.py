@@ -97,7 +97,7 @@ def _add_input(sketch: Sketch, seed: int, shape: tuple[int, ...], dtype: np.dtyp
 
 
 def _step(sketch: Sketch, latest: Value) -> Value:
-    """One more node or block on the latest value or an earlier one; the latest value from then on."""
+    """Adds a node or block on the latest value or an earlier one; its result becomes the latest value."""
     draw = sketch.draw
     steps, weights = list(STEPS), list(STEPS.values())
     while True:
@@ -117,7 +117,7 @@ def _classify(sketch: Sketch, x: Value) -> Value:
 
 
 def _add_outputs(sketch: Sketch, latest: Value) -> None:
-    """The latest value; now and then one that nothing reads yet, and one that is read."""
+    """Outputs: the latest value; sometimes also one that is not read yet, and one that is."""
     draw = sketch.draw
     computed = [value for value in sketch.values[1:] if value is not latest and not value.name.startswith("input")]
     read = sketch.read()

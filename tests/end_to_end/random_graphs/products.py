@@ -35,7 +35,7 @@ def multiply(sketch: Sketch, x: Value, other: Value) -> Value:
 
 def _bounded(sketch: Sketch, real: Array, unit: np.float32, chosen: tuple[np.float32, int],
              dtype: np.dtype) -> tuple[np.float32, int]:
-    """The chosen scale and zero point, or others where the product's scale would leave what the lanes can hold."""
+    """The chosen scale and zero point, or others if the product's scale would exceed the range of the lanes."""
     scale = np.clip(chosen[0], unit / np.float32(MOST), unit / np.float32(LEAST))
     if scale == chosen[0]:
         return chosen
@@ -43,7 +43,7 @@ def _bounded(sketch: Sketch, real: Array, unit: np.float32, chosen: tuple[np.flo
 
 
 def spread(sketch: Sketch, x: Value) -> Value | None:
-    """QLinearMul or QLinearAdd with one value a channel, made by a mean, or one a pixel, made by a convolution."""
+    """QLinearMul or QLinearAdd with one value per channel, from a mean, or one per pixel, from a convolution."""
     if not x.is_image or x.spatial != 2 or x.sample.size < 2:
         return None
     if sketch.draw.chance(0.6):
@@ -70,7 +70,7 @@ def _sum(sketch: Sketch, x: Value, other: Value) -> Value:
 
 
 def with_constant(sketch: Sketch, x: Value) -> Value | None:
-    """QLinearMul or QLinearAdd with a constant, one for all or one a channel, on either side."""
+    """QLinearMul or QLinearAdd with a constant, one for all or one per channel, on either side."""
     draw = sketch.draw
     if not x.is_image:
         return None

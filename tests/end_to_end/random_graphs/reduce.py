@@ -15,7 +15,7 @@ WEIGHT, WEIGHT_SCALE, WEIGHT_ZERO, BIAS = 3, 4, 5, 8  # operands of QLinearConv
 
 
 def shrink_inputs(facts: Facts) -> Iterator[onnx.ModelProto]:
-    """An input with one extent halved, or smaller by one; whether the nodes take it shows when the model is run."""
+    """An input with one extent halved, or smaller by one; running the model shows whether the nodes accept it."""
     graph = facts.model.graph
     for value in graph.input:
         extents = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
@@ -47,7 +47,7 @@ def _quantized_names(facts: Facts, name: str) -> set[str]:
 
 
 def _open_outputs(facts: Facts) -> list[onnx.ValueInfoProto]:
-    """The outputs without their extents, which follow from the rest."""
+    """The outputs without their extents, which are inferred."""
     outputs = []
     for value in facts.model.graph.output:
         tensor = value.type.tensor_type

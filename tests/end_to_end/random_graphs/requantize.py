@@ -65,7 +65,7 @@ def _expected(x: Value, weights: Weights, bias: Array | None, sums: Array) -> Ar
 
 
 def _factors(draw: Draw, expected: Array, per_channel: bool) -> Array:
-    """What accumulators are multiplied by to fill the range, [M] or scalar; now and then far too much or too little."""
+    """Factors that make accumulators fill the range, [M] or scalar; sometimes far too large or too small."""
     spread = np.maximum(expected[:, 1] - expected[:, 0], 1)
     spread = spread if per_channel else np.array(np.quantile(spread, 0.75))
     wild = draw.log_uniform(1 / 64, 16) if draw.chance(0.04) else 1.0
@@ -76,7 +76,7 @@ def _factors(draw: Draw, expected: Array, per_channel: bool) -> Array:
 def _on_ties(draw: Draw, factors: Array, sums: Array) -> Array:
     """The factors moved so that an accumulator of each channel, or of one, comes out half way between two bytes.
 
-    Whatever is rounded once more or once less than in float32 shows there.
+    There, one rounding more or less than in float32 becomes visible.
     """
     if factors.ndim == 0:
         channel = draw.integer(0, len(sums) - 1)

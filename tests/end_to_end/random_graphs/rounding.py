@@ -38,7 +38,7 @@ def sharpest(draw: Draw, real: Array, scale: np.float32, zero: int, rounding: Ro
 
 
 def _mistakes(scale: np.float32, zero: int, rounding: Rounding) -> float:
-    """How many mistakes show at all, then in how many values."""
+    """How many mistakes are visible at all, then in how many values."""
     exact = rounding.exact(scale, zero)
     shown = [int((mistaken(scale, zero) != exact).sum()) for mistaken in rounding.mistaken]
     return sum(count > 0 for count in shown) + sum(shown) / (1 + exact.size * len(shown))

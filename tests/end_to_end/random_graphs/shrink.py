@@ -18,8 +18,8 @@ def shrink(model: onnx.ModelProto, fails: Callable[[onnx.ModelProto], bool], att
     """A smaller model for which ``fails`` holds as it does for ``model``; the model itself where none is found.
 
     Greedy: the first edit that still fails is kept, until none does or ``attempts`` models have been tried. ``fails``
-    is asked only about models that pass the ONNX checker and run in ONNX Runtime, and should tell one kind of failure
-    from another. What is cut off is recorded as an input, so that ``random_inputs`` gives the values that failed.
+    is asked only about models that pass the ONNX checker and run in ONNX Runtime, and should distinguish kinds
+    of failures. Removed parts are recorded as inputs, so that ``random_inputs`` returns the failing values.
     """
     left = attempts
     smaller: onnx.ModelProto | None = model

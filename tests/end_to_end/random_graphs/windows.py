@@ -41,7 +41,7 @@ class Windows:
 
     @property
     def attributes(self) -> dict[str, object]:
-        """Attributes of a Conv or pooling node; defaults are written out or left out with equal right."""
+        """Attributes of a Conv or pooling node; defaults are written or omitted at random."""
         begins, ends = [axis.begin for axis in self.axes], [axis.end for axis in self.axes]
         dilations = [axis.dilation for axis in self.axes]
         return {
@@ -59,7 +59,7 @@ class Windows:
 
     @property
     def all_hold_elements(self) -> bool:
-        """Whether no window lies wholly in the padding."""
+        """Whether no window is entirely in the padding."""
         return all(bool(axis.inside.any(axis=1).all()) for axis in self.axes)
 
     def gather(self, image: Array, fill: float) -> Array:

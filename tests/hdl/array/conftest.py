@@ -1,4 +1,4 @@
-"""A bench around the ARRAY unit: scratchpad, weight FIFO, and what the POST and LOAD units do to them."""
+"""A bench around the ARRAY unit: scratchpad, weight FIFO, and models of the POST and LOAD units."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -25,7 +25,7 @@ DEADLINE = 20_000    # cycles
 
 @dataclass
 class Outcome:
-    """What a run of the bench gave: sums per bank int64[pixels, size], and cycle numbers."""
+    """The results of a run of the bench: sums per bank int64[pixels, size], and cycle numbers."""
 
     banks: list[Ints] = field(default_factory=list)
     retired: list[int] = field(default_factory=list)
@@ -63,7 +63,7 @@ def steps(instruction: Convolve) -> int:
 
 
 def expected_halves(program: list[Convolve], memory: NDArray[np.int8], tiles: NDArray[np.int8]) -> list[Ints]:
-    """What the accumulators hold when each bank is full; ``tiles``: int8[n, size, size]."""
+    """The accumulators' content when each bank is full; ``tiles``: int8[n, size, size]."""
     banks, remaining = [], iter(tiles.astype(np.int64))
     total = np.zeros((0, memory.shape[1]), np.int64)
     for instruction in program:
@@ -81,7 +81,7 @@ def expected_halves(program: list[Convolve], memory: NDArray[np.int8], tiles: ND
 
 
 class ArrayBench:
-    """Runs a program on the ARRAY unit; the other units are coroutines with adjustable manners."""
+    """Runs a program on the ARRAY unit; the other units are coroutines with adjustable behaviour."""
 
     def __init__(self, config: Config, program: list[Convolve], memory: NDArray[np.int8], tiles: NDArray[np.int8], *,
                  weight_gap: int = 0, drain_gap: int = 0, drain: bool = True):

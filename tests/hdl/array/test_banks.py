@@ -1,4 +1,4 @@
-"""The books of the accumulator banks against a model: which are full, and how many pixels each has."""
+"""The bookkeeping of the accumulator banks against a model: which are full, and how many pixels each has."""
 
 import random
 from collections import deque

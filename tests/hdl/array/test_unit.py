@@ -68,7 +68,7 @@ def test_accumulates_over_instructions(run_array: Callable[..., Any], config_of:
 @pytest.mark.parametrize("width", [1, 3])
 def test_fewer_pixels_than_rows(run_array: Callable[..., Any], config_of: Callable[..., Any], size: int, row_stage: int,
                                 column_stage: int, width: int) -> None:
-    """A tile then takes as long as its weights, and no longer; only the first is there already."""
+    """A tile then takes exactly as long as its weights; only the first is already loaded."""
     tiles = 12
     program = [plain(height=1, width=width, source_width=width, taps_y=2, blocks=tiles // 4),
                plain(height=1, width=width, source_width=width, taps_x=2, blocks=tiles // 4)]
@@ -129,7 +129,7 @@ def test_illegal_first_in_an_open_half(run_illegal: Callable[..., Any], config_o
 
 
 def test_illegal_number_of_pixels(run_illegal: Callable[..., Any], config_of: Callable[..., Any]) -> None:
-    """A bank goes on with as many pixels as it was begun with, in whatever shape."""
+    """A bank continues with the same number of pixels as it was begun with, in any shape."""
     config = config_of(4, 4, 4)
     begun = plain(height=2, width=6, last=0)
     again = replace(begun, first=0)
@@ -146,7 +146,7 @@ def test_illegal_number_of_pixels(run_illegal: Callable[..., Any], config_of: Ca
     {"source": 256, "origin_x": -3}, {"source": 255, "origin_y": -4, "origin_x": -2}], ids=str)
 def test_words_beyond_the_scratchpad(run_illegal: Callable[..., Any], config_of: Callable[..., Any],
                                      fields: dict[str, int]) -> None:
-    """Of which at least one pixel inside the source is read."""
+    """Reads at least one pixel inside the source."""
     config = config_of(4, 4, 4)
     assert config.activation_words == 256
     assert run_illegal(config, [plain(**fields)]).illegal

@@ -24,7 +24,7 @@ PATIENCE = 4000     # cycles without a write that mean that the unit hangs
 
 @dataclass
 class Job:
-    """One instruction and what it finds: int32 sums, uint32[entries, 2, lanes] parameters, an int8[256, size] page."""
+    """One instruction and its inputs: int32 sums, uint32[entries, 2, lanes] parameters, an int8[256, size] page."""
 
     instruction: Instruction
     sums: NDArray[np.int32] | None = None
@@ -34,7 +34,7 @@ class Job:
 
 @dataclass
 class Run:
-    """What a run showed: the words written, the cycle in which each instruction retired, and a count of each cause."""
+    """The results of a run: the words written, the cycle in which each instruction retired, and a count of each cause."""
 
     writes: list[tuple[int, int]] = field(default_factory=list)
     retired: list[int] = field(default_factory=list)

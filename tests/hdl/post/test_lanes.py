@@ -19,7 +19,7 @@ Drive = Callable[[Any, int], None]
 
 
 def stream(unit: Component, count: int, drive: Drive, late: Drive | None = None, late_by: int = 0) -> list[int]:
-    """Sends values 0 to count-1 through a lane with random pauses; returns what comes out, in order."""
+    """Sends values 0 to count-1 through a lane with random pauses; returns the results in order."""
     rng = np.random.default_rng(0)
     results: list[int] = []
 

@@ -1,4 +1,4 @@
-"""The unit's manners: rates, causes, refusals; and that every preset converts."""
+"""The unit's behaviour: rates, causes, refusals; and that every preset converts."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Each file here has PROOFS; every proof is checked, and every fault that is planted must make it fail."""
+"""Each file here has PROOFS; every proof is checked, and must fail with each of its planted faults."""
 
 import pytest
 

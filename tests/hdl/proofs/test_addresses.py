@@ -1,4 +1,4 @@
-"""Address generators: each word that is asked for is one that the instruction describes, and lies in the scratchpad."""
+"""Address generators: each requested word is one that the instruction describes, and is in the scratchpad."""
 
 from amaranth.hdl import Cat, Mux, Signal, Value
 from amaranth.lib import data
@@ -18,7 +18,7 @@ CONFIG = PRESETS["tiny"]
 
 
 class Region(Harness):
-    """``RegionWalk``: rows of words, counted here on their own with room for every sum."""
+    """``RegionWalk``: rows of words, compared with an independent count that is wide enough for every sum."""
 
     def describe(self) -> None:
         m, unit = self.m, RegionWalk(CONFIG)

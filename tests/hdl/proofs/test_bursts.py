@@ -1,4 +1,4 @@
-"""Bursts: what leaves for the bus, of any region, any base and any window."""
+"""Bursts sent to the bus, for any region, any base and any window."""
 
 from collections.abc import Callable
 

@@ -15,8 +15,8 @@ __all__ = ["test_a_planted_fault_is_found", "test_it_holds"]
 class Rules(Harness):
     """Any readers, any writer, ``core_reset`` at any time; memory does anything but answer a write before it has its words.
 
-    Of readers and writer it is assumed what they promise: no more bursts and words than fit, and after a reset no word once
-    those on their way are there.
+    Readers and writer are assumed to keep their guarantees: no more bursts and words than fit, and after a reset no
+    words except those in transit.
     """
 
     def describe(self) -> None:

@@ -1,4 +1,4 @@
-"""Decoding: every word is an instruction that goes where it belongs, or a fault; there is no third way."""
+"""Decoding: every word is either an instruction that is dispatched to its unit, or a fault."""
 
 from functools import reduce
 from operator import or_

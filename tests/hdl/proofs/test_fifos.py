@@ -17,11 +17,11 @@ from arrayloom.isa.config import PRESETS
 
 __all__ = ["test_a_planted_fault_is_found", "test_it_holds"]
 
-WIDTH = 8       # of a word: the hardware is the same for every bit of it
+WIDTH = 8       # width of a word: the hardware is the same for every bit
 
 
 class Followed(Harness):
-    """One word, any, is followed from its entry to its exit, by how many words are ahead of it."""
+    """Follows an arbitrary word from its entry to its exit by the number of words ahead of it."""
 
     def __init__(self, depth: int) -> None:
         super().__init__()

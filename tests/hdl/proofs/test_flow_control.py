@@ -31,7 +31,7 @@ class Order(Harness):
 
 
 class Room(Harness):
-    """``room_for`` as its users use it: a word enters only where there is room."""
+    """``room_for`` as used: a word enters only if there is room."""
 
     DEPTH = 64
 
@@ -49,7 +49,7 @@ class Room(Harness):
 
 
 class Stock(Harness):
-    """``stock_of`` as its users use it: a word leaves only where there is one, and no more are there than it can count."""
+    """``stock_of`` as used: a word leaves only if there is one, and there are no more than it can count."""
 
     DEPTH = 8
 

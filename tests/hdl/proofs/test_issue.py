@@ -49,7 +49,7 @@ class Tokens(Harness):
         take = self.accepted & self.head.wait[producer]
         owed, given = self.count(f"owed_{name}", TOKEN_BITS + 2, unit.give[producer], take), self.past(unit.give[producer])
         lost = (owed == MOST + 1) & given & ~take
-        before = self.since(lost, 0, f"lost_before_{name}")     # what follows a loss is said no more: the run has failed
+        before = self.since(lost, 0, f"lost_before_{name}")     # nothing is claimed after a loss: the run has failed
         self.claim(f"no token of {name} is taken that was not given", before | ~take | (owed != 0))
         self.claim(f"tokens of {name} are counted", before | (unit.status.tokens[producer] + given == owed))
         self.claim(f"whether there is one of {name} is known", before | (inside[f"there_{name}"] == (owed != 0)))

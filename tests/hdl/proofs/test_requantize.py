@@ -21,7 +21,7 @@ HALF, QUARTER = 16, SIGNIFICANT // 2    # bits of the factors' parts
 
 
 class FloatOfSum(Pipelined):
-    """``_float``: what float32 keeps of sum and bias."""
+    """``_float``: sum and bias rounded to float32."""
 
     def describe(self) -> None:
         m, unit, made = self.m, self.borrowed(Requantize()), Module()
@@ -104,7 +104,7 @@ class Tail(Pipelined):
 
 
 def _product(last_place: int = HALF + QUARTER, place: int = QUARTER) -> z3.BoolRef:
-    """Of a factor cut at 16 bits and one cut at 12."""
+    """The partial products of a factor split at 16 bits and one split at 12."""
     a0, a1, b0, b1 = z3.Ints("a0 a1 b0 b1")
     parts = a0 * b0 + (a0 * b1) * 2**place + (a1 * b0) * 2**HALF + (a1 * b1) * 2**last_place
     whole: z3.BoolRef = (a0 + a1 * 2**HALF) * (b0 + b1 * 2**QUARTER) == parts

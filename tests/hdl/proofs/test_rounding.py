@@ -42,7 +42,7 @@ class WithTies(Pipelined):
 
 
 class To24Bits(Pipelined):
-    """Of the magnitude of a 32-bit sum, as ``Requantize`` does it."""
+    """Rounding of the magnitude of a 32-bit sum, as in ``Requantize``."""
 
     def describe(self) -> None:
         value = self.free("value", 32)
@@ -53,7 +53,7 @@ class To24Bits(Pipelined):
 
 
 class Excess(Pipelined):
-    """Of a signed product with an offset, as ``ResidualAdd`` does it: ``excess`` looks at the bits of negative values."""
+    """Rounding of a signed product with an offset, as in ``ResidualAdd``: ``excess`` uses the bits of negative values."""
 
     def describe(self) -> None:
         m = self.m

@@ -21,7 +21,7 @@ BANK_BITS = ceil_log2(CONFIG.activation_banks)
 
 
 class Words(Harness):
-    """One word, any, is followed: what was written to it last, and what each port reads of it.
+    """Follows an arbitrary word: the last value written to it, and the values that each port reads.
 
     A word is not read in the cycle in which it is written, which tokens ensure and the scratchpad asserts.
     """
@@ -53,7 +53,7 @@ class Words(Harness):
         return self._accepted(port) & (port.address[:BITS] == self.watched)     # type: ignore[attr-defined]
 
     def _last_written(self) -> None:
-        """What the word is, once writes that are under way are done, and where it is meanwhile."""
+        """The word's value after pending writes, and its place meanwhile."""
         self.last = Signal(CONFIG.word_bits, name="last")
         writes = [self._hits(writer) for writer in self.writers]
         data = Mux(writes[0], self.writers[0].data, self.writers[1].data)
@@ -88,7 +88,7 @@ class Words(Harness):
             self.claim(f"{name} reads what was written last", ~hits[-1] | ~self._old_enough() | (reader.data == known))
 
     def _old_enough(self) -> Value:
-        """The word that lay there at reset is known after the first cycle."""
+        """The word's value at reset is known after the first cycle."""
         return self.ages(self.started, MEMORY_LATENCY, "known")[-1]
 
     def _arbitrated(self) -> None:

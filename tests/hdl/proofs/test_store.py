@@ -1,4 +1,4 @@
-"""STORE between bursts and the bus: the words it reads, and what it promises to the bus."""
+"""STORE between bursts and the bus: the words it reads, and its guarantees to the bus."""
 
 from functools import reduce
 from operator import add

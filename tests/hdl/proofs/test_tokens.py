@@ -1,8 +1,8 @@
-"""No deadlock of programs that pass the static check, as far as that is true.
+"""Freedom from deadlock of programs that pass the static check, with its limits.
 
-The moves of ``TokenModel`` never take away what another needs (a lemma, for all counts), so that either every order of moves
-completes a program or none does. One order is then enough to know, and that is what ``arrayloom.isa.order`` goes through:
-it says of a program that no wait is without an end exactly if the model completes it, with queues that take everything.
+The moves of ``TokenModel`` never take away what another needs (a lemma, for all counts), so either every order of moves
+completes a program or none does. It is therefore enough to examine one order, as ``arrayloom.isa.order``
+does: it finds no endless wait in a program exactly if the model with unbounded queues completes it.
 """
 
 import random
@@ -55,7 +55,7 @@ class Counts:
         return z3.substitute(may, *change)
 
     def change(self, move: tuple[str, Unit]) -> list[tuple[z3.ArithRef, z3.ArithRef]]:
-        """What the move makes of counts."""
+        """The counts after the move."""
         kind, unit = move
         if kind == "push":
             return [(self.queued[unit], self.queued[unit] + 1)]
@@ -125,7 +125,7 @@ def test_a_giver_that_fetch_does_not_reach() -> None:
     assert TokenModel(program(DEPTH), DEPTH).completes()
     stuck = program(DEPTH + 1)
     assert not TokenModel(stuck, DEPTH).completes() and TokenModel(stuck).completes()
-    assert not order_of(stuck).unmet        # the check takes queues as endless
+    assert not order_of(stuck).unmet        # the check assumes unbounded queues
 
 
 PROOFS = [

@@ -15,7 +15,7 @@ CONFIG = replace(PRESETS["tiny"], name="small", weight_words=16)
 
 
 class Words(Harness):
-    """One word, any, is followed. LOAD sends no more than fits; a tile is claimed where there is one, and then read."""
+    """Follows an arbitrary word. LOAD sends no more than fits; a tile is claimed only if there is one, and then read."""
 
     def describe(self) -> None:
         m, unit, depth, size = self.m, WeightFifo(CONFIG), CONFIG.weight_words, CONFIG.size

@@ -13,7 +13,7 @@ __all__ = ["test_a_planted_fault_is_found", "test_it_holds"]
 
 
 class Words(Harness):
-    """Any limits that stay; of any word it is said whether the window holds it."""
+    """Any constant limits; claims for any word whether it is in the window."""
 
     def describe(self) -> None:
         config = PRESETS["tiny"]

@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture(scope="module")
 def sdram_port() -> Iterator[str]:
-    """Where a system of the preset tiny with LiteDRAM's controller is reached."""
+    """The port of a system with the preset tiny and LiteDRAM's controller."""
     from arrayloom.host.board.memories import SimulatedMemory
     from arrayloom.host.board.simulator import running_system
     from arrayloom.isa.config import PRESETS

@@ -1,5 +1,5 @@
-"""Systems for boards: they are made, are sound Verilog, and become a netlist whose products and memories are where they
-belong; what cannot be built or loaded is refused."""
+"""Systems for boards: they build, are valid Verilog, and become a netlist with products and memories in the right
+blocks; impossible builds and loads are refused."""
 
 import json
 from pathlib import Path
@@ -54,7 +54,7 @@ def test_a_netlist_for_the_ulx3s(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 @pytest.fixture
 def built(tmp_path: Path) -> Path:
-    """A folder that looks as after a build."""
+    """A folder that looks as if after a build."""
     (tmp_path / "ulx3s.bit").write_bytes(b"bits")
     (tmp_path / FIGURES).write_text(json.dumps({"clock_met": True, "clock_mhz": 60.0, "target_mhz": 50.0}))
     return tmp_path

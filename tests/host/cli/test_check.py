@@ -1,4 +1,4 @@
-"""``arrayloom check``: it names the instructions of a program that no token orders."""
+"""``arrayloom check``: it names the instructions of a program that are not ordered by tokens."""
 
 import json
 from dataclasses import replace
@@ -21,7 +21,7 @@ def program() -> Program:
 
 @pytest.fixture
 def changed(program: Program, tmp_path: Path) -> Path:
-    """A program whose last store does not wait for what it stores."""
+    """A program whose last store does not wait for the data that it stores."""
     instructions = list(program)
     index = max(index for index, one in enumerate(instructions) if one.UNIT is Unit.STORE and one.wait)
     giver = max(place for place, one in enumerate(instructions[:index]) if one.signal >> Unit.STORE & 1)

@@ -147,7 +147,7 @@ def test_backends_score_alike(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.fixture
 def no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever compiles fails, as for a network that no accelerator holds."""
+    """Makes any compilation fail, as for a network that fits no accelerator."""
     def refuse(*_: object) -> None:
         raise CompileError("it does not fit the accelerator")
 

@@ -115,7 +115,7 @@ def test_no_trace_reaches_the_user(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_libraries_print_nothing(tmp_path: Path) -> None:
-    """Neither onnx nor ONNX Runtime, on a model that both like to talk about."""
+    """Neither onnx nor ONNX Runtime prints anything, for a model about which both usually warn."""
     n = FloatNetwork(opset=11)
     model = n.classify(n.node("Relu", [n.normalize(n.conv("data"))]))
     graph = model.graph

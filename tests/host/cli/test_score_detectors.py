@@ -59,7 +59,7 @@ def boxes(answer: dict[str, Any]) -> list[tuple[str, list[float]]]:
 def test_boxes_of_the_original_picture(backend: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     answer = asked(score(folder, "yolov8.onnx", "--backend", backend, "--config", "tiny"), capsys)
     assert answer["detector"] == {"name": "yolov8", "guessed": True}
-    assert boxes(answer) == [("cat", CAT), ("dog", DOG)]      # the box in the grey is none, the second cat overlaps
+    assert boxes(answer) == [("cat", CAT), ("dog", DOG)]  # the box in the grey border is dropped, the second cat overlaps
 
 
 def test_thresholds_and_top(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""``arrayloom simulator``: built ahead, optimized, and what runs from then on."""
+"""``arrayloom simulator``: built in advance, optimized, and the build used from then on."""
 
 import json
 import shutil

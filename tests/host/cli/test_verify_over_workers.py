@@ -91,7 +91,7 @@ def test_text_says_over_what_it_is_spread(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_an_estimate_says_so(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the digests are never equal."""
+    """If the digests are never equal."""
     monkeypatch.setattr(ThisProcess, "count", 2)
     monkeypatch.setattr("arrayloom.host.cli.pool_options.LocalWorkers", lambda _: ThisProcess())
     monkeypatch.setattr(merge, "_digests", lambda *_: {})

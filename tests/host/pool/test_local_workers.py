@@ -1,4 +1,4 @@
-"""Tasks over processes of this machine: results, order, errors, lost workers, and that nothing outlives its end."""
+"""Tasks over processes of this machine: results, order, errors, lost workers, and that no process is left behind."""
 
 import os
 import re

@@ -104,7 +104,7 @@ def test_node_with_another_arrayloom_is_refused(cluster: str, monkeypatch: pytes
 
 
 def refused(address: str) -> str:
-    """The message that refuses an address, which comes in bounded time."""
+    """The message that refuses an address, within bounded time."""
     begin = time.monotonic()
     with pytest.raises(PoolError) as caught:
         list(run_tasks([Task("square", pool_tasks.square, (1,))], RayWorkers(address)))
@@ -115,7 +115,7 @@ def refused(address: str) -> str:
 def test_address_that_does_not_answer_is_refused() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        silent = refused(f"127.0.0.1:{port}")       # takes the connection, and says nothing
+        silent = refused(f"127.0.0.1:{port}")       # accepts the connection, but never answers
         server.accept()[0].close()
         threading.Thread(target=lambda: server.accept()[0].sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")).start()
         other = refused(f"127.0.0.1:{port}")

@@ -1,4 +1,4 @@
-"""What both devices offer a verification: the words that they wrote, and what they computed where that can be seen."""
+"""What both devices provide for verification: written words, and computed results if visible."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Configurations at the ends of every field's range: they are made, and a program does the same on RTL and emulator."""
+"""Configurations at the ends of every field's range: they build, and a program behaves identically on RTL and emulator."""
 
 
 from collections.abc import Callable
@@ -91,7 +91,8 @@ def test_configurations_are_made(config: Config) -> None:
 
 
 def instructions(config: Config) -> list[Instruction]:
-    """All kinds, for a scratchpad of 256 words and banks of 16 pixels; more tiles than the least weight FIFO holds."""
+    """Instructions of all kinds, for a scratchpad of 256 words and banks of 16 pixels; more tiles than fit into the smallest
+    weight FIFO."""
     size, groups = config.size, config.groups
     last = {"wait": Units.POST}
     region = {"height": 4, "width": 4, "destination_pitch": 4}
@@ -116,7 +117,7 @@ def instructions(config: Config) -> list[Instruction]:
 
 
 def check(config: Config) -> None:
-    """Runs them on both, and compares all that they leave."""
+    """Runs them on both, and compares the complete final state."""
     rng = np.random.default_rng(1)
     weights_end = TILES * config.size ** 2
     memory = rng.integers(0, 256, max(DATA + PARAMETER_BYTES * config.lanes * THRESHOLDS, weights_end) + 4096, np.uint8)
@@ -140,5 +141,5 @@ def test_a_program_runs(config: Config) -> None:
 
 @pytest.mark.slow
 def test_a_program_runs_on_the_largest_array() -> None:
-    """In its fewest blocks; that simulator takes ten minutes to build, and those of more blocks a multiple."""
+    """With the fewest blocks; this simulator takes ten minutes to build, and those with more blocks a multiple."""
     check(config_of(max(SIZES), max(ROWS, key=stages)))

@@ -1,4 +1,4 @@
-"""What comes with the Verilog: each file says the same of ports and registers, as the tools that read them see it."""
+"""The files exported with the Verilog describe the same ports and registers, according to the tools that read them."""
 
 import json
 import re

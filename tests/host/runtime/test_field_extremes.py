@@ -1,4 +1,4 @@
-"""Every field at both ends of its range: emulator and RTL refuse the same, and leave the same of the rest."""
+"""Every field at both ends of its range: emulator and RTL refuse the same ones, and agree on the others' results."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Program files whose checksum fits and whose header does not: refused by name, or run as any other; never a traceback."""
+"""Program files whose checksum fits and whose header does not: refused by name, or run normally; never a traceback."""
 
 import copy
 import hashlib
@@ -53,7 +53,7 @@ def _tail(*steps: dict[str, Any]) -> Callable[[Header], None]:
 
 
 def _set(*path: Any) -> Callable[[Header], None]:
-    """Puts the last of ``path`` where the others lead."""
+    """Sets the last element of ``path`` at the place to which the others lead."""
     def change(header: Any) -> None:
         for key in path[:-2]:
             header = header[key]

@@ -1,4 +1,4 @@
-"""The emulator with a plan: sessions take it for batches, and it is made once for a program."""
+"""The emulator with a plan: sessions use it for batches, and it is made once per program."""
 
 import itertools
 from collections.abc import Iterator

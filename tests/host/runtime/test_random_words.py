@@ -1,4 +1,5 @@
-"""Instruction words around the limits of their fields: emulator and RTL refuse the same, and leave the same of the rest."""
+"""Instruction words around the limits of their fields: emulator and RTL refuse the same ones, and agree on the others'
+results."""
 
 from collections import Counter
 from dataclasses import replace

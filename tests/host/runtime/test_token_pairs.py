@@ -1,4 +1,4 @@
-"""Every pair of units gives and takes a token, once it is waited for and once it is there already."""
+"""Every pair of units gives and takes a token, both with waiting and with the token already given."""
 
 from itertools import permutations
 
@@ -29,7 +29,7 @@ LONG = {Unit.LOAD: 4000, Unit.ARRAY: 100, Unit.POST: 60, Unit.STORE: 4000}
 
 
 def work(unit: Unit, size: int, tokens: dict[str, int]) -> Instruction:
-    """An instruction of the unit, of which larger sizes take longer; no two units touch the same words."""
+    """An instruction of the unit that takes longer for larger sizes; no two units access the same words."""
     if unit is Unit.LOAD:
         return LoadActivations(address=0, destination=0, words=size, rows=1, **tokens)
     if unit is Unit.STORE:

@@ -1,4 +1,4 @@
-"""Windows of waveforms: what may be said, what cycles it means, and what is refused."""
+"""Windows of waveforms: valid specifications, their cycles, and refusals."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The largest values that fields can bring about, on the RTL: no register is too narrow for them."""
+"""The largest values that instruction fields can cause, on the RTL: no register is too narrow for them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -86,7 +86,7 @@ def test_the_largest_sums_of_an_average(run: Any, side: int, byte: int, zero: in
 
 @pytest.mark.parametrize("seed", range(3))
 def test_large_averages_of_any_bytes(run: Any, seed: int) -> None:
-    """Row after row of a window is the same words, so that its order counts and its sum grows beyond 48 bits."""
+    """All rows of a window are the same words, so that the order matters and the sum exceeds 48 bits."""
     rng = np.random.default_rng(seed)
     side, zero, multiplier = 300, -128, int(rng.integers(1 << 23, 1 << 24))
     scratchpad = rng.integers(-128, 128, (TINY.activation_words, TINY.size)).astype(np.int8)
@@ -153,7 +153,7 @@ WALKS = {
 
 @pytest.mark.parametrize("name", WALKS)
 def test_windows_that_reach_far(run: Any, name: str) -> None:
-    """Positions as far outside the source as they get are no positions inside."""
+    """Positions far outside the source do not wrap to positions inside."""
     scratchpad = np.random.default_rng(4).integers(-128, 128, (TINY.activation_words, TINY.size)).astype(np.int8)
     source = {"source_height": 65535, "source_width": 65535}
     run([Pool(**{"kind": PoolKind.MAXIMUM, "destination": 8000} | source | WALKS[name])],

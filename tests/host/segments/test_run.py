@@ -1,4 +1,4 @@
-"""Segments on the RTL: put together they are the whole run, to the cycle, and whatever goes wrong is found."""
+"""Segments on the RTL: merged, they equal the whole run to the cycle, and any fault is detected."""
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -88,7 +88,7 @@ class Runs:
         return judge.compare(own, run, self.emulated.states[own.first], self.emulated.states[own.end])
 
     def whole(self, program: Program) -> Divergence | None:
-        """What comparison without segments finds when the RTL runs ``program`` instead."""
+        """The difference found without segments if the RTL runs ``program`` instead."""
         device = RtlDevice(program.configuration)
         memory = self.network.memory()
         memory[program.code_address:program.code_address + program.instructions.size] = program.instructions
@@ -169,7 +169,7 @@ def test_a_byte_of_weights_in_one_segments_memory_is_found_where_the_whole_run_f
 
 
 def test_a_load_that_is_missing_at_the_beginning_is_found(runs: Runs) -> None:
-    """The weights that the whole program has loaded before: without them, those after come too early and do not suffice."""
+    """Weights loaded earlier in the whole program: without them, later weights are used too early and do not suffice."""
     segment = runs.segments[1]
     index = place(segment, LoadWeights, again=True)
     code = np.delete(segment.instructions.reshape(-1, INSTRUCTION_BYTES), index, 0).ravel()
@@ -190,7 +190,7 @@ def test_a_wrong_word_among_what_is_loaded_again_is_found(runs: Runs) -> None:
 
 @pytest.mark.parametrize("word", ["read", "idle"])
 def test_a_wrong_word_of_the_scratchpad_is_found(runs: Runs, word: str) -> None:
-    """Of one that the segment reads by what it computes of it, of one that it does not by what is there in the end."""
+    """A wrong word that the segment reads is detected by its results, another one by the final memory."""
     segment, start = runs.segments[1], runs.emulated.states[runs.segments[1].first]
     written = {int(address) for index, addresses, _ in runs.emulated.capture.writes
                if segment.first <= index < segment.end for address in addresses}
@@ -232,4 +232,4 @@ def test_seams_are_where_the_digests_say(runs: Runs) -> None:
     moved = merge(runs.segments, [runs.runs[0], replace(runs.runs[1], points=later), runs.runs[2]])
     assert moved.exact
     assert (moved.seams[0].instruction or 0) > (merged.seams[0].instruction or 0)
-    assert np.array_equal(moved.events, merged.events)      # wherever they are joined, the run is the same
+    assert np.array_equal(moved.events, merged.events)      # the run is the same wherever they are joined

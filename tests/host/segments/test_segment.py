@@ -1,4 +1,5 @@
-"""Segments as programs, on the emulator: they do what their instructions do in the whole program, and leave nothing."""
+"""Segments as programs, on the emulator: their instructions have the same effect as in the whole program, and nothing is
+left over."""
 
 from dataclasses import replace
 

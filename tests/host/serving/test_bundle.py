@@ -1,4 +1,4 @@
-"""Bundles: what is written is read back, and everything that is not as written is refused."""
+"""Bundles: what is written is read back, and any change is refused."""
 
 import json
 import os

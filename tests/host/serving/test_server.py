@@ -25,7 +25,7 @@ def test_open_ports_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_sigterm_ends_a_service_that_starts(bundle_folder: Path, tmp_path: Path) -> None:
-    """At the moment at which its replica has begun to start."""
+    """At the moment when its replica has begun to start."""
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen([sys.executable, "-m", "arrayloom", "serve", bundle_folder / "one", "--port", "0",
                                     "--http-port", "0", "--ready-file", tmp_path / "ready"], stdout=log, stderr=log)

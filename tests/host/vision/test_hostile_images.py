@@ -1,4 +1,4 @@
-"""Images that are made to take long: refused before they are decoded, and real ones are not."""
+"""Images designed to take long are refused before decoding; real ones are not."""
 
 import io
 import time
@@ -11,7 +11,7 @@ from arrayloom.host.vision import ImageError, load_image
 
 
 def _with_scans(count: int) -> bytes:
-    """A progressive JPEG of which the last scan is there so many more times."""
+    """A progressive JPEG with its last scan repeated many times."""
     file = io.BytesIO()
     Image.new("RGB", (64, 64), (10, 200, 30)).save(file, "JPEG", progressive=True)
     data = file.getvalue()

@@ -1,4 +1,4 @@
-"""Letterboxes: where the picture lies, what is around it, and points brought back to the picture."""
+"""Letterboxes: position of the picture, its surroundings, and points mapped back to the picture."""
 
 import io
 
@@ -18,7 +18,7 @@ INPUTS = [(640, 640), (96, 160), (64, 64), (33, 47)]
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", ["yolo", "yolox", "ssd"])
 def test_points_come_back_within_a_pixel_of_the_input(name, size, shape):
-    """A picture whose pixels say where they are: what the tensor shows at a point is what undoing the geometry gives."""
+    """A picture whose pixels encode their position: the tensor's value at a point must equal the inverse of the geometry."""
     rows, columns = np.mgrid[:size[0], :size[1]]
     image = np.zeros((*size, 3), np.uint8)
     image[..., 0], image[..., 1] = np.rint(rows * 250 / max(size)), np.rint(columns * 250 / max(size))

@@ -1,4 +1,4 @@
-"""docs/kubernetes.md: its commands are those that there are, and its ports and names are the image's."""
+"""docs/kubernetes.md: its commands exist, and its ports and names are the image's."""
 
 import itertools
 import re
@@ -43,7 +43,7 @@ def test_docker_runs_the_image_at_its_ports() -> None:
 
 
 def test_no_key_stands_in_a_command() -> None:
-    """Here-documents are no arguments; all else is."""
+    """Everything except here-documents counts as arguments."""
     for page in ("kubernetes.md", "tutorial.md", "service.md"):
         text = (ROOT / "docs" / page).read_text(encoding="utf-8")
         assert not re.findall(r"^.*(?:--header|-H) ?[\"']Authorization.*$", text, re.MULTILINE)

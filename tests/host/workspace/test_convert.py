@@ -1,4 +1,4 @@
-"""Conversions: what comes out, what is refused, and every way in which an operation can end."""
+"""Conversions: results, refusals, and every way in which an operation can end."""
 
 import json
 import os
@@ -236,7 +236,7 @@ def test_what_is_cancelled_at_the_last_moment_is_not_published(workspace: Worksp
 
 
 def test_the_worker_and_the_job_mean_the_same_cancellation(workspace: Workspace, model: Model) -> None:
-    """The worker runs as ``__main__``: what it catches must not be a class of its own."""
+    """The worker runs as ``__main__``: it must catch the imported exception class, not its own copy."""
     running = start(workspace, model)
     while running.refresh().entry.details.get("pid") is None:
         time.sleep(0.01)
@@ -272,7 +272,7 @@ def test_what_the_host_may_compute_goes_with_the_conversion(workspace: Workspace
 @pytest.mark.slow
 @pytest.mark.parametrize("form", ["onnx", "archive"])
 def test_pytorch_modules(workspace: Workspace, tmp_path: Path, form: str) -> None:
-    """A module of one's own goes through ONNX; an archive of someone else's only with leave to run code."""
+    """A user's own module is converted through ONNX; an archive needs permission to run code."""
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnxscript")
     from arrayloom.host.workspace.frameworks import export_module

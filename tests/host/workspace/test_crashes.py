@@ -33,7 +33,7 @@ def model_file(tmp_path: Path) -> Path:
 
 
 def check(path: Path) -> list[Model]:
-    """Opens the workspace, which sweeps, and demands that rows and files are each other's."""
+    """Opens the workspace, which sweeps, and asserts that rows and files match."""
     workspace = Workspace(path)
     models = Model.list(workspace)
     for model in models:

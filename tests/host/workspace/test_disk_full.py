@@ -1,4 +1,4 @@
-"""A full disk: what cannot be written says so, and what is there can still be read."""
+"""A full disk: failed writes are reported, and existing data can still be read."""
 
 import json
 import shutil

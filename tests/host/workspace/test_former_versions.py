@@ -1,4 +1,4 @@
-"""What an earlier version of Arrayloom made is refused, and the refusal says what to do."""
+"""Files of an earlier version of Arrayloom are refused with a remedy."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ AGAIN = "register the models there and convert them again"
 
 @pytest.fixture
 def former(tmp_path: Path) -> Path:
-    """A workspace as format 1 had it."""
+    """A workspace in format 1."""
     folder = tmp_path / "former"
     for part in ("staging", "models", "images", "services", "operations"):
         (folder / part).mkdir(parents=True)

@@ -23,7 +23,7 @@ from arrayloom.host.workspace.operation import Operation
 
 
 class _Command:
-    """What an unpickler runs."""
+    """Code that an unpickler would run."""
 
     def __init__(self, mark: Path) -> None:
         self._mark = mark

@@ -1,4 +1,4 @@
-"""Services in a cluster, whose API server stands on the loopback and takes what the public schemas allow."""
+"""Services in a cluster, with a local API server that accepts what the public schemas allow."""
 
 import base64
 import json

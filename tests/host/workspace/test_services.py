@@ -107,7 +107,7 @@ def test_what_it_serves_cannot_be_deleted(image: Image) -> None:
 
 
 def _listening(pid: int) -> set[str]:
-    """Where a process listens, as ``HOST:PORT``; gRPC binds addresses of version 4 as those of 6 that stand for them."""
+    """Where a process listens, as ``HOST:PORT``; gRPC binds IPv4 addresses as IPv4-mapped IPv6 ones."""
     sockets = {link.readlink().name for link in Path(f"/proc/{pid}/fd").iterdir() }
     found = set()
     for family, table in ((socket.AF_INET, "tcp"), (socket.AF_INET6, "tcp6")):
@@ -135,7 +135,7 @@ def test_it_listens_where_it_says(shop: Workspace, image: Image, service: Webser
 
 
 def test_every_setting_reaches_the_server() -> None:
-    """Those equal to their default too, since an image's own command has others."""
+    """Also options equal to their default, since an image's own command has other values."""
     config = LocalWebservice.deploy_configuration(port=Settings.port, http_port=Settings.http_port)
     options = config.options("digits", Path("keys.json"), {})
     assert {*options[::2]} == {f"--{field.name.replace('_', '-')}" for field in fields(Settings)

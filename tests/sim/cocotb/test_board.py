@@ -36,7 +36,7 @@ def test_random_programs_do_what_the_emulator_does(board_simulator: Path, bench:
 
 @pytest.mark.parametrize("name", CHECKS)
 def test_control(board_simulator: Path, bench: RunBench, name: str) -> None:
-    # Without its tokens a program reads words while they are written, which is what the assertions are there to find.
+    # Without its tokens a program reads words while they are written, which the assertions must detect.
     bench(board_simulator, "bench_board", "check", 11, name != "misordered_anywhere", name=name,
           traffic=ROUGH | {"seed": 11})
 

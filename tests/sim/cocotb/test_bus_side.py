@@ -1,4 +1,4 @@
-"""FETCH, LOAD and STORE together on a bus that cocotbext-axi plays."""
+"""FETCH, LOAD and STORE together on a bus modelled by cocotbext-axi."""
 
 from collections.abc import Callable
 from pathlib import Path

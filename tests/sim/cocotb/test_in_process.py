@@ -1,4 +1,4 @@
-"""The checks of the benches on the in-process simulator, whose bus, clock and memory are others; seen as recorded."""
+"""The benches' checks on the in-process simulator, which has another bus, clock and memory, compared with the recordings."""
 
 import pytest
 from board_checks import CHECKS

@@ -1,4 +1,4 @@
-"""Disturbed runs of random programs on the RTL end as they must.
+"""Disturbed runs of random programs on the RTL end as expected.
 
 By hand, many more: `python -m random_faults --count 10000 --workers 2`, with tests/support and this folder's benches on
 PYTHONPATH.

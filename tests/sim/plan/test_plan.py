@@ -140,7 +140,7 @@ def test_a_program_that_breaks_a_rule_has_no_plan(program: Program, kind: type, 
 
 
 def test_weights_that_are_computed_have_no_plan(program: Program) -> None:
-    """What is multiplied by must be known before a run: these weights lie where the input is written."""
+    """Weights must be known before a run: these are at the address of the input."""
     index = _first(program, LoadWeights)
     changed = _changed(program, index, address=program.inputs[0].slot.address)
     with pytest.raises(PlanError, match="are not constant"):

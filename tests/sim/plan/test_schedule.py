@@ -1,4 +1,4 @@
-"""The order of groups keeps what every word is read and written as."""
+"""The order of groups preserves the values with which every word is read and written."""
 
 import numpy as np
 import pytest

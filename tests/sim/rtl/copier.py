@@ -1,7 +1,7 @@
 """A copy engine with the accelerator's ports: the device under test for the simulation harness's own tests.
 
-It reads COUNT words at SOURCE and writes them to TARGET, in bursts of BURST words, through some arithmetic where MODE says
-so, and breaks a rule of the bus where MODE says so, to show that the harness sees it.
+It reads COUNT words at SOURCE and writes them to TARGET, in bursts of BURST words, optionally (MODE) with arithmetic on
+the data, or with a violation of the bus protocol, which the harness must detect.
 """
 
 from enum import IntEnum
@@ -42,7 +42,7 @@ class Status(IntEnum):
 
 
 class Mode(IntEnum):
-    """What the copier does with the data, or which rule it breaks."""
+    """The copier's operation on the data, or the rule that it violates."""
 
     COPY = 0
     CALCULATE = 1
@@ -84,7 +84,7 @@ def _axi_lite() -> wiring.Signature:
 
 
 class Copier(wiring.Component):
-    """A copy engine of `word_bytes` bytes a beat, with one trace pulse a word written.
+    """A copy engine with `word_bytes` bytes per beat, and one trace pulse per written word.
 
     It runs while it is busy; the cause of its first block is 1 in the cycle after it sends a word, which retires it when
     it was the last.

@@ -150,7 +150,7 @@ def test_an_unknown_register_of_a_lane_sleeps_with_the_lanes():
 
 @pytest.mark.parametrize("preset", ["tiny", "edge"])
 def test_the_table_knows_the_units_of_every_register(preset):
-    """A register of a later design may be unknown, but its unit must have an island: else the table is out of date."""
+    """A register of a later design may be unknown, but its unit must have an island; otherwise the table is out of date."""
     with widened(accelerator(PRESETS[preset]).make(), "top") as (_, netlist):
         states = list(find_state(netlist))
     partition = trained_partition()

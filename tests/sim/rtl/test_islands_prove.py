@@ -72,7 +72,7 @@ CELLS = {
 
 
 def netlist_of(*cells: Cell) -> Netlist:
-    """A module of these cells, what drives them being inputs."""
+    """A module of these cells, driven by inputs."""
     driven = {bit for cell in cells for port, bits in cell.ports.items() if cell.drives(port) for bit in bits}
     widths: dict[str, int] = {}
     for bit in (bit for cell in cells for port in cell.ports.values() for bit in port if isinstance(bit, tuple)):
@@ -96,7 +96,7 @@ def title(state: State) -> str:
 
 
 def proved(*names: str, by_enable: bool = False) -> list[str]:
-    """What is not proved of a netlist of those cells."""
+    """The failed claims for a netlist of those cells."""
     cells = [CELLS[name]() for name in names]
     netlist = netlist_of(*cells)
     islands = split(netlist, partition_of(*(CELLS[name]() for name in names), by_enable=by_enable))
@@ -153,7 +153,7 @@ def test_a_wrong_reset_value_is_found(monkeypatch):
 
 
 def test_a_missing_input_of_an_or_is_found(copier):
-    """Of the copier's wake; each input of each OR in turn would take a minute."""
+    """Faults in the copier's wake logic; trying each input of each OR would take a minute."""
     with widened(copier.design(4).make(), "top") as (_, netlist):
         islands = split(netlist, trained_partition())
     assert unproved(netlist, islands.names) == []

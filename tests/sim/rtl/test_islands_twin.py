@@ -1,5 +1,5 @@
-"""The twin, in which every island's clock fires in every cycle: it stays equal to what the fast build does, it finds an
-island that sleeps when it should not, and a Verilator whose C++ is not known is worked around."""
+"""The twin, in which every island's clock fires in every cycle: it stays equal to the fast build, it detects an
+island that is wrongly skipped, and an unknown form of Verilator's C++ is worked around."""
 
 import shutil
 
@@ -96,7 +96,7 @@ def fast():
 
 
 def drive(made, instructions, timing, act):
-    """What a program leaves: status, cycles, memory, trace; ``act`` is done with the driver once it is started."""
+    """The results of a program: status, cycles, memory, trace; ``act`` is called with the driver once it is started."""
     memory = np.random.default_rng(6).integers(0, 256, MEMORY_BYTES, np.uint8)
     program = program_of(PRESETS["tiny"], instructions)
     memory[CODE:CODE + program.instructions.size] = program.instructions
@@ -139,7 +139,7 @@ def register_traffic(driver):
 
 
 def bus_fault(driver):
-    """In what is loaded, and in the instructions after the first five: most programs fail there."""
+    """Changes in loaded data, and in the instructions after the first five: most such programs fail."""
     driver.simulator.add_fault(driver.simulator.base + 32, 8)
     driver.simulator.add_fault(driver.simulator.base + CODE + 320, 64)
     finish(driver)

@@ -1,4 +1,4 @@
-"""Builds: made once, by one process, whole or not at all; missing and failing tools are named."""
+"""Builds: made once, by one process, atomically; missing and failing tools are named."""
 
 import contextlib
 import os
@@ -33,7 +33,7 @@ def python(code: str, **options) -> subprocess.Popen:
 
 
 def silent(text: str) -> None:
-    """Progress that no one wants."""
+    """Ignores progress."""
 
 
 def entries(cache: Path) -> list[str]:

@@ -1,4 +1,5 @@
-"""Processes that want the same entry of the cache: one makes it, the others see what it does, hear Ctrl-C, and take over."""
+"""Processes that want the same entry of the cache: one makes it; the others see its progress, react to Ctrl-C, and take
+over."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Digests of the control state: where those of two runs agree, the runs go on alike; what is data is not in them."""
+"""Digests of the control state: if those of two runs agree, the runs continue identically; data is not included."""
 
 import numpy as np
 import pytest
@@ -56,7 +56,7 @@ class Run:
         ends = np.cumsum(self.events["cycles"], dtype=np.int64)
         place = int(np.searchsorted(ends, cycle, "right"))
         rest = [tuple(int(value) for value in each) for each in self.events[place:]]
-        # What was moved by then belongs to what comes before.
+        # Transfers up to then belong to the first part.
         return [(int(ends[place]) - cycle, *rest[0][1:3], 0, 0), *rest[1:]]
 
 
@@ -67,7 +67,7 @@ def agreements(one: Run, other: Run) -> list[tuple[int, int]]:
 
 
 def random_instructions(rng: np.random.Generator, count: int) -> Instructions:
-    """Instructions of every kind that need no token; what they compute has no sense, when they do it has."""
+    """Instructions of every kind that need no token; only their timing is meaningful, not their results."""
     maker = Maker(CONFIG)
     made: Instructions = []
 

@@ -1,4 +1,4 @@
-"""The digest's C++ looks at every bit of the form while it means something, and at nothing else.
+"""The digest's C++ includes every bit of the form while it is meaningful, and nothing else.
 
 It is run on the memory of a model that was never simulated, so that any register can hold anything.
 """
@@ -172,7 +172,7 @@ def test_every_bit_of_the_form_counts_while_it_means_something(model):
             for bit in range(compared.mask.bit_length()):
                 if compared.mask >> bit & 1:
                     model.flip(compared.variable, bit)
-                    # A bit that is part of a condition changes what means anything, and is live itself.
+                    # A bit in a condition changes which bits are meaningful, and is live itself.
                     assert (model.digest() != before) == live, (compared.variable, bit)
                     model.flip(compared.variable, bit)
     assert seen == {compared.variable for compared in model.form.compared}

@@ -1,4 +1,4 @@
-"""Verilog whose widths are written out computes what it did before: proved for every operation, sign and width."""
+"""Verilog with explicit widths computes the same as before: proved for every operation, sign and width."""
 
 import subprocess
 from itertools import product

@@ -1,4 +1,4 @@
-"""The table of islands still knows the hardware's registers."""
+"""The table of islands still matches the hardware's registers."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Optimized builds: they do the same, are taken for their own workload alone, and appear whole or not at all."""
+"""Optimized builds: same results, used only for their own workload, and written atomically."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ FOLDER = Path(__file__).parent
 
 
 def silent(text: str) -> None:
-    """Progress that no one wants."""
+    """Ignores progress."""
 
 
 def made_in(cache: Path) -> list[str]:
@@ -31,7 +31,7 @@ def made_in(cache: Path) -> list[str]:
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Compiles without optimizing, where a build is to fail anyway."""
+    """Compiles without optimization, for builds that fail anyway."""
     for name in ("INSTRUMENTED", "OPTIMIZED"):
         monkeypatch.setattr(optimizing, name, ("-O0", *getattr(optimizing, name)[1:]))
 

@@ -1,4 +1,5 @@
-"""The scratchpad from outside: what is put there the units read, and what they write is read there, in every variant."""
+"""Access to the scratchpad from outside: units read the words set there, and their writes are visible there, in every
+variant."""
 
 from collections.abc import Iterator
 

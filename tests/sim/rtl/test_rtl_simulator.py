@@ -1,4 +1,4 @@
-"""The simulator against a copy engine: data, timing, errors on the bus, registers, trace, life and death."""
+"""The simulator with a copy engine: data, timing, bus errors, registers, trace, life cycle."""
 
 import numpy as np
 import pytest

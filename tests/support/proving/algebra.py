@@ -1,4 +1,4 @@
-"""Proofs about whole numbers instead of bits: identities, and lemmas about models with counters that have no end."""
+"""Proofs about whole numbers instead of bits: identities, and lemmas about models with unbounded counters."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Faults planted in the source of a function, so that a proof can be seen to fail."""
+"""Faults planted in the source of a function, with which a proof must fail."""
 
 import inspect
 import textwrap
@@ -15,13 +15,13 @@ class Fault:
     Attributes
     ----------
     name
-        What is wrong then, in a few words.
+        A short description of the fault.
     function
         Of the hardware, or of the library that it uses.
     old
-        A piece of its source that stands in it exactly once.
+        A piece of its source that occurs exactly once.
     new
-        What stands there instead.
+        The replacement.
     """
 
     name: str
@@ -31,7 +31,8 @@ class Fault:
 
     @contextmanager
     def planted(self) -> Iterator[None]:
-        """The function has the fault meanwhile, for all who call it. Raises ``ValueError`` where it cannot be planted."""
+        """Within the context, the function has the fault for all callers. Raises ``ValueError`` where it cannot be
+        planted."""
         function: Any = self.function
         sound = function.__code__
         function.__code__ = self._changed()

@@ -23,7 +23,7 @@ CLAIM, ASSUMPTION, COVER = "claim", "assumption", "cover"
 
 
 class Inside:
-    """What lies inside a unit: its signals by their names, its parts, its memory."""
+    """The inside of a unit: its signals by name, its parts, its memory."""
 
     def __init__(self, fragment: Fragment, local: dict[str, Any] | None = None) -> None:
         self.fragment = fragment
@@ -99,7 +99,7 @@ def _state_name(machine: Signal, number: int) -> str | None:
 
 
 class Harness(Elaboratable):
-    """Derived classes say in ``describe`` what is claimed; nothing else needs to be known of them."""
+    """Derived classes define the claims in ``describe``."""
 
     def __init__(self) -> None:
         self.m = Module()
@@ -171,7 +171,7 @@ class Harness(Elaboratable):
 
     @property
     def started(self) -> Signal:
-        """There was a cycle before this one."""
+        """Whether there was a previous cycle."""
         if self._started is None:
             self._started = Signal(name="started")
             self.m.d.sync += self._started.eq(1)
@@ -191,7 +191,7 @@ class Harness(Elaboratable):
         return on
 
     def count(self, name: str, shape: Any, more: Any, less: Any = 0, init: int = 0) -> Signal:
-        """How much more than less there was in the cycles before, modulo the shape."""
+        """The sum of increments minus decrements in the previous cycles, modulo the shape."""
         total = Signal(shape, name=name, init=init)
         self.m.d.sync += total.eq(total + more - less)
         return total

@@ -8,7 +8,8 @@ from .harness import Harness
 
 
 class Pipelined(Harness):
-    """A value enters when it is ``marked``; at each stage the inputs are its own while it is there, and else anything."""
+    """A value enters when it is ``marked``; at each stage the inputs belong to it while it is there, and are arbitrary
+    otherwise."""
 
     def begin(self, latency: int) -> None:
         """The marks at stages 0 to ``latency``; ``enables`` says where there is a value, the marked one or another."""

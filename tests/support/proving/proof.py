@@ -36,9 +36,9 @@ class Proof:
     name
         Of the proof, unique.
     unit
-        Whose fault it would be.
+        The unit under proof.
     claim
-        What is shown, in one sentence.
+        The claim, in one sentence.
     harness
         Makes the harness.
     method
@@ -50,7 +50,7 @@ class Proof:
     faults
         With each of them the proof must fail.
     apart
-        Claims whose step of induction is a question of its own, as it is hard.
+        Claims whose induction step is decided separately, since it is hard.
     cover_depth
         Cycles within which the covers are reached.
     cover_solver
@@ -78,7 +78,7 @@ class Proof:
 
     @property
     def result(self) -> str:
-        """What is known where the proof succeeds."""
+        """The statement that a successful proof establishes."""
         return f"bounded to {self.depth}" if self.method is Method.BOUNDED else "proved"
 
     @property
@@ -86,7 +86,8 @@ class Proof:
         return self.method.value
 
     def check(self) -> None:
-        """Raises ``ProofError`` where a claim does not hold, or where too little is allowed for it to say anything."""
+        """Raises ``ProofError`` where a claim does not hold, or if the assumptions are too strong for it to be
+        meaningful."""
         harness, folder = self._written()
         self._decide(harness, folder)
         self._reach(harness, folder)

@@ -1,4 +1,4 @@
-"""Roundings as they are defined, for any width: what the hardware's shortcuts are compared with."""
+"""Definitions of the roundings, for any width, with which the hardware's optimized forms are compared."""
 
 from amaranth.hdl import Module, Mux, Signal, Value
 

@@ -26,12 +26,12 @@ class SolverError(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What smtbmc said.
+    """The answer of smtbmc.
 
     Attributes
     ----------
     holds
-        Whether what was asked holds.
+        Whether the claim holds.
     text
         Its output.
     """

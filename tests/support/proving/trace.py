@@ -11,7 +11,7 @@ CYCLE = 10      # of the waveform's time
 
 
 def table(trace: Path, harness: Harness) -> str:
-    """What the surroundings do and what is claimed, up to the cycle in which a claim fails."""
+    """The environment's signals and the claims, up to the cycle in which a claim fails."""
     waveform = Waveform(str(trace))
     changes = {name: list(waveform[f"top.{name}"].tv) for name in _signals(waveform)}
     cycles = 1 + max(int(time) for pairs in changes.values() for time, _ in pairs) // CYCLE

@@ -11,7 +11,7 @@ DEVICE_SHARE = 10   # one network in ten is compiled and executed by the emulato
 
 
 def main() -> int:
-    """Exit code 1 where a network failed."""
+    """Exit code 1 if a network failed."""
     parser = campaign.parser("random_qdq", __doc__ or "", COUNT)
     parser.add_argument("--jobs", dest="workers", type=int, metavar="N", help="the same as --workers")
     parser.add_argument("--device-share", type=int, default=DEVICE_SHARE, help="one in so many is emulated; 0: none")

@@ -26,7 +26,7 @@ from .generator import Case, generate
 
 @dataclass(frozen=True)
 class Limits:
-    """How far a result may lie from the network as given: one of the two has to hold.
+    """How far a result may be from the original network's: one of the two must hold.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ PERMITTED = (
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a network failed: `kind` is the same for failures of one sort, `text` says all."""
+    """Why a network failed: `kind` groups similar failures, `text` has the details."""
 
     kind: str
     text: str
@@ -127,7 +127,7 @@ def _check_device(case: Case, imported: ImportedModel) -> Failure | None:
 
 
 def _on_device_alone(case: Case) -> UnsupportedError | None:
-    """What is refused where the host may compute nothing."""
+    """The refusals if the host may compute nothing."""
     try:
         import_model(case.model, replace(case.options, host=HostPolicy.NONE))
     except UnsupportedError as error:
@@ -141,7 +141,7 @@ def _is_permitted(error: UnsupportedError) -> bool:
 
 
 def _forced_to_host(refusal: UnsupportedError | None, operators: list[str]) -> Failure:
-    """Says why nodes between integers, of these operators, went to the host."""
+    """Explains why nodes of these operators between integers were assigned to the host."""
     if refusal is None:
         return Failure("on the host: nothing is refused", str(operators))
     entries = [entry for entry in refusal.nodes if "so that it would be the host's" not in entry.reason] or refusal.nodes
@@ -177,7 +177,7 @@ def _counts_differently(node: onnx.NodeProto) -> bool:
 
 
 def _check_original(case: Case, values: Mapping[str, Array], limits: Limits) -> Failure | None:
-    """Near the network as given, run node by node in float."""
+    """Compares with the original network, run node by node in float."""
     session = Session(case.model, optimize=False)
     suppressed = any(node.op_type == "NonMaxSuppression" for node in case.model.graph.node)
     for name, wanted in session.run({name: case.inputs[name] for name in session.inputs}).items():
@@ -191,7 +191,7 @@ def _check_original(case: Case, values: Mapping[str, Array], limits: Limits) -> 
 
 
 def distance(wanted: Array, got: Array, limits: Limits = EXACT) -> str | None:
-    """What is wrong with a result that lies far from another: a small ratio of signal to noise, and many steps."""
+    """The fault of a result that is far from another: a small ratio of signal to noise, and many steps."""
     integer = wanted.dtype.kind in "iu"
     wanted, got = wanted.astype(np.float64), got.astype(np.float64)
     step = 1.0 if integer else max(float(np.ptp(np.append(wanted, 0))), 1e-6) / 255

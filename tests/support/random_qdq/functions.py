@@ -74,7 +74,7 @@ def with_constant(net: FloatNetwork, x: str) -> str:
 
 
 def batch_norm(net: FloatNetwork, x: str) -> str:
-    """BatchNormalization that no convolution takes up."""
+    """BatchNormalization that cannot be folded into a convolution."""
     count = net.shape(x)[1]
     operands = (net.rng.uniform(0.5, 1.5, count), net.rng.normal(0, 0.3, count), net.rng.normal(0, 0.3, count),
                 net.rng.uniform(0.5, 1.5, count))
@@ -100,7 +100,7 @@ def two(net: FloatNetwork, x: str, y: str) -> str:
 
 
 def residual(net: FloatNetwork, x: str) -> str:
-    """A branch of one or two layers, joined with what it began with."""
+    """A branch of one or two layers, joined with its input."""
     y = x
     for _ in range(net.count(1, 2)):
         y = layer(net, y, channels=net.shape(x)[1], stride=1)

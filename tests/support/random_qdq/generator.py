@@ -29,7 +29,7 @@ class Case:
     inputs
         Values of its inputs by name, [1, ...].
     options
-        What the import may do with it.
+        Options of the import.
     style
         How it was quantized.
     """
@@ -85,7 +85,7 @@ def _begin(net: FloatNetwork, integer_inputs: dict[str, Parameters]) -> str:
 
 
 def _make_integer(net: FloatNetwork, integer_inputs: dict[str, Parameters]) -> None:
-    """The first input as bytes: the network reads what their DequantizeLinear gives."""
+    """The first input as bytes: the network reads the result of their DequantizeLinear."""
     name, dtype = net.inputs[0], net.pick(["uint8", "int8"])
     value = net.values[name]
     integer_inputs[name] = style.fitted(value.min(), value.max(), dtype, False, False)

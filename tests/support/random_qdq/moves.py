@@ -44,7 +44,7 @@ def split_and_join(net: FloatNetwork, x: str) -> str:
 
 
 def join(net: FloatNetwork, x: str) -> str:
-    """The value and what a layer makes of it, or a constant, along the channels; along another axis with itself."""
+    """Concatenates the value with a layer's result or a constant along the channels, or with itself along another axis."""
     rank = len(net.shape(x))
     if net.chance(0.25) and max(net.shape(x)[2:], default=99) * 2 <= LARGEST:
         return net.node("Concat", [x, functions.activation(net, x)], axis=rank - 1)

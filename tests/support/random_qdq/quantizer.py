@@ -102,7 +102,7 @@ class Quantizer:
         return name not in loose or name in self.net.outputs
 
     def _takes_scales_per_channel(self, node: onnx.NodeProto | None) -> bool:
-        """Whether producers give a node's result scales per channel: what a convolution makes, or a function of integers."""
+        """Whether producers give a node's result scales per channel: a convolution's result, or a function of integers."""
         if not self.style.per_channel_activations or node is None or node.name.startswith("head_"):
             return False
         producer = next((other for other in self.net.nodes if node.input[0] in other.output), None)
@@ -219,7 +219,7 @@ class Quantizer:
         return real
 
     def _source(self, name: str) -> Parameters | None:
-        """The parameters of a value, or of what movement made it of."""
+        """The parameters of a value, or of the value from which movement produced it."""
         while name not in self.plan:
             node = next((node for node in self.net.nodes if name in node.output), None)
             if node is None or not is_movement(node):

@@ -1,4 +1,4 @@
-"""How a quantizer writes a network: where it puts its nodes, of which dtypes, scales and forms."""
+"""A quantizer's style: placement of its nodes, dtypes, scales and forms."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Whose cycles they are: counted cycle by cycle on made-up runs of a real program."""
+"""Attribution of cycles, checked cycle by cycle on synthetic runs of a real program."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The profile as table, trace and page, on a made-up run of a real program."""
+"""The profile as table, trace and page, on a synthetic run of a real program."""
 
 import json
 import re
@@ -53,7 +53,7 @@ def test_the_trace_has_a_track_for_each_unit(profile: Profile, tmp_path: Path) -
 
 
 def test_the_trace_s_slices_nest(profile: Profile, tmp_path: Path) -> None:
-    """As the format wants it: what begins inside a slice of its thread ends inside."""
+    """As the format requires: an event that begins inside a slice of its thread ends inside it."""
     events = [event for event in _trace(profile, tmp_path / "trace.json", 300)["traceEvents"] if event["ph"] == "X"]
     for thread in {event["tid"] for event in events}:
         stack: list[int] = []
@@ -86,7 +86,7 @@ def test_a_bounded_trace_says_that_it_merged(profile: Profile, tmp_path: Path) -
 
 
 class _Balance(HTMLParser):
-    """Checks that every element is closed, and collects what could load something."""
+    """Checks that every element is closed, and collects everything that could load a resource."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ def test_the_page_is_well_formed_and_needs_nothing_else(html: str) -> None:
     assert balance.open == []
     assert balance.loads == []
     addresses = set(re.findall(r"https?://[^\"' <)]+", html))
-    assert addresses == {"http://www.w3.org/2000/svg"}      # a name, which nothing fetches
+    assert addresses == {"http://www.w3.org/2000/svg"}      # an XML namespace, which is not fetched
     assert "@import" not in html
     assert "url(" not in html
     assert "fetch(" not in html

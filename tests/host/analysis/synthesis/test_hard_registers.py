@@ -1,4 +1,4 @@
-"""Registers move into the blocks of products and memories where nothing of what they do changes, and only there."""
+"""Registers are moved into multiplier and memory blocks exactly if their behaviour does not change."""
 
 from copy import deepcopy
 from itertools import count
@@ -71,7 +71,7 @@ def test_a_register_that_others_read_stays_too() -> None:
 @pytest.mark.parametrize(("cell", "change", "kept"), [
     ("P2_register", {"parameters": {"REGSET": "SET"}}, "P"),            # starts at one
     ("P2_register", {"parameters": {"CLKMUX": "INV"}}, "P"),            # the other edge
-    ("P2_register", {"parameters": {"CEMUX": "INV"}}, "P"),             # enabled by what the block cannot invert
+    ("P2_register", {"parameters": {"CEMUX": "INV"}}, "P"),             # enable with an inversion that the block does not support
     ("P2_register", {"connections": {"LSR": [99]}}, "P"),               # is reset
     ("P2_register", {"connections": {"CE": [99]}}, "P"),                # another enable than the other bits
     ("A0_register", {"connections": {"LSR": [99]}}, "AB"),

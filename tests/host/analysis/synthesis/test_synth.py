@@ -1,4 +1,4 @@
-"""``arrayloom synth``: the wrapper, what is read from the tools' reports, every bad input; the whole flow when asked for."""
+"""``arrayloom synth``: the wrapper, reading of the tools' reports, every bad input; the whole flow on request."""
 
 import importlib.util
 import json

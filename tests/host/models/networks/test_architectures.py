@@ -1,4 +1,4 @@
-"""The five architectures: parameters as torchvision has them, shapes as the service had them, valid ONNX."""
+"""The five architectures: torchvision's parameters, the original service's shapes, valid ONNX."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Weights from every kind of file, what does not fit, and seeded ones under which every layer lives."""
+"""Weights from every kind of file, weights that do not fit, and seeded ones that keep every layer alive."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Biases that make up for rounded weights."""
+"""Bias correction for rounded weights."""
 
 import numpy as np
 import onnx
@@ -56,7 +56,7 @@ def test_the_mean_of_a_network_of_rounded_weights_is_that_of_the_float_network()
 
 
 def test_quantized_networks_come_no_farther_from_float() -> None:
-    """Whichever of plain and corrected biases gives less noise is taken."""
+    """The plain or corrected biases are used, whichever give less noise."""
     n = FloatNetwork()
     x = n.node("Relu", [n.conv(n.node("Relu", [n.conv("data")]))])
     quantized = quantize(n.classify(x), Calibration.from_arrays(INPUTS))

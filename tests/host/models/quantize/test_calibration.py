@@ -1,4 +1,4 @@
-"""Calibration data: what is taken, and what is refused by name, reason and remedy."""
+"""Calibration data: accepted forms, and refusals with name, reason and remedy."""
 
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ def test_a_folder(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not an image")
     calibration = Calibration.from_folder(tmp_path, "cifar10")
     assert [Path(name).name for name in calibration.names] == ["c.JPG", "b.png"]
-    for _ in range(2):  # as often as one likes
+    for _ in range(2):  # may be repeated
         feeds = _feeds(calibration)
         assert [feed["data"].shape for feed in feeds] == [(1, 3, 32, 32)] * 2
     expected = recipe("cifar10").apply(np.asarray(Image.open(tmp_path / "b.png")))

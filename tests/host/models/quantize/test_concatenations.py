@@ -1,4 +1,4 @@
-"""Concatenations: their parts share a scale, but for those that saturation clamps."""
+"""Concatenations: their parts share a scale, except those clamped by saturation."""
 
 import numpy as np
 import onnx

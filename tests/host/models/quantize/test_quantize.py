@@ -24,7 +24,7 @@ from arrayloom.host.models.quantize import (
 CALIBRATION = Calibration.from_arrays(images(6))
 
 SQNR_DB = 20.0
-"""Every value of these shallow networks: 8 bits of a normal distribution give about 40 dB a rounding."""
+"""Every value of these shallow networks: 8-bit rounding of a normal distribution gives about 40 dB."""
 
 
 def _operators(model: onnx.ModelProto) -> list[str]:
@@ -76,7 +76,7 @@ def test_nothing_float_is_left_between_integers() -> None:
 
 
 def test_a_sum_and_its_relu_are_two_values() -> None:
-    """ONNX Runtime's own QOperator form takes one for the other."""
+    """ONNX Runtime's own QOperator form confuses the two."""
     quantized = _quantized("residual_before_activation")
     given = {"data": images(4, seed=8)}
     wanted = Session(NETWORKS["residual_before_activation"]()).run(given)
@@ -157,7 +157,7 @@ def test_agreement_and_accuracy() -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_images_are_streamed(method: str) -> None:
-    """However many images there are, three at most are in memory."""
+    """At most three images are in memory, however many there are."""
     alive: list[weakref.ref[np.ndarray]] = []
 
     def feeds(_: object) -> Iterator[dict[str, np.ndarray]]:

@@ -14,7 +14,7 @@ CIFAR = "cifar10_lossless_130.npz"
 
 
 def _no_float_between_integers(quantized: Quantized) -> None:
-    """Only functions of one element between DequantizeLinear and QuantizeLinear, and none where nothing is in the way."""
+    """Only element-wise functions between DequantizeLinear and QuantizeLinear, and none that could be avoided."""
     readers = {name: node for node in quantized.model.graph.node for name in node.input}
     for node in quantized.model.graph.node:
         if node.op_type == "DequantizeLinear" and node.output[0] in readers:

@@ -67,7 +67,7 @@ def test_a_product_behind_it_stays_float_while_it_is_small() -> None:
         return n.finish(n.conv(soft, outputs=1, kernel=1, pad=0))
 
     quantized = quantize(network(), CALIBRATION)
-    assert _operators(quantized)[1] == ["Conv"]    # a softmax stands at every border, and is not listed
+    assert _operators(quantized)[1] == ["Conv"]    # a softmax at the border is not listed
     assert 0 < quantized.host.share < 0.01
     with pytest.raises(UnsupportedError, match="Softmax"):
         quantize(network(), CALIBRATION, options=ImportOptions(HostPolicy.NONE))

@@ -1,4 +1,4 @@
-"""Ports and links: what is refused, and what a board that says nothing, or nonsense, leads to."""
+"""Ports and links: refusals, and boards that do not answer or send nonsense."""
 
 import socket
 import threading
@@ -47,7 +47,7 @@ def test_without_litex_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> N
 
 @contextmanager
 def serial_peer(answer: bytes) -> Iterator[str]:
-    """A serial line over TCP, whose other end gives so many of the bytes of ``answer`` for each command."""
+    """A serial line over TCP, whose other end sends a number of the bytes of ``answer`` for each command."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         def serve() -> None:
             peer, _ = server.accept()

@@ -1,4 +1,4 @@
-"""The start of a memory, on a model of one whose reads are right only at some delays."""
+"""Initialization of a memory, on a model whose reads are correct only with some delays."""
 
 from dataclasses import dataclass, field, replace
 
@@ -55,7 +55,7 @@ class Chip:
         return [self.words[address + WORD * index] ^ self._wrong() for index in range(count)]
 
     def _wrong(self) -> int:
-        """Bits that come wrong as the delays are set."""
+        """Bits that are read wrongly with the current delays."""
         masks = (0x00FF00FF, 0xFF00FF00)
         return sum(mask for mask, (bitslip, delay), (wanted, first, last) in zip(masks, self.set, self.right, strict=True)
                    if bitslip != wanted or not first <= delay <= last)

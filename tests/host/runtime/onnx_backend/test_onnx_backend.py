@@ -118,7 +118,7 @@ def test_other_weights_compile_anew() -> None:
 
 
 def test_a_model_without_a_batch_gets_one() -> None:
-    """Two products of matrices of their own: the first dimension is theirs."""
+    """Two independent matrix products: the first dimension belongs to the matrices."""
     net = Network(21)
     a = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
     weight = np.array([[[1], [2], [3]], [[4], [5], [6]]], np.uint8)

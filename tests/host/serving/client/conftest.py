@@ -1,4 +1,4 @@
-"""A service as a script: each call takes the next answer or error, so that every turn of the client can be seen."""
+"""A scripted service: each call gets the next answer or error, so that every step of the client can be observed."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +15,7 @@ Step = Callable[[Any], Any]
 
 
 class Script:
-    """``steps``: what each Predict does with its request; ``requests`` and ``metadata``: what came."""
+    """``steps``: the reaction to each Predict; ``requests`` and ``metadata``: received so far."""
 
     def __init__(self) -> None:
         self.steps: list[Any] = []

@@ -53,7 +53,7 @@ def test_what_is_sent(script: Any, answering: Callable[..., Any], tmp_path: Path
 
 
 def test_one_image_has_no_batch_axis(script: Any, answering: Callable[..., Any], tmp_path: Path) -> None:
-    """Where one image goes in; a batch of one is a batch, and what another maker's server has without an axis stays so."""
+    """Only for a single image; a batch of one keeps its axis, and outputs of other servers without an axis are unchanged."""
     (tmp_path / "image.jpg").write_bytes(b"jpeg")
     script.steps = [answering(a=ONE, b=TWO, c=np.float32(3))] * 7
     with _client(script) as client:

@@ -1,4 +1,4 @@
-"""Clients that make a service work for nothing: it goes on answering, and what it took it gives back."""
+"""Clients that waste a service's resources: it keeps answering, and releases its memory afterwards."""
 
 import time
 from pathlib import Path
@@ -78,7 +78,8 @@ def test_parts_are_counted_before_they_are_made(server: serving.Server, path: st
 
 
 def test_memory_is_shared_by_both_ports(bundle_folder: Path, tmp_path: Path) -> None:
-    """Bodies that stall hold what they have sent; when that is all there is, others are refused and probes are not."""
+    """Stalled bodies hold memory for the bytes sent; when the budget is used up, others are refused, but probes are
+    answered."""
     options = ["--memory", "2000000", "--max-message", "400000", "--receive-timeout", "3"]
     body = b'{"instances": [' + b" " * 390_000
     with serving.Server(tmp_path, bundle_folder / "one", *options) as server:

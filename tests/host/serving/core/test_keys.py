@@ -76,7 +76,7 @@ def test_secrets_are_for_their_owner(key_file: Path) -> None:
 
 
 def test_the_operators_key(tmp_path: Path) -> None:
-    """It opens all; without it in the file no one is an operator, and it can be added."""
+    """The admin key is valid for everything; without it in the file there is no operator, and it can be added later."""
     path = tmp_path / "keys.json"
     Keys("first-key-of-tests", "second-key-of-tests").save(path)
     file = KeyFile(path)

@@ -26,7 +26,7 @@ def reader() -> Iterator[Offload]:
 
 
 def _read(reader: Offload) -> set[int]:
-    """Has a message read; the processes that are there afterwards."""
+    """Reads a message; returns the processes that exist afterwards."""
     header = request_of(PREDICT.reader, {}, LIMITS)
     assert Reading.unpack(*asyncio.run(reader.call(header, [EMPTY]))).inputs == {}
     return set(reader.processes().values())

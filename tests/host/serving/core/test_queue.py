@@ -1,4 +1,4 @@
-"""The order of jobs and the model that the devices are to hold, on a clock that the test turns."""
+"""The order of jobs and the model assigned to the devices, with a clock controlled by the test."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Replicas that end, hang or have to stop: what was accepted is answered, or refused with the reason."""
+"""Replicas that end, hang or have to stop: accepted requests are answered, or refused with the reason."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ SLOW = ["--backend", "rtl"]     # a run of so many images takes a second or two
 
 
 class Asking(threading.Thread):
-    """A request for many images at once, on its way."""
+    """A request for many images, in progress."""
 
     def __init__(self, server: serving.Server) -> None:
         super().__init__()
@@ -153,7 +153,7 @@ def test_runs_that_no_one_waits_for_end_early(bundle_folder: Path, tmp_path: Pat
 
 
 def test_a_replica_that_overstays_is_replaced(bundles: dict[str, Bundle], bundle_folder: Path, tmp_path: Path) -> None:
-    """One that is stuck within an image, which here a halted process stands for."""
+    """A replica that hangs within an image, simulated by a stopped process."""
     answer = serving.expected(bundles["one"], IMAGES[:1])
     with serving.Server(tmp_path, bundle_folder / "one") as server:
         assert asking.tfs_grpc(server, Ask({"image": IMAGES[:1]}))["logits"].tobytes() == answer.tobytes()

@@ -41,7 +41,7 @@ def _http(server: serving.Server, path: str, headers: dict[str, str], body: byte
 
 
 def _lines(server: serving.Server, identifier: str) -> list[dict[str, Any]]:
-    """A line is written when the answer is gone, so it may come a little later."""
+    """A line is written after the answer has been sent, so it may appear slightly later."""
     end = time.monotonic() + 30
     found: list[dict[str, Any]] = []
     while not found and time.monotonic() < end:
@@ -77,7 +77,7 @@ def test_identifiers_that_cannot_stand_in_a_log_are_replaced(given: str) -> None
 
 
 def test_grpc(server: serving.Server) -> None:
-    """Also a call that is refused has it, in its trailing metadata."""
+    """A refused call has it too, in its trailing metadata."""
     with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         request = oip.ModelMetadataRequest(name="digits").SerializeToString()
         for key, status in ((SECRET, "OK"), ("wrong" * 4, "UNAUTHENTICATED")):

@@ -156,7 +156,7 @@ def test_malformed_requests_leave_no_key_in_the_log(keyed: tuple[serving.Server,
     ("Host: localhost\r\nOrigin: http://localhost", 200), ("Host: localhost\r\nOrigin: https://elsewhere.example", 403),
     ("Host: localhost\r\nOrigin: null", 403)])
 def test_pages_from_elsewhere_do_not_reach_the_loopback(server: serving.Server, headers: str, code: int) -> None:
-    """A browser sends what any page asks for; without keys that would be anyone's way to ``load``."""
+    """A browser sends requests for any page; without keys any web page could call ``load``."""
     answer = _raw(server, f"POST {open_inference.LOAD.at('digits')} HTTP/1.1\r\n{headers}\r\nContent-Length: 0\r\n\r\n")
     assert int(answer.split()[1]) == code
 
@@ -176,7 +176,7 @@ def test_what_is_loaded_is_said_by_its_bundle_alone(server: serving.Server) -> N
 
 
 def test_a_port_of_metrics_alone_needs_no_key(bundle_folder: Path, tmp_path: Path) -> None:
-    """What scrapes a pod has none of the keys of its clients."""
+    """A pod's scraper does not have its clients' keys."""
     Keys.generate().save(tmp_path / "keys.json")
     options = ["--keys-file", tmp_path / "keys.json", "--metrics-port", "0"]
     with serving.Server(tmp_path, bundle_folder / "one", *options) as server:
@@ -221,7 +221,7 @@ def _issue(folder: Path, authority: trustme.CA) -> int:
 
 
 def _serial(port: int) -> int:
-    """Of the certificate that a port shows."""
+    """Serial number of the certificate that a port presents."""
     return x509.load_pem_x509_certificate(ssl.get_server_certificate(("127.0.0.1", port)).encode()).serial_number
 
 

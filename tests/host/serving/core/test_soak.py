@@ -1,4 +1,4 @@
-"""Load with everything going wrong at once: models swapped, replicas killed, and not one answer lost or wrong."""
+"""Load with simultaneous disturbances: models are swapped and replicas killed, and no answer is lost or wrong."""
 
 import time
 from pathlib import Path

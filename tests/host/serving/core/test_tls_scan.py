@@ -23,7 +23,7 @@ def _scan(port: int) -> ElementTree.Element:
 
 
 def findings(scan: ElementTree.Element) -> list[str]:
-    """What a scan says against a server."""
+    """A scanner's findings about a server."""
     protocols = {(each.get("type"), each.get("version")) for each in scan.findall("protocol") if each.get("enabled") == "1"}
     found = [f"protocol {kind} {version}" for kind, version in sorted(protocols ^ WANTED)]
     ciphers = scan.findall("cipher")

@@ -1,4 +1,4 @@
-"""Nested lists of JSON: exact in value, and refused where they are no tensor."""
+"""Nested lists of JSON: exact values, and refusal if they are not a tensor."""
 
 import numpy as np
 import pytest

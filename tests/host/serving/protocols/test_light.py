@@ -29,10 +29,10 @@ NUMBERS = tfs.TensorProto(dtype=1, float_val=[0.0] * 40_000)
 HALVES = tfs.TensorProto(dtype=1, tensor_content=bytes(200_000), float_val=[0.0] * 40_000)
 STRINGS = tfs.PredictRequest(output_filter=["a" * 40_000]).SerializeToString()
 CUT = _predict(tensors.from_content(TENSOR))[:-1]
-"""Its tensor says that it has one byte more than there are."""
+"""Its tensor claims one byte more than there is."""
 
 LYING = b"\x0a\xff\xff\xff\xff\x0f" + bytes(2 * INLINE)
-"""It says that it has 4 GiB."""
+"""It claims 4 GiB."""
 
 
 @pytest.mark.parametrize(("reader", "message", "quick"), [
@@ -44,7 +44,7 @@ LYING = b"\x0a\xff\xff\xff\xff\x0f" + bytes(2 * INLINE)
     (PREDICT, CUT, True),      # which the parser refuses at once
     (PREDICT, LYING, False),
     (PREDICT, b"\x12\x00" * INLINE, False),
-    (PREDICT, b"\x12\x00" * (INLINE // 2), True),      # short, whatever it holds
+    (PREDICT, b"\x12\x00" * (INLINE // 2), True),      # short, with any content
     (PREDICT, b"\xff" * (INLINE + 1), False),
     (PREDICT, _predict(tensors.from_content(np.zeros(LIGHT // 4, np.float32))), False),
     (MODEL_INFER, _infer(1, TENSOR.tobytes()), True),

@@ -1,4 +1,4 @@
-"""Clients that no one here wrote: tritonclient over both protocols, curl, and TensorFlow Serving's own stubs.
+"""Third-party clients: tritonclient over both protocols, curl, and TensorFlow Serving's own stubs.
 
 The last need TensorFlow in an environment of its own: ARRAYLOOM_TENSORFLOW names its python.
 """

@@ -118,7 +118,7 @@ def _get(url: str) -> bytes:
 
 
 def test_a_further_protocol_is_an_entry() -> None:
-    """Both servers answer for a protocol that they have never heard of, and count its requests."""
+    """Both servers support a new protocol from its entry alone, and count its requests."""
     toy = Protocol("toy", {ECHO: _say}, {SHOUT: _shout})
     model = Model("a", 1, Path("a"), (), (), None, None, "tiny")
 

@@ -1,4 +1,4 @@
-"""The reader of ``.proto`` files: what it makes has the public names, and what it does not understand it refuses."""
+"""The reader of ``.proto`` files: its descriptors have the public names, and it refuses unsupported syntax."""
 
 import pytest
 

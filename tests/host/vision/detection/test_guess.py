@@ -1,4 +1,4 @@
-"""Which detector a network is taken for by the names and shapes of its outputs alone."""
+"""Guessing a network's detector from the names and shapes of its outputs."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which boxes stay, against brute force, and boxes that no network should give."""
+"""Selection of boxes, compared with brute force, and invalid boxes."""
 
 from itertools import product
 

@@ -24,7 +24,7 @@ CONFIG = PRESETS["tiny"]
 
 
 async def open_board(dut: Any, memory_bytes: int = MEMORY_BYTES) -> Board:
-    """A board whose memory holds anything, with the traffic of the settings."""
+    """A board with random memory content, with the traffic of the settings."""
     traffic = Traffic(**read_settings()["traffic"])
     memory = np.random.default_rng(traffic.seed).integers(0, 256, memory_bytes, np.uint8)
     return await Board.open(dut, CONFIG, memory, BASE, traffic)
@@ -50,7 +50,7 @@ async def programs(dut: Any) -> None:
         await runs.check_program(board, Mixed(CONFIG, seed, 2).program)
         words = board.bus.read_words, board.bus.written_words
         assert await runs.read_64(board, Register.BEATS_WRITTEN) == words[1]
-        # What FETCH has read ahead may still come after the end.
+        # Words prefetched by FETCH may still arrive after the end.
         assert words[0] - 64 <= await runs.read_64(board, Register.BEATS_READ) <= words[0]
         board.bus.read_words = board.bus.written_words = 0
 
@@ -96,7 +96,7 @@ async def registers(dut: Any) -> None:
 
 @cocotb.test()
 async def dead_memory(dut: Any) -> None:
-    """When memory stops to answer, a run fails, and none begins until accelerator and memory are reset."""
+    """When memory stops answering, a run fails, and none begins until accelerator and memory are reset."""
     board = await open_board(dut)
     fetches, loads, stores = End(), load_words(0, 0, 500), store_words(1 << 16, 0, 500)
     for delay, instruction in ((0, fetches), (150, loads), (150, stores)):
@@ -106,7 +106,7 @@ async def dead_memory(dut: Any) -> None:
         word = await runs.finish(board)
         assert word.failed and word.error is Error.BUS_STUCK and word.bus_stuck, (delay, word)
         board.bus.thaw()
-        await board.run(2000)       # in which memory answers what it was asked
+        await board.run(2000)       # in which memory answers outstanding requests
         assert await runs.refused(board.write_register(Register.CONTROL, runs.START))
         await board.reset()
         await checks.works(board)

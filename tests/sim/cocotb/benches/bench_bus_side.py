@@ -65,7 +65,7 @@ class Queue:
 
 
 class Sink:
-    """A FIFO that LOAD fills and that someone empties now and then."""
+    """A FIFO that LOAD fills and that is emptied from time to time."""
 
     def __init__(self, dut: Any, name: str, rng: random.Random) -> None:
         self.words: list[int] = []
@@ -115,7 +115,7 @@ def random_program(rng: random.Random, count: int) -> list[Instruction]:
 
 
 def random_transfers(rng: random.Random, config: Config) -> Iterator[tuple[list[Instruction], list[Instruction]]]:
-    """Phases of LOAD and of STORE instructions that go on at once: STORE takes what LOAD brought one phase before."""
+    """Phases of concurrent LOAD and STORE instructions: STORE takes the data that LOAD brought in the previous phase."""
     half = config.activation_words // 2
     previous: list[LoadActivations] = []
     for phase in range(4):
@@ -177,7 +177,7 @@ async def transfers(dut: Any) -> None:
             tasks = [cocotb.start_soon(load.execute(loads)), cocotb.start_soon(store.execute(stores))]
             for task in tasks:
                 await task
-            # On chip a phase's transfers do not meet: STORE reads the half that LOAD leaves alone.
+            # On chip, a phase's transfers do not overlap: STORE reads the half that LOAD does not write.
             emulate(machine, stores)
             emulate(machine, loads)
 
@@ -200,7 +200,7 @@ async def transfers(dut: Any) -> None:
 
 @cocotb.test()
 async def refusals(dut: Any) -> None:
-    """Each error of the bus reaches the unit at fault, and the others go on."""
+    """Each bus error reaches its unit, and the others continue."""
     settings = read_settings()
     traffic = Traffic(**settings["traffic"])
     rng = random.Random(settings["traffic"]["seed"])

@@ -1,4 +1,4 @@
-"""A program of many small POST instructions whose values lie where rounding decides, at the clamps and beyond them."""
+"""A program of many small POST instructions with values near rounding boundaries, at the clamps and beyond them."""
 
 import numpy as np
 from board_programs import RESULTS, Assembler, load_words, store_words
@@ -69,7 +69,7 @@ class Arithmetic:
         return fields
 
     def _scales(self, low: float, high: float) -> tuple[NDArray[np.uint32], NDArray[np.float64]]:
-        """Scale words and values, a channel each: any, powers of two, and those a hair above."""
+        """Scale words and values, one per channel: arbitrary ones, powers of two, and values just above these."""
         size = self.config.size
         powers = np.exp2(self.rng.integers(low, high, size))
         values = np.choose(self.rng.integers(0, 3, size), [np.exp2(self.rng.uniform(low, high, size)), powers,
@@ -84,7 +84,7 @@ class Arithmetic:
         self.code.add(LoadParameters(address=self.code.constant(both), entries=config.groups))
 
     def _drain(self, wait: int) -> None:
-        """Sums that come to a byte or half a byte, or one more or less; every fourth is anything."""
+        """Sums whose results are integers or half-way points, or one off; every fourth is arbitrary."""
         config, fields = self.config, self._region() | self._residual()
         words, scales = self._scales(-30, 8)
         weights = self.rng.integers(-128, 128, (config.size, config.size), np.int8)
@@ -105,7 +105,7 @@ class Arithmetic:
                       Drain(**fields, zero_point=self._between(-256, 255), release_parameters=1, wait=wait))
 
     def _at_windows(self) -> tuple[NDArray[np.float64], NDArray[np.uint32]]:
-        """Sums and scale words whose products lie where what the shifts lose decides."""
+        """Sums and scale words whose rounding depends on the bits lost in the shifts."""
         rng, size = self.rng, self.config.size
         sums, multipliers, shifts = products_at_windows(rng, str(rng.choice(KINDS)), size)
         place = np.arange(size) % len(sums)

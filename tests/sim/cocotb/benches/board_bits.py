@@ -1,4 +1,4 @@
-"""Every bit of what instructions say: those that must not be set, and those of the fields of transfers."""
+"""Every bit of instructions: reserved bits, and bits of the fields of transfers."""
 
 import random
 from collections.abc import Iterator
@@ -56,8 +56,8 @@ def _transfer(cls: type[Instruction], **fields: int) -> Instruction:
 
 
 async def loads(board: Accelerator) -> None:
-    """A load with any one bit of one field set ends well, or is refused where its first run lies that leaves what is
-    allowed."""
+    """A load with any single bit of a field set succeeds, or is refused at the address of the first run outside the
+    window."""
     await _transfers(board, LoadActivations, Unit.LOAD, Error.READ_OUTSIDE)
 
 
@@ -86,7 +86,7 @@ def _bits(cls: type[Instruction]) -> Iterator[tuple[str, int]]:
 
 
 def _expected(one: Instruction, outside: Error, size: int, chip_words: int) -> tuple[Error, int]:
-    """How the transfer ends, and where, from the base: run by run, what leaves the chip and what leaves memory."""
+    """How and where (relative to the base) the transfer ends, checking each run on chip and in memory."""
     fields = vars(one)
     chip = fields["destination"] if isinstance(one, LoadActivations) else fields["source"]
     if isinstance(one, Store) and fields["address"] < RESULTS:
@@ -113,13 +113,13 @@ async def refused_words(board: Accelerator) -> None:
         board.add_fault(board.base + place, size)
         found = await layout.result(one)
         board.clear_faults()
-        beyond = place >= 2 * INSTRUCTION_BYTES and place < far         # FETCH reads ahead, which says nothing
+        beyond = place >= 2 * INSTRUCTION_BYTES and place < far         # prefetch by FETCH, which is ignored
         assert found == ((Error.NONE, 0, 0) if beyond else (error, unit, 0)), place
     assert await layout.result(load) == (Error.NONE, 0, 0)
 
 
 async def watched(board: Accelerator) -> None:
-    """While a program runs, registers say what it does: counts never fall, and nothing is more than there can be."""
+    """While a program runs, registers show its state: counters never decrease, and no value exceeds its maximum."""
     config = board.config
     most = {Register.WEIGHTS_HELD: config.weight_words, Register.PARAMETERS_HELD: config.parameter_entries,
             Register.LOOKUP_TABLES_HELD: config.table_pages}
@@ -147,7 +147,7 @@ async def every_register(board: Accelerator) -> None:
 
 
 async def long_counts(board: Accelerator) -> None:
-    """Counters of so many words and cycles as can be simulated here."""
+    """Counters of as many words and cycles as can be simulated here."""
     await _both_ways(board, 16000, 17)
 
 

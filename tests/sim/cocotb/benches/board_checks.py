@@ -1,4 +1,4 @@
-"""What must hold for the accelerator, on any simulator that has the methods of ``arrayloom.sim.cocotb.board.Board``."""
+"""Checks of the accelerator on any simulator with the methods of ``arrayloom.sim.cocotb.board.Board``."""
 
 import random
 from collections.abc import Awaitable, Callable
@@ -77,12 +77,12 @@ async def check_fault(board: Accelerator, fault: Fault) -> None:
 
 
 async def works(board: Accelerator) -> None:
-    """A program that uses every unit runs as if nothing had been before."""
+    """A program that uses every unit runs as if it were the first."""
     await check_program(board, Mixed(board.config, 5, 1).program)
 
 
 async def measured(board: Accelerator) -> tuple[Program, int]:
-    """A program in which all units are at work at once, and the cycles that it takes."""
+    """A program in which all units work concurrently, and its cycles."""
     program = Mixed(board.config, SEED, 2).program
     await check_program(board, program)
     return program, await read_64(board, Register.CYCLES)
@@ -155,7 +155,7 @@ async def interrupts(board: Accelerator) -> None:
 
 
 async def busy(board: Accelerator) -> None:
-    """In a run a second START and writes to PROGRAM and BASE are refused; RESET ends it, neither done nor failed."""
+    """During a run, a second START and writes to PROGRAM and BASE are refused; RESET ends it, neither done nor failed."""
     await start(board, raw_program(board.config, load_words(0, 0, 1, wait=Units.STORE).encode() + End().encode()))
     await board.run(300)
     assert (await status(board)) == StatusWord(True, False, False, Error.NONE)
@@ -196,7 +196,7 @@ async def refused_anywhere(board: Accelerator) -> None:
 
 
 async def misordered_anywhere(board: Accelerator) -> None:
-    """A token that is not given ends in the watchdog, one that is not taken is left, anything else is illegal."""
+    """A missing token ends in the watchdog, an untaken token is left over, anything else is illegal."""
     program, _ = await measured(board)
     instructions, rng = list(program), random.Random(32)
     for point in range(POINTS):
@@ -218,7 +218,7 @@ async def misordered_anywhere(board: Accelerator) -> None:
 
 
 async def patient(board: Accelerator) -> None:
-    """As long as a unit works, the watchdog does not bite."""
+    """The watchdog does not end a run while a unit works."""
     await check_program(board, Mixed(board.config, 6, 1).program, watchdog=500)
 
 
@@ -229,7 +229,7 @@ async def watchdog(board: Accelerator) -> None:
     for cycles in (WATCHDOG_CYCLES, 700):
         await board.write_register(Register.WATCHDOG, cycles)
         await finish(board)
-        # FETCH reads ahead before nothing moves any more.
+        # FETCH prefetches before activity stops.
         assert cycles < await read_64(board, Register.CYCLES) < cycles + READ_AHEAD
         await board.write_register(Register.CONTROL, START)
     await board.write_register(Register.WATCHDOG, 0)
@@ -240,7 +240,7 @@ async def watchdog(board: Accelerator) -> None:
 
 
 async def edges(board: Accelerator) -> None:
-    """A program at the very end of memory runs, though FETCH reads on; one between instructions is illegal."""
+    """A program at the end of memory runs despite FETCH's prefetch; one at a misaligned address is illegal."""
     instructions = [load_words(0, 0, 16), End()]
     address = MEMORY_BYTES - len(instructions) * INSTRUCTION_BYTES
     await start(board, raw_program(board.config, encode_all(instructions).tobytes()))

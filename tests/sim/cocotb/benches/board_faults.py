@@ -32,10 +32,10 @@ BEYOND = MEMORY_BYTES   # where there is no memory
 
 @dataclass(frozen=True)
 class Fault:
-    """A program, ``error`` and ``unit`` that it must end with, and what else must be seen then.
+    """A program, the ``error`` and ``unit`` that it must end with, and further expected state.
 
     ``bad``: byte addresses, from the base, that the bus refuses. ``tokens``: (consumer, producer, count) that are left.
-    ``cause``: what the unit at fault says it waits for; ``missing``: whose token its next instruction lacks. ``address``:
+    ``cause``: the faulty unit's reported cause; ``missing``: whose token its next instruction lacks. ``address``:
     from the base, of the access outside its limits.
     """
 
@@ -117,7 +117,7 @@ def _fields() -> Iterator[tuple[str, Fault]]:
 
 
 def _refused() -> Iterator[tuple[str, Fault]]:
-    """What the bus refuses."""
+    """Accesses that the bus refuses."""
     load, store = _program(load_words(DATA, 0, 100), End()), _program(store_words(DATA, 0, 100), End())
     yield "read of the bus", Fault(load, Error.BUS_READ, Unit.LOAD, range(DATA + 200, DATA + 204))
     yield "fetch of the bus", Fault(load, Error.BUS_READ, FETCH, range(INSTRUCTION_BYTES, INSTRUCTION_BYTES + 4))
@@ -130,7 +130,7 @@ def _refused() -> Iterator[tuple[str, Fault]]:
 
 
 def _waiting() -> Iterator[tuple[str, Fault]]:
-    """Programs that never end: no one gives what a unit waits for."""
+    """Programs that never end: a unit waits for something that never comes."""
     starters: dict[Unit, Callable[[int], Instruction]] = {
         Unit.LOAD: lambda wait: load_words(DATA, 0, 1, wait=wait),
         Unit.STORE: lambda wait: store_words(DATA, 0, 1, wait=wait),
@@ -153,7 +153,7 @@ def _waiting() -> Iterator[tuple[str, Fault]]:
 
 
 def _left() -> Iterator[tuple[str, Fault]]:
-    """What must not be left when a program ends."""
+    """Programs that leave something over at their end."""
     limit = (1 << TOKEN_BITS) - 1
     give = load_words(DATA, 0, 1, signal=Units.STORE)
     tokens = (Unit.STORE, Unit.LOAD)

@@ -38,7 +38,7 @@ LATE = 6            # cycles that pass until a limit ends a run, at most
 
 
 async def cycle_limits(board: Accelerator) -> None:
-    """A run ends with its limit of cycles, whichever bit that has."""
+    """A run ends at its cycle limit, whichever bit of the limit is set."""
     layout = Layout(board, 0)
     waits = layout.code([load_words(0, 0, 1, wait=Units.STORE), End()])
     await prepare(board, 0)
@@ -79,7 +79,7 @@ async def watchdogs(board: Accelerator) -> None:
 
 
 async def _still_runs(board: Accelerator) -> None:
-    """It goes on, until RESET ends it."""
+    """The run continues until RESET ends it."""
     assert await board.run(PATIENT) is Stop.LIMIT
     assert (await status(board)).busy
     await _reset(board)
@@ -134,7 +134,7 @@ async def tokens(board: Accelerator, consumer: Unit) -> None:
 
 
 async def _count(board: Accelerator, layout: Layout, producer: Unit, consumer: Unit) -> None:
-    """At a random number of tokens all are seen; then as many as there may be, and one too many."""
+    """Checks a random number of tokens, then the maximum, then one too many."""
     rng = random.Random(f"{producer} {consumer}")
     give, take = {"signal": 1 << consumer}, {"wait": 1 << producer}
     for given, wanted in ((rng.randrange(2, MOST), Error.TOKENS_LEFT), (MOST + 1, Error.TOKEN_OVERFLOW)):
@@ -149,7 +149,7 @@ async def _count(board: Accelerator, layout: Layout, producer: Unit, consumer: U
 
 
 def _series(unit: Unit, count: int, tokens: dict[str, int]) -> list[Instruction]:
-    """So many instructions of the unit; those of ARRAY begin one bank and go on with it."""
+    """A number of instructions of the unit; those of ARRAY begin one bank and continue it."""
     made = [one for _ in range(count) for one in _giver(unit, **tokens)]
     first = next((index for index, one in enumerate(made) if isinstance(one, Convolve)), None)
     if first is not None:
@@ -158,7 +158,7 @@ def _series(unit: Unit, count: int, tokens: dict[str, int]) -> list[Instruction]
 
 
 async def full(board: Accelerator) -> None:
-    """Queues and FIFOs hold as much as they say, and no more, while nobody takes anything."""
+    """Queues and FIFOs have exactly their declared capacity while nothing is taken."""
     config, layout = board.config, Layout(board, 0)
     await prepare(board)
     one, load = {"height": 1, "width": 1}, {"wait": Units.LOAD}

@@ -54,7 +54,7 @@ class Assembler:
 
 
 def raw_program(config: Config, code: bytes, constants: bytes = b"", sealed: bool = True) -> Program:
-    """A program of any bytes at all; ``sealed``: every instruction gets the check that fits."""
+    """A program of any bytes at all; ``sealed``: every instruction gets a valid checksum."""
     instructions = np.frombuffer(code, np.uint8).copy()
     if sealed:
         seal(instructions)

@@ -19,7 +19,7 @@ from arrayloom.sim.rtl.errors import SimulationError
 from arrayloom.sim.rtl.simulator import Stop
 
 START, RESET = 1 << ControlBit.START, 1 << ControlBit.RESET
-WATCHDOG_CYCLES = 3000      # above any wait for memory
+WATCHDOG_CYCLES = 3000      # longer than any wait for memory
 LONGEST = 200_000           # cycles: a run that has not ended by then hangs
 LOW = 0xFFFF_FFFF
 
@@ -83,7 +83,7 @@ async def start(board: Accelerator, program: Program, inputs: Inputs | None = No
 
 
 async def begun(board: Accelerator, before: int) -> None:
-    """Waits until START has taken effect; until then POST may write what is left of the last run, of ``before`` cycles."""
+    """Waits until START has taken effect; until then POST may still write words of the last run, of ``before`` cycles."""
     for _ in range(WATCHDOG_CYCLES):
         if await read_64(board, Register.CYCLES) != before:
             return
@@ -91,7 +91,7 @@ async def begun(board: Accelerator, before: int) -> None:
 
 
 async def finish(board: Accelerator) -> StatusWord:
-    """Waits for the interrupt, and takes it back."""
+    """Waits for the interrupt and clears it."""
     assert await board.run(LONGEST) is Stop.IRQ, "hangs"
     assert await board.read_register(Register.INTERRUPT) == 1
     await board.write_register(Register.INTERRUPT, 1)
@@ -131,7 +131,7 @@ def _emulated(program: Program, board: Accelerator) -> tuple[NDArray[np.uint8], 
 
 async def check_program(board: Accelerator, program: Program, inputs: Inputs | None = None,
                         watchdog: int = WATCHDOG_CYCLES) -> None:
-    """The program ends well, and memory, every write of POST, and all counts are as the emulator says."""
+    """The program succeeds, and memory, every write of POST and all counts equal the emulator's."""
     before = await read_64(board, Register.CYCLES)
     await start(board, program, inputs, watchdog=watchdog)
     await begun(board, before)

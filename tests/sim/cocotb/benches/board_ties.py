@@ -1,4 +1,4 @@
-"""Programs in which every value lies where a rounding or a comparison turns: residual adds, and averages."""
+"""Programs in which every value is at a boundary of a rounding or comparison: residual adds and averages."""
 
 import numpy as np
 from board_programs import RESULTS, Assembler, load_words, store_words
@@ -18,7 +18,7 @@ LATER = (1 << 63) - 1       # a threshold that no total reaches
 
 
 def adds(config: Config, seed: int) -> Program:
-    """Residual adds of bytes of which one makes the constants' total what lies at an end of a tie, or a bit next to it."""
+    """Residual adds in which a byte brings the total to the boundary of a tie, or one bit next to it."""
     rng, code = np.random.default_rng(seed), Assembler(config)
     data = rng.integers(-128, 128, (2 * ADDS, config.size), np.int8)
     code.add(load_words(code.constant(data), 0, len(data), signal=Units.POST))

@@ -1,4 +1,4 @@
-"""Where programs and data may lie: any base, any window, every bit of an address."""
+"""Addresses of programs and data: any base, any window, every bit of an address."""
 
 import random
 from dataclasses import replace
@@ -25,7 +25,7 @@ Ended = tuple[Error, int, int]      # error, ERROR_UNIT and ERROR_ADDRESS
 
 
 async def ended(board: Accelerator, cycles: int = 20 * WATCHDOG_CYCLES) -> Ended:
-    """How the run ends that was started, within so many cycles."""
+    """How the started run ends, within a number of cycles."""
     assert await board.run(cycles) is Stop.IRQ, "hangs"
     await board.write_register(Register.INTERRUPT, 1)
     word = StatusWord.decode(await board.read_register(Register.STATUS))
@@ -35,7 +35,7 @@ async def ended(board: Accelerator, cycles: int = 20 * WATCHDOG_CYCLES) -> Ended
 
 
 class Layout:
-    """A memory that is seen ``offset`` bytes beyond the base."""
+    """A memory that appears ``offset`` bytes above the base."""
 
     def __init__(self, board: Accelerator, offset: int) -> None:
         self.board, self.offset = board, offset
@@ -67,7 +67,7 @@ async def prepare(board: Accelerator, watchdog: int = WATCHDOG_CYCLES) -> None:
 
 
 async def anywhere(board: Accelerator) -> None:
-    """A program runs wherever memory lies and however far that is from BASE, and not a word beyond its windows."""
+    """A program runs at any memory address and any distance from BASE, but accesses no word outside its windows."""
     rng = random.Random(board.base)
     await prepare(board)
     for number in range(ROUNDS):
@@ -94,7 +94,7 @@ async def _whole_program(board: Accelerator, layout: Layout, rng: random.Random)
 
 
 def _somewhere(rng: random.Random, layout: Layout, size: int) -> int:
-    """A word as far from the base as an instruction reaches, in bus addresses; memory need not be there."""
+    """A word at the largest offset of an instruction, in bus addresses; there need not be memory."""
     base = layout.windows[Register.BASE]
     most = min((1 << ADDRESS) - 1, BEYOND - 1 - base) - MEMORY_BYTES
     bits = rng.randrange(MEMORY_BYTES.bit_length(), ADDRESS + 1)
@@ -157,5 +157,5 @@ async def _beyond_code(layout: Layout, rng: random.Random) -> None:
 def bases() -> list[Any]:
     """Where memory lies: at both ends of the bus's addresses, and anywhere."""
     rng = random.Random(3)
-    last = BEYOND - 2 * MEMORY_BYTES     # no register holds the end of all addresses
+    last = BEYOND - 2 * MEMORY_BYTES     # no register can represent the end of the address space
     return [0, last, 0x55_5555_0000, 0xAA_AAAA_0000, *(rng.randrange(0, last, 1 << 12) for _ in range(6))]

@@ -1,4 +1,4 @@
-"""Runs whose memory breaks a rule of the bus once, and what must hold of each."""
+"""Runs whose memory violates the bus protocol once, and the checks of each."""
 
 import random
 
@@ -16,7 +16,7 @@ from arrayloom.sim.rtl.simulator import Breach, RtlSimulator, Stop, Timing
 TINY = PRESETS["tiny"]
 BASE = 0x87_6543_2000
 GUARD = 1 << 16         # bytes after the program's memory
-SETTLED = 5000          # cycles in which a write that was answered too early has come
+SETTLED = 5000          # cycles after which a write that was answered too early has arrived
 BREACHES = [breach for breach in Breach if breach]
 WAITS = (0, 0, 1, 3, 10, 40)
 

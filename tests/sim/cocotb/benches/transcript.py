@@ -1,7 +1,7 @@
-"""What host and memory see of the accelerator, to the cycle, as a digest, and what they saw when that was recorded.
+"""The accelerator's behaviour as seen by host and memory, to the cycle, as a digest, and its recorded value.
 
-``records.json`` holds for each session (``sessions.py``) its cycles and the digest. A change of the hardware that is meant
-to change when something happens, or what is read on the way, records them anew: ``python -m sessions``, with tests/support
+``records.json`` holds for each session (``sessions.py``) its cycles and the digest. After an intended change of
+timing or of values read during a run, record them again: ``python -m sessions``, with tests/support
 and this folder on PYTHONPATH.
 """
 
@@ -27,7 +27,7 @@ class Record:
 
 
 class Transcript:
-    """Takes down what is seen, one thing after the other."""
+    """Records everything visible, in order."""
 
     def __init__(self) -> None:
         self._digest = hashlib.blake2b(digest_size=DIGITS // 2)
@@ -55,7 +55,7 @@ def write(records: dict[str, Record]) -> None:
 
 
 def compare(name: str, seen: Record) -> None:
-    """Raises ``AssertionError`` where something was seen that is not what was recorded."""
+    """Raises ``AssertionError`` if the transcript differs from the recorded one."""
     known = recorded().get(name)
     assert known is not None, f"session {name!r}: nothing is recorded of it; run python -m sessions"
     assert seen == known, (f"session {name!r}: {seen.cycles} cycles with digest {seen.digest}; recorded are {known.cycles} "

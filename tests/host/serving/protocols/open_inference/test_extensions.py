@@ -133,7 +133,7 @@ def test_a_stream_answers_each_request_in_order(server: serving.Server, bundles:
 
 
 def test_only_so_many_streams_are_open_at_a_time(bundle_folder: Path, tmp_path: Path) -> None:
-    """Each may hold a message of the largest size, which no one sees before it is there."""
+    """Each may hold a message of the largest size, which is not visible before it is complete."""
     errors: queue.Queue[Any] = queue.Queue()
     with serving.Server(tmp_path, bundle_folder / "one", "--max-message", str(1 << 26), "--memory", "1") as server:
         clients = [tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{server.port}") for _ in range(5)]

@@ -1,4 +1,4 @@
-"""The Open Inference Protocol's tensors: exact in value, and nothing believed that cannot be."""
+"""The Open Inference Protocol's tensors: exact values, and refusal of contradictory claims."""
 
 import arrays
 import numpy as np

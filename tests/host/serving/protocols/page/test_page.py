@@ -100,7 +100,7 @@ def test_a_person_sees_classes_and_boxes(served: serving.Server, browser: Any) -
     from selenium.webdriver.support.ui import Select
     Select(browser.find_element("id", "model")).select_by_index(1)
     browser.find_element("id", "file").send_keys(str(served.log_path.parent / "portrait.png"))
-    _until(browser, lambda: "<b>cat</b>" in _text(browser, "seen"))     # a label is text, whatever stands in it
+    _until(browser, lambda: "<b>cat</b>" in _text(browser, "seen"))     # a label is always shown as text
     top, left, bottom, right = BOX
     across, down = (left + right) / 2, (top + bottom) / 2
     for x, y, inked in ((left, down, True), (right, down, True), (across, bottom, True), (across, down, False),
@@ -136,7 +136,7 @@ def test_a_picture_is_dropped(served: serving.Server, browser: Any) -> None:
 
 @in_a_browser
 def test_a_script_of_someone_else_does_not_run(served: serving.Server, browser: Any) -> None:
-    """Neither one that is put into the page, nor one in an attribute."""
+    """Neither an injected script nor one in an attribute runs."""
     browser.get(served.url + "/")
     browser.execute_script("""
         const script = document.createElement("script");

@@ -1,4 +1,4 @@
-"""TensorFlow's tensors: exact in value, and nothing believed that cannot be."""
+"""TensorFlow's tensors: exact values, and refusal of contradictory claims."""
 
 import arrays
 import numpy as np

@@ -1,4 +1,4 @@
-"""Disturbs many runs of random programs on the RTL, each in one way, and prints by kind what did not end as it must."""
+"""Disturbs many runs of random programs on the RTL, each in one way, and prints unexpected outcomes by kind."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What can happen to a run, and how the run must end then."""
+"""Disturbances of a run, and how the run must end."""
 
 import random
 from collections.abc import Awaitable, Callable
@@ -52,7 +52,7 @@ async def registers(board: Accelerator, rng: random.Random) -> None:
     program = _mixed(board, rng).program
     await check_program(board, program)
     cycles = await read_64(board, Register.CYCLES)
-    middle = cycles // 2        # until then it has not ended, so that it takes nothing that is written
+    middle = cycles // 2        # until then it has not ended, so it accepts no writes
     expected = build_memory(program)
     Emulator(program, board.config).execute(expected, False)
     await start(board, program)
@@ -133,7 +133,7 @@ async def left_token(board: Accelerator, rng: random.Random) -> None:
 
 async def _changed(board: Accelerator, rng: random.Random, suits: Callable[..., bool], change: dict[str, int],
                    error: Error) -> None:
-    """Fields of one instruction that suits are others; the run must end in the error."""
+    """Changes fields of a suitable instruction; the run must end with the error."""
     program = _mixed(board, rng).program
     instructions = list(program)
     index = rng.choice([number for number, one in enumerate(instructions) if suits(one)])
@@ -145,7 +145,7 @@ async def _changed(board: Accelerator, rng: random.Random, suits: Callable[..., 
 
 
 async def flipped_bits(board: Accelerator, rng: random.Random) -> None:
-    """Bits of an instruction are others: it is not executed."""
+    """Flips bits of an instruction: it is not executed."""
     program = _mixed(board, rng).program
     changed = _flipped(program, rng)
     await start(board, raw_program(board.config, changed, program.constants.tobytes(), sealed=False))
@@ -157,8 +157,8 @@ async def flipped_bits(board: Accelerator, rng: random.Random) -> None:
 
 
 async def wild(board: Accelerator, rng: random.Random) -> None:
-    """An instruction is another one, with a check that fits: the run ends, or RESET ends it, and nothing is written
-    outside what may be."""
+    """Replaces an instruction by another one with a valid checksum: the run ends, or RESET ends it, and nothing is written
+    outside the window."""
     program = _mixed(board, rng).program
     changed = _with_code(board, program, _flipped(program, rng))
     await start(board, changed)
