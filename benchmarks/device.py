@@ -24,6 +24,7 @@ from rich.table import Table
 
 from arrayloom.compiler import compile_graph
 from arrayloom.compiler.frontend import ImportedModel, import_model
+from arrayloom.compiler.frontend.options import DEFAULT_OPTIONS
 from arrayloom.host.cli.common import add_config
 from arrayloom.host.runtime.backends import open_device
 from arrayloom.host.runtime.errors import InputError
@@ -122,7 +123,8 @@ def _parser() -> argparse.ArgumentParser:
 def _action(options: argparse.Namespace) -> int:
     if min(options.batch) < 1 or options.threads < 1 or not options.seconds >= 0:
         raise InputError("--batch and --threads must be at least 1, --seconds not negative")
-    imported, config = import_model(options.model), load_config(options.config)
+    config = load_config(options.config)
+    imported = import_model(options.model, DEFAULT_OPTIONS.of(config))
     program = compile_graph(imported.graph, config)
     with Session(program, config, device=open_device("emulator", config, threads=options.threads)) as session:
         plan = _prepared(session)

@@ -24,7 +24,8 @@ def compile_model(model: str | Path | onnx.ModelProto, config: str | Config = DE
     in float; ``on_group``: called with the groups of layers that are written, and their number. Raises ``CompileError``
     (``ModelError``, ``UnsupportedError``) naming node, reason and remedy, and ``ConfigError`` for an unknown preset.
     """
-    return compile_graph(import_model(model, options).graph, config, on_group)
+    chosen = load_config(config)
+    return compile_graph(import_model(model, options.of(chosen)).graph, chosen, on_group)
 
 
 def compile_graph(graph: Graph, config: str | Config = DEFAULT, on_group: OnGroup | None = None) -> Program:

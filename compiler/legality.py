@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from arrayloom.compiler.attention_legality import ATTENTION_RULES
+from arrayloom.compiler.checker import Checker
 from arrayloom.compiler.errors import GraphError
 from arrayloom.compiler.graph import (
     Add,
@@ -20,8 +22,6 @@ from arrayloom.compiler.graph import (
     MovePixels,
     Mul,
     Op,
-    Pads,
-    Pair,
     SumPool,
     Tensor,
     View,
@@ -38,7 +38,10 @@ def check_graph(graph: Graph) -> None:
     produced = {given.tensor for given in graph.inputs}
     for op in graph.ops:
         _check_order(op, produced, graph.tensors)
-        _Checker(op, graph.tensors).check()
+        rule = _RULES.get(type(op))
+        if rule is None:
+            raise GraphError(f"node '{op.name}' ({op.op_type}): operation {type(op).__name__} has no rule")
+        rule(Checker(op, graph.tensors), op)
         produced.add(op.output)
     for name in [*(given.tensor for given in graph.inputs), *(result.tensor for result in graph.outputs)]:
         if name not in graph.tensors or name not in produced:
@@ -69,59 +72,7 @@ def _check_order(op: Op, produced: set[str], tensors: dict[str, Tensor]) -> None
         raise GraphError(f"node '{op.name}' produces tensor '{op.output}', which is not declared")
 
 
-class _Checker:
-    """The rules of one operation."""
-
-    def __init__(self, op: Op, tensors: dict[str, Tensor]) -> None:
-        self.op = op
-        self.xs = [tensors[name] for name in op.inputs]
-        self.y = tensors[op.output]
-
-    def check(self) -> None:
-        rule = _RULES.get(type(self.op))
-        self.require(rule is not None, f"operation {type(self.op).__name__} has no rule")
-        if rule is not None:
-            rule(self, self.op)
-
-    def require(self, legal: bool, what: str) -> None:
-        if not legal:
-            raise GraphError(f"node '{self.op.name}' ({self.op.op_type}): {what}")
-
-    def zero_point(self, tensor: Tensor, value: int) -> None:
-        lo, hi = tensor.range
-        self.require(lo <= value <= hi, f"zero point {value} of '{tensor.name}' is outside {tensor.dtype}")
-
-    def scale(self, value: Any) -> None:
-        legal = value.dtype == np.float32 and bool(np.all(np.isfinite(value) & (value > 0)))
-        self.require(legal, "a scale is not a positive finite float32")
-
-    def same_dtype(self) -> None:
-        self.require(self.xs[0].dtype == self.y.dtype, f"dtype changes from {self.xs[0].dtype} to {self.y.dtype}")
-
-    def shape(self, expected: tuple[int, ...]) -> None:
-        self.require(self.y.shape == expected, f"output shape is {self.y.shape}, its inputs give {expected}")
-
-    def table(self, table: Any, rows: tuple[int, ...]) -> None:
-        legal = table.ndim == 2 and table.shape[0] in rows and table.shape[1] == BYTE_VALUES
-        self.require(legal, f"table has shape {table.shape}; legal rows are {rows}, of {BYTE_VALUES} entries")
-        self.require(table.dtype == self.y.dtype, f"table has dtype {table.dtype}, output has {self.y.dtype}")
-
-    def windows(self, kernel: Pair, strides: Pair, pads: Pads, dilations: Pair, partial: bool) -> None:
-        """Every output position has a window; `partial` lets the last one reach beyond the padding."""
-        self.require(min(kernel + strides + dilations) >= 1, "kernel, strides and dilations must be 1 or more")
-        self.require(min(pads) >= 0, f"pads {pads} must not be negative")
-        for axis in (0, 1):
-            extent = self.xs[0].shape[1 + axis]
-            span = (kernel[axis] - 1) * dilations[axis] + 1
-            room = extent + pads[axis] + pads[axis + 2] - span
-            last = (self.y.shape[1 + axis] - 1) * strides[axis]
-            exact = room >= 0 and last <= room < last + strides[axis]
-            reaches = last - pads[axis] < extent and last < room + strides[axis]
-            legal = exact or (partial and reaches)
-            self.require(legal, f"output shape {self.y.shape} does not follow from the windows")
-
-
-def _conv(rule: _Checker, op: Conv) -> None:
+def _conv(rule: Checker, op: Conv) -> None:
     x, w = rule.xs[0], op.weight
     rule.require(w.dtype == np.int16 and w.ndim == 4, f"weight is {w.dtype} of rank {w.ndim}, not int16 of rank 4")
     rule.require(int(np.abs(w).max(initial=0)) <= 255, "a weight lies outside -255..255")
@@ -136,7 +87,7 @@ def _conv(rule: _Checker, op: Conv) -> None:
     rule.windows(op.kernel, op.strides, op.pads, op.dilations, partial=False)
 
 
-def _add(rule: _Checker, op: Add) -> None:
+def _add(rule: Checker, op: Add) -> None:
     rule.shape(rule.xs[0].shape)
     rule.shape(rule.xs[1].shape)
     rule.require(rule.xs[0].dtype == rule.xs[1].dtype == rule.y.dtype, "operands and output differ in dtype")
@@ -145,7 +96,7 @@ def _add(rule: _Checker, op: Add) -> None:
     rule.require(bool(np.isfinite(op.offset)) and op.offset.dtype == np.float32, "offset is not a finite float32")
 
 
-def _mul(rule: _Checker, op: Mul) -> None:
+def _mul(rule: Checker, op: Mul) -> None:
     rule.shape(rule.xs[0].shape)
     rule.shape(rule.xs[1].shape)
     rule.require(rule.xs[0].dtype == rule.xs[1].dtype == rule.y.dtype, "operands and output differ in dtype")
@@ -154,13 +105,13 @@ def _mul(rule: _Checker, op: Mul) -> None:
         rule.zero_point(tensor, zero_point)
 
 
-def _max_pool(rule: _Checker, op: MaxPool) -> None:
+def _max_pool(rule: Checker, op: MaxPool) -> None:
     rule.same_dtype()
     rule.shape((rule.xs[0].shape[0], *rule.y.shape[1:]))
     rule.windows(op.kernel, op.strides, op.pads, op.dilations, partial=True)
 
 
-def _sum_pool(rule: _Checker, op: SumPool) -> None:
+def _sum_pool(rule: Checker, op: SumPool) -> None:
     rule.same_dtype()
     rule.shape((rule.xs[0].shape[0], 1, 1))
     rule.scale(op.scale)
@@ -168,7 +119,7 @@ def _sum_pool(rule: _Checker, op: SumPool) -> None:
     rule.zero_point(rule.y, op.y_zero)
 
 
-def _average_pool(rule: _Checker, op: AveragePool) -> None:
+def _average_pool(rule: Checker, op: AveragePool) -> None:
     rule.same_dtype()
     rule.shape((rule.xs[0].shape[0], *rule.y.shape[1:]))
     rule.scale(op.x_scale)
@@ -178,7 +129,7 @@ def _average_pool(rule: _Checker, op: AveragePool) -> None:
     rule.windows(op.kernel, op.strides, op.pads, (1, 1), partial=True)
 
 
-def _concat(rule: _Checker, op: Concat) -> None:
+def _concat(rule: Checker, op: Concat) -> None:
     rule.require(len(op.xs) >= 1, "has no input")
     rule.table(op.tables, (len(op.xs),))
     for x in rule.xs:
@@ -186,25 +137,25 @@ def _concat(rule: _Checker, op: Concat) -> None:
     rule.shape((sum(x.shape[0] for x in rule.xs), *rule.y.shape[1:]))
 
 
-def _lookup(rule: _Checker, op: Lookup) -> None:
+def _lookup(rule: Checker, op: Lookup) -> None:
     rule.shape(rule.xs[0].shape)
     rule.table(op.table, (1, rule.y.shape[0]))
 
 
-def _binary_lookup(rule: _Checker, op: BinaryLookup) -> None:
+def _binary_lookup(rule: Checker, op: BinaryLookup) -> None:
     rule.shape(rule.xs[0].shape)
     rule.shape(rule.xs[1].shape)
     rule.table(op.table, (BYTE_VALUES,))
 
 
-def _clamp(rule: _Checker, op: Clamp) -> None:
+def _clamp(rule: Checker, op: Clamp) -> None:
     rule.same_dtype()
     rule.shape(rule.xs[0].shape)
     lo, hi = rule.y.range
     rule.require(lo <= op.lo <= op.hi <= hi, f"bounds {op.lo}..{op.hi} are not in order within {rule.y.dtype}")
 
 
-def _move(rule: _Checker, op: Move) -> None:
+def _move(rule: Checker, op: Move) -> None:
     channels, height, width = rule.xs[0].shape
     extents = (channels, width, height) if op.swapped else (channels, height, width)
     named = (("channel", op.channels), ("row", op.rows), ("column", op.columns))
@@ -216,7 +167,7 @@ def _move(rule: _Checker, op: Move) -> None:
     rule.require(lo <= op.fill <= hi, f"fill {op.fill} is outside {rule.y.dtype}")
 
 
-def _move_pixels(rule: _Checker, op: MovePixels) -> None:
+def _move_pixels(rule: Checker, op: MovePixels) -> None:
     channels, height, width = rule.xs[0].shape
     rule.require(op.channels.shape == rule.y.shape[:1], f"channels have shape {op.channels.shape}")
     rule.require(op.places.shape == rule.y.shape[1:], f"places have shape {op.places.shape}")
@@ -227,12 +178,12 @@ def _move_pixels(rule: _Checker, op: MovePixels) -> None:
     rule.require(lo <= op.fill <= hi, f"fill {op.fill} is outside {rule.y.dtype}")
 
 
-def _view(rule: _Checker, _: View) -> None:
+def _view(rule: Checker, _: View) -> None:
     rule.same_dtype()
     rule.shape(rule.xs[0].shape)
 
 
-_RULES: dict[type[Op], Callable[[_Checker, Any], None]] = {
+_RULES: dict[type[Op], Callable[[Checker, Any], None]] = {
     Conv: _conv,
     Add: _add,
     Mul: _mul,
@@ -246,4 +197,5 @@ _RULES: dict[type[Op], Callable[[_Checker, Any], None]] = {
     Move: _move,
     MovePixels: _move_pixels,
     View: _view,
+    **ATTENTION_RULES,
 }

@@ -1,5 +1,6 @@
 """The compiler's passes in order."""
 
+from arrayloom.compiler.backend.attention import require_attention
 from arrayloom.compiler.backend.choose_folds import choose_folds
 from arrayloom.compiler.backend.context import LoweringContext
 from arrayloom.compiler.backend.dependencies import HazardTracker
@@ -17,6 +18,7 @@ from arrayloom.compiler.backend.placement import NoKernelRoomError, Placement, p
 from arrayloom.compiler.backend.pools import split_pools
 from arrayloom.compiler.backend.schedule import OnGroup, schedule
 from arrayloom.compiler.backend.slices import split_by_slices
+from arrayloom.compiler.backend.spread import spread_by_rows
 from arrayloom.compiler.backend.steps import Network
 from arrayloom.compiler.backend.stream import Stream, coalesce
 from arrayloom.compiler.graph import Graph
@@ -35,6 +37,7 @@ def run_passes(graph: Graph, config: Config, model: str, on_group: OnGroup | Non
     graph = tabulate_functions(graph)
     check_graph(graph)
     require_supported(graph)
+    require_attention(graph, config)
     network, placement = _placed(graph, config)
     check_placement(network, placement, config)
     stream = Stream(HazardTracker(config.activation_words), HazardTracker(placement.memory_words))
@@ -75,6 +78,7 @@ def _network(graph: Graph, config: Config, stored: set[str], on_array: set[str])
     split_by_slices(network, config.size)
     fold(network, choose_folds(network, config))
     gather(network, config, stored)
+    spread_by_rows(network, config)
     use_depthwise_unit(network, config, on_array)
     check_network(network)
     pack_inputs(network, config.size)

@@ -109,8 +109,8 @@ class Control(Component):
             "port": In(register_port_signature()), "irq": Out(1),
             **{name: Out(ADDRESS_BITS) for name in ("program", "base", "limit", "write_base", "write_limit")},
             "halt": Out(1), "clear": Out(1),
-            "resets": Out(len(config.units)),
-            "units": In(status_signature(len(config.units))).array(len(config.units)),
+            "resets": Out(config.unit_slots),
+            "units": In(status_signature(config.unit_slots)).array(config.unit_slots),
             "fetch": In(control_signature()),
             "bus": In(bus_status_signature()),
             "load_error": In(1), "store_error": In(1), "data_left": In(1), "load_outside": In(1), "store_outside": In(1),
@@ -120,7 +120,7 @@ class Control(Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        m.submodules.run = self.run = Run(len(self.config.units))
+        m.submodules.run = self.run = Run(self.config.unit_slots)
         self._wire_run(m)
         self._keep(m)
         self.pending = Signal()
@@ -166,10 +166,10 @@ class Control(Component):
     def _report(self, m: Module) -> None:
         events = self.events
         units = self.config.units
-        self.causes = {Block(unit): status.cause for unit, status in zip(units, self.units, strict=True)}
+        self.causes = {Block(unit): self.units[unit].cause for unit in units}
         self.causes[Block.FETCH] = self.fetch.cause
         # a cause lags by one cycle, a pulse does not
-        m.d.sync += [events.retired[unit].eq(status.retired) for unit, status in zip(units, self.units, strict=True)]
+        m.d.sync += [events.retired[unit].eq(self.units[unit].retired) for unit in units]
         m.d.sync += events.retired[Block.FETCH].eq(self.fetch.fetched)
         m.d.comb += events.running.eq(self.run.running)
         m.d.comb += [events.causes[block].eq(cause) for block, cause in self.causes.items()]
@@ -235,7 +235,8 @@ class Control(Component):
             Register.ACCUMULATOR_BANKS: _bytes(*self._banks()),
             Register.BURSTS: _bytes(bus.reads, bus.writes),
         }
-        for number, unit in enumerate(self.units):
+        for number in map(int, self.config.units):
+            unit = self.units[number]
             retired = self._count_pulses(m, f"retired_{number}", REGISTER_BITS, unit.retired)
             values |= {
                 Register.RETIRED + 4 * number: retired,
@@ -246,8 +247,8 @@ class Control(Component):
 
     def _banks(self) -> list[Value]:
         levels = self.levels
-        depthwise = [levels.depthwise_used, levels.depthwise_full] if self.config.depthwise_channels else []
-        return [levels.used, levels.full, *depthwise]
+        optional = [levels.optional_used, levels.optional_full] if self.config.has_sums else []
+        return [levels.used, levels.full, *optional]
 
     def _count(self, m: Module, name: str, width: int, enable: Value) -> Signal:
         count = Signal(width, name=name)

@@ -93,12 +93,35 @@ RULES: tuple[Rule, ...] = (
     Rule("post.average*.search", "bit", "busy"),
     Rule("store", "burst chip left final", "reading"), *_elastic("store.next_burst"), *_elastic("store.places"),
 )
+PLACE, OFFER = 2, 3     # states of the machine in Passes, after LOOK and EMPTY
+OF_DEPTHWISE: tuple[Rule, ...] = (
+    Rule("depthwise_issue", "unit__instruction__payload", "filled"),
+    Rule("depthwise.decoder", "fields", "holds"), Rule("depthwise.decoder", "plan.address legal", "checked"),
+    Rule("depthwise.decoder", "plan__payload source origin pixels counted", "planned"),
+    Rule("depthwise.passes", "plan columns rows repeats line origin weights y fresh", "fsm_state"),
+    Rule("depthwise.passes", "count lead column final", f"(fsm_state == {PLACE}) | (fsm_state == {OFFER})"),
+    Rule("depthwise.passes", "address follows slots", f"fsm_state == {OFFER}"),
+    Rule("depthwise.walker", "now weighs over age place line word column row left row_end rows last_row tail waits columns "
+                             "output_rows started", "working"),
+    Rule("depthwise.walker", "slot", "valid"), Rule("depthwise.walker", "bank held", "read"),
+    *(Rule("depthwise", name, f"reading[{stage}]") for stage, name in enumerate(("slot_0", "slot_1", "slot"))),
+    Rule("depthwise.multiplier", "held", "there"), Rule("depthwise.multiplier", "of", "multiplies"),
+)
+"""Additional ones of accelerators with a DEPTHWISE unit."""
+
+
+def _issue(unit: str) -> tuple[Queue, ...]:
+    """``arrayloom.hdl.issue``."""
+    return Queue(f"{unit}_issue.queue", "level"), Queue(f"{unit}_issue.masks", "level")
+
 
 QUEUES: tuple[Queue, ...] = (
-    *(Queue(f"{unit}_issue.{part}", "level") for unit in ("load", "array", "post", "store") for part in ("queue", "masks")),
+    *(queue for unit in ("load", "array", "post", "store") for queue in _issue(unit)),
     *(Queue(name, "inner_level", "r_rdy") for name in (
         "fetch.buffer", "load.records", "store.requests", "store.answers", "post.gather.fifo",
         "bus.lengths", "bus.fetch_lengths", "bus.load_lengths")),
     *(Queue(f"post.{name}_backlog", ("newest", "oldest"), filled="some")
       for name in ("window", "region", "work", "residual")),
 )
+QUEUES_OF_DEPTHWISE = _issue("depthwise")
+"""Additional ones of accelerators with a DEPTHWISE unit."""

@@ -82,7 +82,7 @@ class Fetch(Component):
         super().__init__({
             "program": In(ADDRESS_BITS), "base": In(ADDRESS_BITS), "limit": In(ADDRESS_BITS),
             "bus": Out(read_signature(config, always_ready=True)),
-            "queues": Out(stream.Signature(INSTRUCTION)).array(len(config.units)),
+            "queues": Out(stream.Signature(INSTRUCTION)).array(config.unit_slots),
             "idle": In(1),
             "control": Out(control_signature()),
         })
@@ -193,7 +193,7 @@ class Fetch(Component):
         part, last = _counter(len(self.storage) // INSTRUCTION_BITS)
         current = Signal(INSTRUCTION_BITS)
         units = self.config.units
-        target, ends, legal = Signal(len(units)), Signal(), Signal()
+        target, ends, legal = Signal(self.config.unit_slots), Signal(), Signal()
         self.excess = Signal(PARTS + 1)     # parts of the instruction with reserved bits set; above, its masks
         m.d.comb += [current.eq(self.storage.word_select(part, INSTRUCTION_BITS)), legal.eq(~self.excess.any())]
         m.d.comb += self.emptied.eq(control.fetched & last)
@@ -245,12 +245,17 @@ class Fetch(Component):
                 reserved = FIELD_BITS - len(view.reserved)
                 parts = [current[max(start, reserved):max(start + PART_BITS, reserved)].any()
                          for start in range(0, FIELD_BITS, PART_BITS)]
-                units = Cat(mask[len(self.config.units):] for mask in (view.wait, view.signal)).any()
+                units = Cat(self._empty_places(mask) for mask in (view.wait, view.signal)).any()
                 with m.Case(cls.OPCODE):
                     if cls.UNIT is not None:
                         m.d.sync += [target.eq(1 << cls.UNIT), self.excess.eq(Cat(*parts, units))]
                     else:
                         m.d.sync += [ends.eq(1), self.excess.eq(Cat(*parts, Cat(view.wait, view.signal).any()))]
+
+    def _empty_places(self, mask: Value) -> Value:
+        """The bits of a mask that name no unit."""
+        slots, units = self.config.unit_slots, self.config.units
+        return Cat(*(mask[slot] for slot in range(slots) if slot not in units), mask[slots:])
 
     def _check(self, m: Module, ends: Value, legal: Value, damaged: Value) -> None:
         control = self.control

@@ -241,13 +241,13 @@ def levels_signature(config: Config) -> Signature:
         Accumulator banks that are not empty.
     full : Out(range(ACCUMULATOR_BANKS + 1))
         Accumulator banks that the POST unit may drain.
-    depthwise_used, depthwise_full : Out(range(ACCUMULATOR_BANKS + 1))
-        Likewise for the DEPTHWISE unit, if there is one.
+    optional_used, optional_full : Out(range(ACCUMULATOR_BANKS + 1))
+        Likewise of the DEPTHWISE or ATTENTION unit, where there is one.
     """
     count = Out(range(ACCUMULATOR_BANKS + 1))
-    depthwise = {"depthwise_used": count, "depthwise_full": count} if config.depthwise_channels else {}
+    optional = {"optional_used": count, "optional_full": count} if config.has_sums else {}
     return Signature({
         "weights": Out(range(config.weight_words + 1)), "parameters": Out(range(config.parameter_entries + 1)),
         "tables": Out(range(config.table_pages + 1)), "used": Out(range(ACCUMULATOR_BANKS + 1)),
-        "full": Out(range(ACCUMULATOR_BANKS + 1)), **depthwise,
+        "full": Out(range(ACCUMULATOR_BANKS + 1)), **optional,
     })

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Assert, Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Assert, Cat, Const, Module, Mux, Signal, Value, ValueLike
 from amaranth.lib import data, stream
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import Component, In, Out, Signature
@@ -84,23 +84,23 @@ class Issue(Component):
         if not isinstance(unit, Unit):
             raise TypeError(f"unit = {unit!r}: must be a member of Unit")
         if unit not in config.units:
-            raise ValueError(f"unit = {unit.name}: {config.name} does not have it; give depthwise_channels = {config.size}")
+            raise ValueError(f"unit = {unit.name}: {config.name} does not have it; give it the option of that unit")
         self.config, self.number = config, unit
         super().__init__({
             "push": In(stream.Signature(INSTRUCTION)),
             "unit": In(unit_signature()),
-            "give": In(len(config.units)),
-            "signal": Out(len(config.units)),
+            "give": In(config.unit_slots),
+            "signal": Out(config.unit_slots),
             "halt": In(1),
-            "status": Out(status_signature(len(config.units))),
+            "status": Out(status_signature(config.unit_slots)),
         })
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        units = self.config.units
+        units = self.config.unit_slots
         self.overflows: list[Value] = []    # one for each producer
         m.submodules.queue = queue = SyncFIFO(width=INSTRUCTION.width, depth=self.config.queue_depth)
-        m.submodules.masks = masks = SyncFIFO(width=len(units), depth=IN_FLIGHT)
+        m.submodules.masks = masks = SyncFIFO(width=units, depth=IN_FLIGHT)
         head = Signal(instruction_layout(Instruction), reset_less=True)
         filled, offered, legal = Signal(name="filled"), Signal(), Signal()
         accepted, satisfied, flying = Signal(), Signal(), Signal()
@@ -111,7 +111,7 @@ class Issue(Component):
             pushed.eq(self.push.valid & room), pulled.eq(~filled & queue.r_rdy), queue.r_en.eq(pulled),
             unit.instruction.payload.eq(head), unit.instruction.valid.eq(offered),
             accepted.eq(offered & unit.instruction.ready),
-            masks.w_data.eq(head.signal[:len(units)]), masks.w_en.eq(accepted), masks.r_en.eq(unit.retired),
+            masks.w_data.eq(head.signal[:units]), masks.w_en.eq(accepted), masks.r_en.eq(unit.retired),
             self.signal.eq(Mux(unit.retired, masks.r_data, 0)),
             legal.eq(~head.signal[self.number]),
         ]
@@ -133,8 +133,8 @@ class Issue(Component):
             m.d.sync += flying.eq(1)
         with m.Elif(unit.retired & ~accepted):
             m.d.sync += flying.eq(masks.level != 1)
-        there = Cat(~flying if each == self.number else self._tokens(m, each, head, accepted) for each in units)
-        lacks = head.wait[:len(units)] & ~there
+        there = Cat(self._there(m, slot, head, accepted, flying) for slot in range(units))
+        lacks = head.wait[:units] & ~there
         m.d.comb += satisfied.eq(~lacks.any())
         m.d.comb += [
             status.waiting.eq(queue.level + filled), status.in_flight.eq(masks.level), status.retired.eq(unit.retired),
@@ -147,6 +147,12 @@ class Issue(Component):
         ]
         self._cause(m, filled, satisfied, flying)
         return m
+
+    def _there(self, m: Module, slot: int, head: data.View, accepted: Value, flying: Value) -> ValueLike:
+        """Whether the head need not wait for the unit of that number; in an empty place there is none to wait for."""
+        if slot not in self.config.units:
+            return Const(1, 1)
+        return ~flying if slot == self.number else self._tokens(m, Unit(slot), head, accepted)
 
     def _tokens(self, m: Module, producer: Unit, head: data.View, accepted: Value) -> Signal:
         """Counts the tokens of ``producer``, each one cycle after it is given; returns whether there is one."""

@@ -21,14 +21,20 @@ WRITERS = ("post_write", "load")
 
 
 def readers_of(config: Config) -> tuple[str, ...]:
-    """The readers of a configuration in order of priority."""
-    return ("array", "depthwise", "post", "store") if config.depthwise_channels else READERS
+    """The readers in order of priority."""
+    optional = (*(("depthwise",) if config.depthwise_channels else ()), *(("attention",) if config.attention_lanes else ()))
+    return READERS[0], *optional, *READERS[1:]
+
+
+def writers_of(config: Config) -> tuple[str, ...]:
+    """The writers in order of priority."""
+    return (WRITERS[0], "attention_write", *WRITERS[1:]) if config.attention_lanes else WRITERS
 
 
 class Scratchpad(Component):
     """``activation_banks`` banks of simple dual-port block RAM, one read and one write in each cycle each.
 
-    Of several requests to one bank, the first in the order of ``readers_of`` or ``WRITERS`` is accepted. An accepted read
+    Of several requests to one bank, the first in the order of ``readers_of`` or ``writers_of`` is accepted. An accepted read
     sees all writes accepted in earlier cycles. Tokens ensure that a word is never read in the cycle in which it is written,
     so any block RAM is suitable. Addresses wrap at ``activation_words``.
 
@@ -41,19 +47,21 @@ class Scratchpad(Component):
     -------
     array : In(read_port_signature(config))
         The first reader: always ready.
-    depthwise : In(read_port_signature(config))
+    depthwise, attention : In(read_port_signature(config))
         If there is such a unit.
     post : In(read_port_signature(config))
     store : In(read_port_signature(config))
     post_write : In(write_port_signature(config))
         The first writer: always ready.
+    attention_write : In(write_port_signature(config))
+        Where there is such a unit.
     load : In(write_port_signature(config))
     """
 
     def __init__(self, config: Config) -> None:
         self.config = config
         super().__init__({name: In(read_port_signature(config)) for name in readers_of(config)}
-                         | {name: In(write_port_signature(config)) for name in WRITERS})
+                         | {name: In(write_port_signature(config)) for name in writers_of(config)})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -61,7 +69,7 @@ class Scratchpad(Component):
         address_bits = ceil_log2(self.config.activation_words)
         bank_bits = ceil_log2(banks)
         readers = [getattr(self, name) for name in readers_of(self.config)]
-        writers = [getattr(self, name) for name in WRITERS]
+        writers = [getattr(self, name) for name in writers_of(self.config)]
         for group in (readers, writers):
             self._arbitrate(m, group)
         words: list[Value] = []

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, ResetInserter, Value
+from amaranth.hdl import Cat, Const, Module, ResetInserter, Value
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
 from arrayloom.hdl.array.unit import ArrayUnit
+from arrayloom.hdl.attention import AttentionUnit
 from arrayloom.hdl.axi import Bus
 from arrayloom.hdl.axi_lite import AxiLiteSlave
 from arrayloom.hdl.control import Control
@@ -69,6 +70,8 @@ class Accelerator(Component):
                       Unit.STORE: Store(config)}
         if Unit.DEPTHWISE in config.units:
             self.units[Unit.DEPTHWISE] = DepthwiseUnit(config)
+        if Unit.ATTENTION in config.units:
+            self.units[Unit.ATTENTION] = AttentionUnit(config)
         self.issues = {unit: Issue(config, unit) for unit in config.units}
         self._place(m)
         self._wire_outside(m)
@@ -131,7 +134,9 @@ class Accelerator(Component):
 
     def _wire_tokens(self, m: Module) -> None:
         for consumer, issue in self.issues.items():
-            m.d.comb += issue.give.eq(Cat(self.issues[producer].signal[consumer] for producer in self.config.units))
+            given = (self.issues[Unit(slot)].signal[consumer] if slot in self.config.units else Const(0, 1)
+                     for slot in range(self.config.unit_slots))
+            m.d.comb += issue.give.eq(Cat(given))
 
     def _wire_memories(self, m: Module) -> None:
         load, array, post, store = (self.units[unit] for unit in CORE_UNITS)
@@ -146,8 +151,8 @@ class Accelerator(Component):
         connect(m, load.parameters, post.parameters)
         connect(m, load.tables, post.tables)
         left = [self.weights.held, array.data_left, post.data_left]
-        if Unit.DEPTHWISE in self.units:
-            left.append(self._wire_depthwise(m))
+        if self.config.has_sums:
+            left.append(self._wire_sums(m))
         else:
             connect(m, post.accumulator, array.accumulator)
         levels = self.control.levels
@@ -157,18 +162,24 @@ class Accelerator(Component):
             self.control.data_left.eq(Cat(left).any()),
         ]
 
-    def _wire_depthwise(self, m: Module) -> Value:
-        """Returns whether sums are left in the unit."""
-        depthwise, array, post = self.units[Unit.DEPTHWISE], self.units[Unit.ARRAY], self.units[Unit.POST]
+    def _wire_sums(self, m: Module) -> Value:
+        """The unit beside the array that fills banks of sums; returns whether some are left in it."""
+        unit = Unit.ATTENTION if self.config.attention_lanes else Unit.DEPTHWISE
+        optional, array, post = self.units[unit], self.units[Unit.ARRAY], self.units[Unit.POST]
         choice = SumsChoice(self.config, IN_FLIGHT)
         m.submodules.sums_choice = ResetInserter(self.control.resets[Unit.POST] | self.core_reset)(choice)
-        connect(m, depthwise.read, self.memory.depthwise)
+        if unit is Unit.ATTENTION:
+            connect(m, optional.read, self.memory.attention)
+            connect(m, optional.write, self.memory.attention_write)
+            connect(m, optional.feed, self.weights.feed)
+        else:
+            connect(m, optional.read, self.memory.depthwise)
         connect(m, post.accumulator, choice.post)
         connect(m, choice.array, array.accumulator)
-        connect(m, choice.depthwise, depthwise.sums)
+        connect(m, choice.depthwise, optional.sums)
         levels = self.control.levels
         m.d.comb += [
-            choice.drains.eq(post.drains), choice.of_depthwise.eq(post.of_depthwise),
-            levels.depthwise_used.eq(depthwise.used), levels.depthwise_full.eq(depthwise.full),
+            choice.drains.eq(post.drains), choice.of_depthwise.eq(post.of_optional),
+            levels.optional_used.eq(optional.used), levels.optional_full.eq(optional.full),
         ]
-        return depthwise.used
+        return optional.used

@@ -9,24 +9,31 @@ from arrayloom.isa.config import Config
 from arrayloom.isa.errors import EncodingError
 from arrayloom.isa.fields import Instruction
 from arrayloom.isa.instructions import (
+    BYTE_VALUES,
     LOOKUP_TABLE_WORDS,
     TRANSFER,
     Convolve,
     Depthwise,
     Elementwise,
+    FeedWeights,
     LoadActivations,
     LoadLookupTable,
     LoadParameters,
     LoadWeights,
+    Moments,
+    Normalize,
     Pool,
     PostInstruction,
     ResidualInstruction,
+    Softmax,
     Store,
+    Turn,
 )
 
 Words = NDArray[np.int64]
 
 NONE: Words = np.zeros(0, np.int64)
+FLOAT_BYTES = 4     # of a float32 value
 MOST_WORDS = 1 << TRANSFER      # of one instruction
 
 
@@ -82,6 +89,18 @@ def accesses(instruction: Instruction, config: Config) -> Accesses:
         case Depthwise(weights=first, repeats=repeats, taps_y=rows, taps_x=columns):
             kernel = _runs(first, 0, repeats * rows * columns, 1)
             return Accesses(reads=np.concatenate([kernel, _window(instruction)]))
+        case FeedWeights():
+            return Accesses(reads=_runs(instruction.source, instruction.pitch, instruction.rows, instruction.tiles))
+        case Turn(destination=first, destination_pitch=pitch, tiles=tiles):
+            return Accesses(reads=_runs(instruction.source, instruction.pitch, instruction.rows, tiles),
+                            writes=_runs(first, pitch, config.size, tiles))
+        case Softmax(source=first, width=width, table=table):
+            words = BYTE_VALUES * FLOAT_BYTES // config.size
+            return Accesses(reads=np.concatenate([_runs(table, 0, words, 1), _runs(first, 0, width, 1)]))
+        case Moments():
+            return Accesses(reads=_runs(instruction.source, instruction.plane_pitch, instruction.width, instruction.blocks))
+        case Normalize(source=first, width=width, signs=signs):
+            return Accesses(reads=np.concatenate([_runs(signs, 0, 1, 1), _runs(first, 0, width, 1)]))
         case PostInstruction():
             written = _runs(instruction.destination, instruction.destination_pitch, instruction.width, instruction.height)
             return Accesses(reads=_operands(instruction), writes=written)

@@ -10,15 +10,14 @@ from typing import Any, Self
 
 from arrayloom.isa.errors import ConfigError
 from arrayloom.isa.fields import CORE_UNITS, Instruction, Unit
-from arrayloom.isa.instructions import INSTRUCTIONS, LOOKUP_TABLE_WORDS, OF_DEPTHWISE, THRESHOLDS
+from arrayloom.isa.instructions import INSTRUCTIONS, LOOKUP_TABLE_WORDS, OF_ATTENTION, OF_DEPTHWISE, THRESHOLDS
 from arrayloom.isa.records import mapping, record
 
 ACCUMULATOR_BANKS = 2   # one is filled while the other is drained
 SUM_BYTES = 4           # of one accumulator
 PARAMETER_BYTES = 8     # bytes per lane of a parameter entry: bias and scale
-DEPTHWISE_COLUMNS = 3   # kernel columns that the DEPTHWISE unit processes in one cycle
-WIDEST_STRIDE = 2       # largest horizontal stride for which it does so; beyond, one column at a time
-LATER = ("depthwise_channels",)     # options that did not exist in the first file format
+WIDEST_STRIDE = 2       # largest horizontal stride for which DEPTHWISE takes kernel columns together; beyond, one at a time
+LATER = {"depthwise_channels": 0, "depthwise_columns": 3, "attention_lanes": 0}     # not in the first file format
 
 
 def _option(default: int | None, doc: str) -> int:
@@ -50,6 +49,9 @@ class Config:
     queue_depth: int = _option(8, "instructions that each unit's queue holds: a power of two, at least 4")
     activation_banks: int = _option(4, "banks of the scratchpad, each one read and one write a cycle: 2, 4 or 8")
     depthwise_channels: int = _option(0, "channels that the DEPTHWISE unit takes in a cycle: size, or 0 for no such unit")
+    depthwise_columns: int = _option(LATER["depthwise_columns"], "columns of a kernel that it multiplies with in a cycle: "
+                                                                 "3 or 5")
+    attention_lanes: int = _option(0, "lanes of the ATTENTION unit: a power of two, from size/4 to size, or 0 for none")
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -71,6 +73,14 @@ class Config:
         self._power("activation_banks", 2, 8)
         if self.depthwise_channels not in (0, self.size):
             raise ConfigError(f"depthwise_channels = {self.depthwise_channels}: must be size = {self.size}, or 0")
+        if self.depthwise_columns not in ((3, 5) if self.depthwise_channels else (LATER["depthwise_columns"],)):
+            allowed = "3 or 5" if self.depthwise_channels else "3 where there is no DEPTHWISE unit; give depthwise_channels"
+            raise ConfigError(f"depthwise_columns = {self.depthwise_columns}: must be {allowed}")
+        if self.attention_lanes:
+            self._power("attention_lanes", max(1, self.size // 4), self.size)
+        if self.attention_lanes and self.depthwise_channels:
+            raise ConfigError(f"attention_lanes = {self.attention_lanes}: must be 0 beside depthwise_channels = "
+                              f"{self.depthwise_channels}; there is one of the two units")
 
     def _power(self, name: str, low: int, high: int) -> None:
         value = getattr(self, name)
@@ -110,17 +120,34 @@ class Config:
     @property
     def depthwise_multipliers(self) -> int:
         """8 x 8-bit multipliers in the DEPTHWISE unit."""
-        return DEPTHWISE_COLUMNS * self.depthwise_channels
+        return self.depthwise_columns * self.depthwise_channels
 
     @cached_property
     def units(self) -> tuple[Unit, ...]:
         """The units that execute instructions."""
-        return (*CORE_UNITS, Unit.DEPTHWISE) if self.depthwise_channels else CORE_UNITS
+        options = {Unit.DEPTHWISE: self.depthwise_channels, Unit.ATTENTION: self.attention_lanes}
+        return (*CORE_UNITS, *(unit for unit, chosen in options.items() if chosen))
+
+    @property
+    def has_sums(self) -> bool:
+        """Whether a unit beside the array fills banks of sums."""
+        return self.depthwise_channels + self.attention_lanes > 0
+
+    @property
+    def unit_slots(self) -> int:
+        """Places for units by number; those of absent units are empty."""
+        return max(self.units) + 1
+
+    @property
+    def operand_bits(self) -> int:
+        """Bits of the array's operands: activations less a zero point have one more than a byte."""
+        return 9 if self.attention_lanes else 8
 
     @cached_property
     def instructions(self) -> tuple[type[Instruction], ...]:
         """The instructions of the accelerator."""
-        return tuple(cls for cls in INSTRUCTIONS if self.depthwise_channels or cls not in OF_DEPTHWISE)
+        missing = (() if self.depthwise_channels else OF_DEPTHWISE) + (() if self.attention_lanes else OF_ATTENTION)
+        return tuple(cls for cls in INSTRUCTIONS if cls not in missing)
 
     @property
     def digest(self) -> str:
@@ -135,12 +162,12 @@ class Config:
 
     def to_json(self) -> dict[str, Any]:
         """The fields; unused options are omitted, so that files and digests from before they existed stay valid."""
-        return {name: value for name, value in asdict(self).items() if name not in LATER or value}
+        return {name: value for name, value in asdict(self).items() if name not in LATER or value != LATER[name]}
 
     @classmethod
     def from_json(cls, value: Any, where: str) -> Self:
         """The inverse of ``to_json``; raises ``EncodingError``, which names the wrong field."""
-        return record(cls, dict.fromkeys(LATER, 0) | dict(mapping(value, where)), where)
+        return record(cls, LATER | dict(mapping(value, where)), where)
 
 
 def _preset(name: str, size: int, lanes: int, depth: int, activation_kib: int, weight_words: int, **more: int) -> Config:
@@ -160,7 +187,11 @@ PRESETS: dict[str, Config] = {
         _preset("zynq7020", 8, 4, 256, 256, 1024, column_stage=4),      # sized for the device, mainly its block RAM
         _preset("artix200t", 16, 4, 256, 1024, 2048),
         _preset("16x16-mobile", 16, 8, 256, 2048, 2048, depthwise_channels=16),
-        _preset("32x32-mobile", 32, 32, 256, 2048, 2048, depthwise_channels=32),
+        _preset("32x32-mobile", 32, 32, 256, 2048, 2048, depthwise_channels=32, depthwise_columns=5, activation_banks=8,
+                table_pages=4),
+        _preset("tiny-vit", 4, 2, 128, 128, 256, column_stage=2, row_stage=2, attention_lanes=2),
+        _preset("16x16-vit", 16, 4, 256, 2048, 2048, attention_lanes=8),
+        _preset("32x32-vit", 32, 16, 256, 2048, 2048, attention_lanes=32),
     )
 }
 

@@ -18,19 +18,20 @@ INSTRUCTION_BITS = 8 * INSTRUCTION_BYTES
 CHECK_BITS = 32         # of an instruction: its highest
 FIELD_BITS = INSTRUCTION_BITS - CHECK_BITS
 FIELD_BYTES = FIELD_BITS // 8
-UNIT_SLOTS = 6          # bits in a mask of units, of which the highest are for units to come
+UNIT_SLOTS = 6          # bits in a mask of units
 _WORD = np.dtype("<u8")
 _WORD_BITS = 8 * _WORD.itemsize
 
 
 class Unit(IntEnum):
-    """The units that execute instructions; the value is the bit in a token mask. DEPTHWISE is an option."""
+    """The units that execute instructions; the value is the bit in a token mask. DEPTHWISE and ATTENTION are options."""
 
     LOAD = 0
     ARRAY = 1
     POST = 2
     STORE = 3
     DEPTHWISE = 4
+    ATTENTION = 5
 
 
 class Units(IntFlag):
@@ -41,6 +42,7 @@ class Units(IntFlag):
     POST = 1 << Unit.POST
     STORE = 1 << Unit.STORE
     DEPTHWISE = 1 << Unit.DEPTHWISE
+    ATTENTION = 1 << Unit.ATTENTION
 
 
 CORE_UNITS = (Unit.LOAD, Unit.ARRAY, Unit.POST, Unit.STORE)     # of every accelerator

@@ -14,6 +14,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from arrayloom.isa.attention import softmax as exact_softmax
+from arrayloom.isa.attention import softmax_factor, softmax_table
 from arrayloom.isa.errors import EncodingError
 from arrayloom.isa.records import BytesType, record
 
@@ -45,18 +47,12 @@ def softmax(values: Array, axis: int) -> NDArray[np.float32]:
 
 
 def quantized_softmax(values: Array, axis: int, x_scale: float, y_scale: float, y_zero: int) -> Array:
-    """com.microsoft.QLinearSoftmax, as ONNX Runtime computes it in integers: exponentials from a table of 256 entries,
-    scaled so that their sum fits into 32 bits, and a division rounded half up."""
+    """com.microsoft.QLinearSoftmax along an axis."""
     limits = np.iinfo(values.dtype)
-    largest = min(float(2**32 - 1) / values.shape[axis], float(2**23 - 1))
-    steps = np.arange(-255, 1) * np.float64(np.float32(x_scale))
-    table = np.rint(largest * np.exp(steps)).astype(np.int64)
-    raw = values.astype(np.int64)
-    exponentials = table[raw + 255 - raw.max(axis=axis, keepdims=True)]
-    total = exponentials.sum(axis=axis, keepdims=True)
-    steps_of_result = int(np.floor(np.float32(1) / np.float32(y_scale)))
-    quotient = (exponentials * steps_of_result + (total >> 1)) // total + y_zero
-    return np.clip(quotient, limits.min, limits.max).astype(values.dtype)
+    table = softmax_table(np.float32(x_scale), values.shape[axis])
+    rows = np.moveaxis(values.astype(np.int64), axis, -1)
+    result = exact_softmax(rows, table, softmax_factor(np.float32(y_scale)), y_zero, (int(limits.min), int(limits.max)))
+    return np.moveaxis(result, -1, axis).astype(values.dtype)
 
 
 @dataclass(frozen=True)

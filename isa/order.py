@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.isa.fields import Instruction, Unit, units_in
-from arrayloom.isa.instructions import Convolve, Depthwise, Drain, DrainDepthwise
+from arrayloom.isa.instructions import Convolve, Depthwise, Drain, DrainAttention, DrainDepthwise, Normalize, Softmax
 from arrayloom.isa.tokens import NO_GIVER, token_givers
 
 NEVER = -1
+_FILLED_BY = {DrainDepthwise: Unit.DEPTHWISE, DrainAttention: Unit.ATTENTION}
 
 Clock = NDArray[np.int64]      # [units]: the latest complete instruction of each
 
@@ -144,11 +145,12 @@ class _Ordering:
 def _fillers(instructions: Sequence[Instruction]) -> dict[int, int]:
     """The instruction that fills the bank of each Drain; banks of each kind are drained in the order in which they are
     filled."""
-    filling: dict[bool, list[int]] = {False: [], True: []}
-    drains: dict[bool, list[int]] = {False: [], True: []}
+    filling: dict[Unit, list[int]] = {unit: [] for unit in Unit}
+    drains: dict[Unit, list[int]] = {unit: [] for unit in Unit}
     for index, one in enumerate(instructions):
-        if isinstance(one, Depthwise) or (isinstance(one, Convolve) and one.last):
-            filling[isinstance(one, Depthwise)].append(index)
+        if isinstance(one, Depthwise | Softmax | Normalize) or (isinstance(one, Convolve) and one.last):
+            assert one.UNIT is not None
+            filling[one.UNIT].append(index)
         elif isinstance(one, Drain):
-            drains[isinstance(one, DrainDepthwise)].append(index)
-    return dict(pair for kind in filling for pair in zip(drains[kind], filling[kind], strict=False))
+            drains[_FILLED_BY.get(type(one), Unit.ARRAY)].append(index)
+    return dict(pair for unit in Unit for pair in zip(drains[unit], filling[unit], strict=False))

@@ -22,6 +22,7 @@ class Block(IntEnum):
     POST = Unit.POST
     STORE = Unit.STORE
     DEPTHWISE = Unit.DEPTHWISE
+    ATTENTION = Unit.ATTENTION
     FETCH = BLOCK_SLOTS - 1
 
 

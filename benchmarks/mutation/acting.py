@@ -27,7 +27,7 @@ def add_acting(netlist: Netlist, faults: int) -> None:
     as_is, as_would_be = zip(*(pairs.get(number, none) for number in range(faults + 1)), strict=True)
     width = faults + 1
     acted, differs, either = (netlist.add_wire(name, width) for name in (ACTED, "\\acts", "\\acts_or_acted"))
-    netlist.cells += [_bitwise("$xor", list(as_is), list(as_would_be), differs), _bitwise("$or", differs, acted, either),
+    netlist.cells += [bitwise("$xor", list(as_is), list(as_would_be), differs), bitwise("$or", differs, acted, either),
                       Cell("$dff", "$acted", {"\\CLK_POLARITY": "1", "\\WIDTH": str(width)},
                            {"CLK": [("\\clk", 0)], "D": either, "Q": acted})]
     netlist.add_output(ACTIVITY_PORT, acted)
@@ -52,8 +52,13 @@ def _number(cell: Cell) -> int:
     return int("".join(str(bit) for bit in reversed(cell.ports["B"])), 2)
 
 
-def _bitwise(kind: str, a: Sequence[Bit], b: Sequence[Bit], result: Sequence[Bit]) -> Cell:
+def bitwise(kind: str, a: Sequence[Bit], b: Sequence[Bit], result: Sequence[Bit]) -> Cell:
+    """A cell that combines two values of as many bits."""
     parameters = {"\\Y_WIDTH": str(len(result))}
     for port, bits in (("A", a), ("B", b)):
         parameters |= {f"\\{port}_SIGNED": "0", f"\\{port}_WIDTH": str(len(bits))}
-    return Cell(kind, f"${kind[1:]}$acts", parameters, {"A": list(a), "B": list(b), "Y": list(result)})
+    return Cell(kind, f"{kind}${_name(result)}", parameters, {"A": list(a), "B": list(b), "Y": list(result)})
+
+
+def _name(result: Sequence[Bit]) -> str:
+    return str(result[0][0]).lstrip("\\")

@@ -16,6 +16,7 @@ from arrayloom.sim.rtl.toolchain import find_toolchain
 from arrayloom.sim.rtl.verilog import flattened, to_verilog
 from arrayloom.sim.rtl.widen import widen
 from benchmarks.mutation.acting import add_acting
+from benchmarks.mutation.late import add_late
 from benchmarks.mutation.plant import Mutant, draw_mutants, plant
 
 
@@ -64,5 +65,6 @@ def _simulated(folder: Path, text: str, faults: int) -> str:
     overwritten."""
     netlist = Netlist(text)
     add_acting(netlist, faults)
+    add_late(netlist)
     widen(netlist)
     return to_verilog(netlist, folder)

@@ -18,6 +18,7 @@ from benchmarks.mutation.places import UNITS, Places
 SELECT = "mutant_select"        # the input that selects a fault, set by the harness
 SELECTED = "mutant"             # the register after it, which takes the input off the logic's path
 SELECT_BITS = 16
+LATE_BIT = SELECT_BITS - 1      # of the input: a flag, whether counters begin late (late.py)
 SHARES = {"control": 16, "fetch": 9, "issue": 10, "load": 9, "array": 11, "post": 24, "store": 8, "scratchpad": 4, "bus": 7,
           "weight_fifo": 1.5, "top": 0.5}
 """Shares of the units in percent, about the square root of their size."""
@@ -89,10 +90,11 @@ def plant(folder: Path, mutants: Iterable[Mutant]) -> str:
 
 
 def _with_register(text: str) -> str:
-    """Adds the input that selects a mutant, and the register after it, to the netlist."""
+    """The netlist with the input that chooses a mutant, and the register that follows it, which omits the flag."""
     wires = f"  wire width {SELECT_BITS} input 9999 \\{SELECT}\n  wire width {SELECT_BITS} \\{SELECTED}\n"
+    number = f"{{ 1'0 \\{SELECT} [{LATE_BIT - 1}:0] }}"
     register = (f"  cell $dff $mutant$register\n    parameter \\CLK_POLARITY 1\n    parameter \\WIDTH {SELECT_BITS}\n"
-                f"    connect \\CLK \\clk\n    connect \\D \\{SELECT}\n    connect \\Q \\{SELECTED}\n  end\n")
+                f"    connect \\CLK \\clk\n    connect \\D {number}\n    connect \\Q \\{SELECTED}\n  end\n")
     module, _, rest = text.partition("module \\top\n")
     body, _, after = rest.rpartition("end\n")
     return f"{module}module \\top\n{wires}{body}{register}end\n{after}"

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from arrayloom.isa.config import PRESETS
-from arrayloom.isa.instructions import INSTRUCTIONS, End
+from arrayloom.isa.instructions import End
 from arrayloom.sim.rtl.build import Build
 from benchmarks.mutation.graphs import run_graph
+from benchmarks.mutation.late import check_late
 
 TESTS = Path(__file__).resolve().parents[2] / "tests"
 SUPPORT = ("support", "end_to_end", "sim/cocotb/benches")     # folders of modules that tests share
@@ -44,7 +45,8 @@ def use_test_support() -> None:
 def stimuli() -> tuple[Stimulus, ...]:
     """All stimuli, in the order in which they run."""
     use_test_support()
-    return (*_sessions(True), *_sessions(False), *_extremes(), *_words(), *_graphs(), *_disturbances(), *_breaches())
+    late = Stimulus("late counters", check_late, early=False)
+    return (*_sessions(True), late, *_sessions(False), *_extremes(), *_words(), *_graphs(), *_disturbances(), *_breaches())
 
 
 def _sessions(early: bool) -> Iterator[Stimulus]:
@@ -58,7 +60,7 @@ def _sessions(early: bool) -> Iterator[Stimulus]:
 def _extremes() -> Iterator[Stimulus]:
     from field_extremes import cases, check_ends
 
-    for cls in INSTRUCTIONS:
+    for cls in TINY.instructions:
         if cls is not End:
             yield Stimulus(f"field extremes of {cls.mnemonic()}",
                            lambda build, cls=cls: check_ends(build, cls, cases(cls)), early=False)

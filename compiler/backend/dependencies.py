@@ -23,7 +23,7 @@ Indices = NDArray[np.int32]
 # Tokens given for waits further down the program; the rest of the counter is for waits already in a queue.
 MOST_OPEN = (1 << TOKEN_BITS) * 5 // 8
 
-ORDER = (Unit.POST, Unit.ARRAY, Unit.DEPTHWISE, Unit.STORE, Unit.LOAD)   # who tends to know most comes first
+ORDER = (Unit.POST, Unit.ARRAY, Unit.DEPTHWISE, Unit.ATTENTION, Unit.STORE, Unit.LOAD)   # who tends to know most comes first
 
 Clock = tuple[int, ...]
 NOTHING: Clock = (NEVER,) * len(Unit)

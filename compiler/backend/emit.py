@@ -2,6 +2,9 @@
 
 import itertools
 
+import numpy as np
+
+from arrayloom.compiler.attention import Mixture, Scores
 from arrayloom.compiler.backend.context import LoweringContext
 from arrayloom.compiler.backend.features import feature_output
 from arrayloom.compiler.backend.image import MemoryMap, Section, Transfer
@@ -72,6 +75,10 @@ def _layers(graph: Graph, context: LoweringContext, drafts: list[Draft]) -> list
 
 def _macs(graph: Graph, op: Op) -> int:
     """Multiply-accumulates: every tap of every output counts, those in the padding too."""
+    if isinstance(op, Scores):
+        return int(np.prod(graph.tensors[op.a].shape)) * graph.tensors[op.b].shape[2]
+    if isinstance(op, Mixture):
+        return int(np.prod(graph.tensors[op.output].shape)) * graph.tensors[op.b].shape[2]
     if not isinstance(op, Conv):
         return 0
     _, height, width = graph.tensors[op.output].shape

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import replace
 
 from arrayloom.compiler.backend.epilogue import Epilogue
-from arrayloom.compiler.backend.operations import Average, Copy, Maximum, Sum
+from arrayloom.compiler.backend.operations import Average, Constants, Copy, Maximum, Sum
 from arrayloom.compiler.backend.steps import Network, Step
 from arrayloom.isa.program import Stage
 
@@ -80,6 +80,8 @@ class Fuser:
 def join(first: Step, second: Step) -> Step | None:
     """One step for ``first`` and ``second``, which copies its result; None when the POST unit's order forbids it."""
     before, after = first.epilogue, second.epilogue
+    if isinstance(first.operation, Constants):
+        return None     # which the POST unit never sees
     if after.residual is not None:
         if isinstance(first.operation, POOLS) or before.residual is not None or before.lookup_table is not None:
             return None

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from arrayloom.compiler.backend.attention import AttentionOperation, MixtureOperation, ScoresOperation, SoftmaxOperation
 from arrayloom.compiler.backend.layouts import allocation_root
 from arrayloom.compiler.backend.operations import Average, DepthwiseConvolution, is_dense
 from arrayloom.compiler.backend.steps import Network, Step
@@ -37,6 +38,8 @@ def form_groups(network: Network, spilled: set[str]) -> list[Group]:
 def _may_follow(network: Network, group: Group, step: Step, spilled: set[str]) -> bool:
     """Parameters and lookup tables are FIFOs: averages over windows of several sizes load their thresholds again and again,
     and so do steps that take turns in the table FIFO with their tables."""
+    if isinstance(step.operation, AttentionOperation):
+        return _continues_attention(network, group, step, spilled)
     if not network.steps[group.lead].on_array or _has_several_divisors(network, step):
         return False
     if isinstance(step.operation, DepthwiseConvolution) and _has_depthwise(network, group):
@@ -48,6 +51,16 @@ def _may_follow(network: Network, group: Group, step: Step, spilled: set[str]) -
     if step.epilogue.lookup_table is not None and len(users) > 1 and any(epilogue.per_channel for epilogue in users):
         return False
     return not any(allocation_root(network, name)[0] in spilled for name in (*network.reads(step), step.output))
+
+
+def _continues_attention(network: Network, group: Group, step: Step, spilled: set[str]) -> bool:
+    """Whether scores, softmax and mixture follow one another, each read by the next alone; others read whole tensors."""
+    before = [network.steps[index] for index in group.steps]
+    kinds = [type(each.operation) for each in (*before, step)]
+    if kinds != [ScoresOperation, SoftmaxOperation, MixtureOperation][:len(kinds)] or step.x != before[-1].output:
+        return False
+    names = {name for each in (*before, step) for name in (*network.reads(each), each.output)}
+    return not any(allocation_root(network, name)[0] in spilled for name in names)
 
 
 def _has_several_divisors(network: Network, step: Step) -> bool:

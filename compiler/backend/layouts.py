@@ -137,7 +137,7 @@ def _place(network: Network, step: Step, size: int) -> Step:
     segments: tuple[tuple[int, int], ...] = ((0, channels),)
     if step.x in network.virtual_concats:
         network.layouts[step.x] = _joined(network, step.x, network.virtual_concats[step.x], size)
-    if not step.on_array:
+    if not step.operation.places_channels:
         segments = network.layouts[step.x].segments
     residual = step.epilogue.residual
     if residual:

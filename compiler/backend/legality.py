@@ -74,7 +74,7 @@ def check_layouts(network: Network) -> None:
     """Raises ``GraphError`` where the POST unit would have to move channels between blocks or lanes."""
     for step in network.steps:
         output = network.layouts[step.output].segments
-        if not step.on_array:
+        if not step.operation.places_channels:
             _require(network.layouts[step.x].segments == output, step, f"moves channels of '{step.x}'")
         residual = step.epilogue.residual
         if residual:

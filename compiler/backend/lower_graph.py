@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from arrayloom.compiler.attention import Constant, LayerNorm, Mixture, Scores, Softmax
+from arrayloom.compiler.backend.attention import lower_constant, lower_layer_norm, lower_mixture, lower_scores, lower_softmax
 from arrayloom.compiler.backend.epilogue import Epilogue, LookupTable, is_identity, signed_lookup_table
 from arrayloom.compiler.backend.exact_average import as_sum
 from arrayloom.compiler.backend.lower_pairs import lower_add, lower_binary_lookup, lower_mul
@@ -153,4 +155,5 @@ def _stand_in(table: LookupTable | None, fill: int) -> int:
 LOWERINGS: dict[type[Op], Callable[[Builder, Any], None]] = {
     Conv: _conv, Add: lower_add, Mul: lower_mul, MaxPool: _max_pool, SumPool: _sum_pool, AveragePool: _average_pool,
     Concat: _concat, Lookup: _lookup, BinaryLookup: lower_binary_lookup, Clamp: _clamp, Move: _move, MovePixels: _move,
-    View: _view}
+    View: _view, Scores: lower_scores, Mixture: lower_mixture, Softmax: lower_softmax, LayerNorm: lower_layer_norm,
+    Constant: lower_constant}

@@ -42,6 +42,16 @@ class Operation:
 
     taps: Taps = field(default_factory=Taps)
 
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Tensors that are read as a whole, beside the step's ``x``."""
+        return ()
+
+    @property
+    def places_channels(self) -> bool:
+        """Whether the channels of the result may lie in any slots, and not in those of the source."""
+        return False
+
     def source_rows(self, first: int, last: int, height: int) -> Pair:
         """Rows [low, high) of a source of ``height`` that output rows [first, last) read; low = high for none."""
         return self.taps.source_rows(first, last, height)
@@ -63,6 +73,10 @@ class Convolution(Operation):
     zero_point: int
     group: int = 1
     selection: bool = False     # a 0/1 matrix that moves channels: most of its tiles are zero and left out
+
+    @property
+    def places_channels(self) -> bool:
+        return True
 
 
 def is_dense(operation: Operation) -> bool:
@@ -116,6 +130,17 @@ class PixelRearrangement(Convolution):
     def most_source_rows(self, rows: int, height: int) -> int:
         starts = range(len(self.places) - rows + 1)
         return max(1, *(high - low for low, high in (self.source_rows(i, i + rows, height) for i in starts)))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Constants(Operation):
+    """Bytes that are loaded: its step reads nothing, and names its output as what it reads."""
+
+    values: NDArray[np.int8]    # [C, H, W]
+
+    @property
+    def places_channels(self) -> bool:
+        return True
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from arrayloom.compiler.backend.attention import room_of
 from arrayloom.compiler.backend.depthwise import kernel_words
 from arrayloom.compiler.backend.groups import Group, form_groups
 from arrayloom.compiler.backend.layouts import allocation_root
@@ -80,7 +81,7 @@ def place(network: Network, config: Config) -> Placement:
     while True:
         groups = form_groups(network, spilled)
         scratch_buffers = _smallest_scratch_buffers(network, groups, spilled, config)
-        claims = scratch_buffers + _kernels(network, groups)
+        claims = scratch_buffers + _kernels(network, groups, config)
         claims += sorted(_tensors(network, groups, spilled), key=lambda claim: -claim.words)
         placed, failed = _first_fit(claims, config.activation_words)
         if failed is None:
@@ -147,11 +148,14 @@ def _smallest_scratch_buffers(network: Network, groups: list[Group], spilled: se
     return claims
 
 
-def _kernels(network: Network, groups: list[Group]) -> list[_Claim]:
+def _kernels(network: Network, groups: list[Group], config: Config) -> list[_Claim]:
     """Every depthwise kernel, from the group before its own on, so that it can be loaded ahead."""
     return [_Claim(Kernel(step.output), kernel_words(network, step), max(0, index - 1), index)
             for index, group in enumerate(groups) for step in (network.steps[number] for number in group.steps)
-            if isinstance(step.operation, DepthwiseConvolution)]
+            if isinstance(step.operation, DepthwiseConvolution)] + [
+        _Claim(Kernel(step.output), words, max(0, index - 1), index)
+        for index, group in enumerate(groups) for step in (network.steps[number] for number in group.steps)
+        if (words := room_of(network, step, config.size))]
 
 
 def _tensors(network: Network, groups: list[Group], spilled: set[str]) -> Iterable[_Claim]:

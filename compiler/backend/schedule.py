@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from arrayloom.compiler.backend.attention_chain import is_attention, is_chain, write_chain
 from arrayloom.compiler.backend.chains import ConvolutionFollower, DepthwiseFollower, finish, follower_of
 from arrayloom.compiler.backend.context import LoweringContext
 from arrayloom.compiler.backend.followers import Rows
@@ -24,7 +25,13 @@ def schedule(context: LoweringContext, on_group: OnGroup | None = None) -> None:
     finished = _last_writers(context)
     for index, group in enumerate(context.placement.groups):
         lead = context.of(group.lead)
-        _GroupWriter(lead, group, index).write()
+        if is_chain(context.network, group):
+            write_chain([context.of(number) for number in group.steps])
+        elif is_attention(context.network, group):
+            for number in group.steps:
+                _GroupWriter(context.of(number), Group(number), index).write()
+        else:
+            _GroupWriter(lead, group, index).write()
         for name in sorted(context.network.kept()):
             if finished.get(allocation_root(context.network, name)[0]) == index:
                 area = lead.area(name)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 from arrayloom.compiler.backend.epilogue import Epilogue
-from arrayloom.compiler.backend.operations import Convolution, Operation, Pair
+from arrayloom.compiler.backend.operations import Constants, Convolution, Operation, Pair
 from arrayloom.compiler.graph import GraphInput, GraphOutput
 from arrayloom.isa.layout import Layout, Packing
 from arrayloom.isa.program import Probe
@@ -32,7 +32,9 @@ class Step:
     @property
     def inputs(self) -> tuple[str, ...]:
         residual = self.epilogue.residual
-        return (self.x, residual.tensor) if residual else (self.x,)
+        if isinstance(self.operation, Constants):
+            return ()
+        return (self.x, *self.operation.others, *((residual.tensor,) if residual else ()))
 
     @property
     def on_array(self) -> bool:

@@ -8,7 +8,7 @@ from arrayloom.compiler.backend.dependencies import NEVER, HazardTracker, Indice
 from arrayloom.compiler.backend.image import Section
 from arrayloom.isa.config import PARAMETER_BYTES, Config
 from arrayloom.isa.fields import Instruction, Unit
-from arrayloom.isa.instructions import LoadParameters, LoadWeights, PostInstruction
+from arrayloom.isa.instructions import FeedWeights, LoadParameters, LoadWeights, PostInstruction
 from arrayloom.isa.program import Probe
 
 IN_FLIGHT = 4   # POST instructions that may still run when the array is done with its part of them
@@ -49,6 +49,7 @@ class Stream:
     memory: HazardTracker
     drafts: list[Draft] = field(default_factory=list)
     _tokens: Tokens = field(default_factory=Tokens)
+    _feeders: dict[Unit, int] = field(default_factory=dict)     # the last instruction of each that feeds the weight FIFO
     _recent: deque[int] = field(default_factory=lambda: deque([NEVER] * IN_FLIGHT, IN_FLIGHT))
 
     def add(self, draft: Draft, effects: Effects | None = None, after: int = NEVER) -> int:
@@ -56,7 +57,12 @@ class Stream:
         effects = effects or Effects()
         index = len(self.drafts)
         unit = draft.instruction.UNIT
-        self._tokens.append(unit, self._needs(unit, effects) if unit is not None else {}, after)
+        needs = self._needs(unit, effects) if unit is not None else {}
+        if unit is not None and isinstance(draft.instruction, LoadWeights | FeedWeights):
+            for other in self._feeders.keys() - {unit}:
+                needs[other] = max(needs.get(other, NEVER), self._feeders[other])
+            self._feeders[unit] = index
+        self._tokens.append(unit, needs, after)
         if unit is not None:
             self._note(unit, effects, index)
         if unit is Unit.POST:
@@ -121,6 +127,8 @@ def coalesce(drafts: list[Draft], config: Config) -> list[Draft]:
             if joined is not None:
                 kept[latest[kind]] = joined
                 continue
+        if kind is FeedWeights:
+            latest.pop(LoadWeights, None)   # which must not overtake it
         if kind in (LoadWeights, LoadParameters):
             latest[kind] = len(kept)
         kept.append(draft)

@@ -3,24 +3,35 @@
 from collections.abc import Iterable
 
 from arrayloom.compiler.cost import timing
-from arrayloom.isa.config import DEPTHWISE_COLUMNS, WIDEST_STRIDE, Config
+from arrayloom.isa.accesses import FLOAT_BYTES
+from arrayloom.isa.config import WIDEST_STRIDE, Config
 from arrayloom.isa.fields import Instruction
 from arrayloom.isa.instructions import (
+    BYTE_VALUES,
     LOOKUP_TABLE_WORDS,
     Convolve,
     Depthwise,
+    FeedWeights,
     LoadActivations,
     LoadLookupTable,
     LoadParameters,
     LoadWeights,
+    Moments,
+    Normalize,
     Pool,
     PoolKind,
     PostInstruction,
     ResidualInstruction,
+    Softmax,
     Store,
+    Turn,
 )
 
 SLOWNESS = 32               # how much longer a word may take on a slow bus than on one that gives a word in every cycle
+ATTENTION_WORD = 7          # from asking for words to the first of them
+ATTENTION_LANES = 3         # from a group of bytes to its contributions, or to what is summed up of it
+ATTENTION_DIVIDE = 11       # from contributions to quotients
+ATTENTION_ROOT = 58         # from the sums of a pixel to its reciprocal root
 LEAST_PASS = 6              # cycles between two additions to the same sum of DEPTHWISE
 INSTRUCTION_CYCLES = 1000   # for tokens, latencies and bursts
 START_CYCLES = 1_000_000    # until the bus answers
@@ -32,7 +43,7 @@ def busy_cycles(instruction: Instruction, config: Config) -> int:
         case Convolve(height=height, width=width, tiles=tiles):
             return height * width * tiles
         case Depthwise():
-            return instruction.repeats * instruction.taps_y * sum(depthwise_passes(instruction))
+            return instruction.repeats * instruction.taps_y * sum(depthwise_passes(instruction, config.depthwise_columns))
         case LoadWeights(words=words):
             return words
         case LoadParameters(entries=entries):
@@ -41,26 +52,47 @@ def busy_cycles(instruction: Instruction, config: Config) -> int:
             return LOOKUP_TABLE_WORDS
         case LoadActivations(words=words, rows=rows) | Store(words=words, rows=rows):
             return words * rows
+        case FeedWeights(tiles=tiles, rows=rows) | Turn(tiles=tiles, rows=rows):
+            return ATTENTION_WORD + rows + tiles * max(ATTENTION_WORD + rows, config.size)
+        case Softmax(width=width):
+            return _softmax_cycles(width, config)
+        case Moments(width=width, blocks=blocks):
+            return ATTENTION_ROOT + width * max(blocks + ATTENTION_WORD, ATTENTION_ROOT)
+        case Normalize(width=width):
+            return 2 * ATTENTION_WORD + width * _attention_groups(config) + ATTENTION_LANES
         case PostInstruction(height=height, width=width):
             return height * width * _word_cycles(instruction, config.groups)
     return 0
 
 
-def depthwise_passes(i: Depthwise) -> list[int]:
-    """Cycles of the passes of a Depthwise over its region for one row of its kernel, three columns or one at a time.
+def _attention_groups(config: Config) -> int:
+    return config.size // config.attention_lanes
+
+
+def _softmax_cycles(width: int, config: Config) -> int:
+    """The table; then every word three times."""
+    table = BYTE_VALUES * FLOAT_BYTES // config.size
+    between = 4 * ATTENTION_WORD + 2 * ATTENTION_LANES + ATTENTION_DIVIDE
+    return table + between + width * (1 + 2 * _attention_groups(config))
+
+
+def depthwise_passes(i: Depthwise, columns: int) -> list[int]:
+    """Cycles of the passes of a Depthwise over its region for one row of its kernel, up to ``columns`` of it at a time.
 
     A pass takes a cycle for each of its weights and for each source column from that with which its first output is
     complete; for the columns before that, once where rows may follow each other, else in every row.
     """
     narrow = i.dilation_x != 1 or i.taps_x == 1 or not 0 < i.stride_x <= WIDEST_STRIDE
-    together, row = (1, i.width) if narrow else (DEPTHWISE_COLUMNS, i.width * i.stride_x)
+    together, row = (1, i.width) if narrow else (columns, i.width * i.stride_x)
     cycles = []
     for first in range(0, i.taps_x, together):
         origin = i.origin_x + first * i.dilation_x
-        lead = 0 if narrow else DEPTHWISE_COLUMNS - 1 - min(max(-origin, 0), DEPTHWISE_COLUMNS - 1)
-        follows = narrow or origin + DEPTHWISE_COLUMNS - 1 - lead + row >= i.source_width
+        count = min(together, i.taps_x - first)
+        skipped = min(max(-origin, 0), count - 1)
+        lead = count - 1 - skipped
+        follows = narrow or origin + skipped + row >= i.source_width
         slots = i.height * row + lead if follows else i.height * (row + lead)
-        cycles.append(max(slots, LEAST_PASS) + min(together, i.taps_x - first))
+        cycles.append(max(slots, LEAST_PASS) + count)
     return cycles
 
 

@@ -1,4 +1,4 @@
-"""DEPTHWISE: passes of a region with up to three columns of a kernel, one word a cycle, into banks of sums."""
+"""DEPTHWISE: passes of a region with some columns of a kernel, one word a cycle, into banks of sums."""
 
 from arrayloom.compiler.cost import timing
 from arrayloom.compiler.cost.busy import busy_cycles, depthwise_passes
@@ -17,11 +17,11 @@ def depthwise(machine: Machine) -> Process:
         _, instruction = queue.items[count]
         assert isinstance(instruction, Depthwise)
         begin = max(accepted + timing.DEPTHWISE_PLAN, end)
-        begin = max(begin, (yield from machine.empty_depthwise_banks.take()))
+        begin = max(begin, (yield from machine.empty_optional_banks.take()))
         cycles = busy_cycles(instruction, machine.config)
         end = begin + cycles
         queue.busy += cycles
-        queue.ready.post(end - depthwise_passes(instruction)[-1] + timing.DEPTHWISE_FREE)
+        queue.ready.post(end - depthwise_passes(instruction, machine.config.depthwise_columns)[-1] + timing.DEPTHWISE_FREE)
         queue.retire(instruction, end)
-        machine.full_depthwise_banks.post(end + timing.DEPTHWISE_SUMS)
+        machine.full_optional_banks.post(end + timing.DEPTHWISE_SUMS)
         count += 1

@@ -63,10 +63,10 @@ class Queue:
         self.pushed, self.accepted = channel(), channel()
         self.retired, self.ended = channel(), channel()     # the same: one for the queue itself, one for the end of the run
         self.ready = channel({Unit.ARRAY: timing.ARRAY_IN_FLIGHT, Unit.POST: timing.POST_IN_FLIGHT,
-                              Unit.DEPTHWISE: timing.DEPTHWISE_IN_FLIGHT}.get(
+                              Unit.DEPTHWISE: timing.DEPTHWISE_IN_FLIGHT, Unit.ATTENTION: 1}.get(
             unit, timing.TRANSFER_IN_FLIGHT))
         self.look = timing.POST_LOOK if unit == Unit.POST else 0
-        self.tokens = [channel() for _ in machine.config.units]
+        self.tokens = {unit: channel() for unit in machine.config.units}
         self.busy = 0
 
     def push(self, time: int, index: int, instruction: Instruction) -> None:
@@ -124,7 +124,7 @@ class Machine:
         self.parameters = self._fifo(config.parameter_entries * config.parameter_beats)
         self.tables = self._fifo(config.table_pages * LOOKUP_TABLE_WORDS)
         self.empty_banks, self.full_banks = self.kernel.channel(ACCUMULATOR_BANKS), self.kernel.channel()
-        self.empty_depthwise_banks, self.full_depthwise_banks = self.kernel.channel(ACCUMULATOR_BANKS), self.kernel.channel()
+        self.empty_optional_banks, self.full_optional_banks = self.kernel.channel(ACCUMULATOR_BANKS), self.kernel.channel()
 
     def _fifo(self, words: int) -> Fifo:
         return Fifo(self.kernel.channel(), self.kernel.channel(words))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from arrayloom.compiler.cost.array import Array
+from arrayloom.compiler.cost.attention import attention
 from arrayloom.compiler.cost.depthwise import depthwise
 from arrayloom.compiler.cost.fetch import Fetch
 from arrayloom.compiler.cost.machine import Machine
@@ -64,6 +65,8 @@ def predict(program: Program, config: Config) -> Prediction:
     processes += [fetch.read(), Load(machine).run(), array.run(), post.run(), store(machine)]
     if Unit.DEPTHWISE in machine.queues:
         processes.append(depthwise(machine))
+    if Unit.ATTENTION in machine.queues:
+        processes.append(attention(machine))
     for process in processes:
         machine.kernel.start(process)
     cycles = machine.kernel.run(until=fetch.dispatch())

@@ -8,6 +8,7 @@ from arrayloom.isa.fields import Unit
 from arrayloom.isa.instructions import (
     LOOKUP_TABLE_WORDS,
     Drain,
+    DrainAttention,
     DrainDepthwise,
     Pool,
     PoolKind,
@@ -153,8 +154,8 @@ class Post:
     def _banks(self, instruction: Drain) -> tuple[Channel, Channel]:
         """Empty and full banks of the sums that the instruction drains."""
         machine = self.machine
-        if isinstance(instruction, DrainDepthwise):
-            return machine.empty_depthwise_banks, machine.full_depthwise_banks
+        if isinstance(instruction, DrainDepthwise | DrainAttention):
+            return machine.empty_optional_banks, machine.full_optional_banks
         return machine.empty_banks, machine.full_banks
 
     def _drop(self, name: str, fifo: Fifo, words: int, time: int) -> None:

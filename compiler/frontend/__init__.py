@@ -40,6 +40,8 @@ from arrayloom.compiler.frontend.permission import grow, not_permitted
 from arrayloom.compiler.frontend.report import Report
 from arrayloom.compiler.frontend.result_bytes import find_result_encoding
 from arrayloom.compiler.frontend.rewriting import rewrite
+from arrayloom.compiler.frontend.rewriting.heads import gather_heads
+from arrayloom.compiler.frontend.rewriting.queries import put_queries_first
 from arrayloom.compiler.frontend.tidy.ports import check_constant_outputs
 from arrayloom.compiler.graph import Graph
 from arrayloom.compiler.legality import check_graph
@@ -56,10 +58,14 @@ NOTICE = "arrayloom.notice"
 class ImportedModel:
     """A model as the compiler takes it, with the ONNX models that its tensors and outputs are compared with.
 
-    Attributes:
-        graph: the integer graph.
-        original: the model as given, with local functions inlined and its batch made symbolic where it was fixed.
-        middle: the part of it that the accelerator computes; `original` itself where the host computes nothing.
+    Attributes
+    ----------
+    graph
+        The integer graph.
+    original
+        The model as given, with local functions inlined and its batch made symbolic where it was fixed.
+    middle
+        The part of it that the accelerator computes; `original` itself where the host computes nothing.
     """
 
     graph: Graph
@@ -80,17 +86,25 @@ class ImportedModel:
 def import_model(source: str | Path | onnx.ModelProto, options: ImportOptions = DEFAULT_OPTIONS) -> ImportedModel:
     """Import a quantized ONNX model, QDQ or QOperator.
 
-    Args:
-        source: the path of a model, or the model itself. A model in memory must hold its weights.
-        options: what the import may leave to the host and round.
+    Parameters
+    ----------
+    source
+        The path of a model, or the model itself. A model in memory must hold its weights.
+    options
+        What the import may leave to the host and round.
 
-    Returns:
+    Returns
+    -------
+    ImportedModel
         The integer graph, the model as given and the lowered one. A model of QDQ form is lowered to ONNX Runtime's
         integer operators, and every tensor of the graph equals that lowered model's.
 
-    Raises:
-        ModelError: the file or the model as a whole is unusable.
-        UnsupportedError: some nodes cannot be compiled; all of them are listed.
+    Raises
+    ------
+    ModelError
+        The file or the model as a whole is unusable.
+    UnsupportedError
+        Some nodes cannot be compiled; all of them are listed.
     """
     notes: list[str] = []
     proto, batch_notes = free_batch(load_model(source, notes))
@@ -145,16 +159,18 @@ def _import_either_way(parts: Partition, options: ImportOptions, notes: Sequence
 def _import_parts(parts: Partition, options: ImportOptions, notes: Sequence[str], arranged: bool = True) -> ImportedModel:
     """The model with the accelerator's part of it as a graph."""
     whole = parts.model
-    report = Report(may_round=options.insert_rounding)
+    report = Report(may_round=options.insert_rounding, attention=options.attention)
     report.notes.extend(notes)
     report.notices.extend(entry.value for entry in whole.proto.metadata_props if entry.key == NOTICE)
     middle = middle_model(parts)
-    given = regain_batch(whole if middle is whole.proto else _analyse(middle))
+    given = gather_heads(regain_batch(whole if middle is whole.proto else _analyse(middle)))
     given.require_batch()
     rewritten = rewrite(given, report, options, arranged)
     report.notes.extend(f"{NOTICE_NOTE}{notice}" for notice in report.notices)
     lowered = lower(rewritten, report)
     integer = rewritten if lowered is rewritten.proto else _analyse(lowered)
+    if options.attention:
+        integer = put_queries_first(integer)
     if integer is not given:
         integer.require_batch()
     graph = assemble(integer, report)

@@ -2,12 +2,14 @@
 
 import onnx
 
+from arrayloom.compiler.frontend.attention import NORM, is_marked
 from arrayloom.compiler.frontend.border import check_host_softmax, import_output, is_host_softmax
 from arrayloom.compiler.frontend.builder import Builder
 from arrayloom.compiler.frontend.inputs import find_input, import_float_input, import_integer_inputs
 from arrayloom.compiler.frontend.islands import import_island
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.operators import RULES
+from arrayloom.compiler.frontend.operators.attention import layer_norm
 from arrayloom.compiler.frontend.quantization import BYTES
 from arrayloom.compiler.frontend.remedies import not_supported
 from arrayloom.compiler.frontend.report import RefusalError, Report, operator_name
@@ -17,8 +19,10 @@ from arrayloom.compiler.graph import Graph
 def assemble(model: Model, report: Report) -> Graph:
     """The integer graph of an integer model.
 
-    Raises:
-        UnsupportedError: the report of the lowering or of this pass holds an entry.
+    Raises
+    ------
+    UnsupportedError
+        The report of the lowering or of this pass holds an entry.
     """
     builder = Builder(model, report)
     import_integer_inputs(builder)
@@ -36,8 +40,10 @@ def assemble(model: Model, report: Report) -> Graph:
 def _import_node(builder: Builder, node: onnx.NodeProto) -> None:
     try:
         if node.op_type == "QuantizeLinear":
-            given = find_input(builder.model, node)
-            if given is None:
+            given = None if is_marked(node, NORM) else find_input(builder.model, node)
+            if is_marked(node, NORM):
+                layer_norm(builder, node)
+            elif given is None:
                 import_island(builder, node)
             else:
                 import_float_input(builder, node, given)

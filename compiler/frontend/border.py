@@ -4,6 +4,7 @@ from contextlib import suppress
 
 import onnx
 
+from arrayloom.compiler.frontend.attention import SCORES, is_marked
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.builder import Builder
 from arrayloom.compiler.frontend.inputs import host_movement
@@ -74,8 +75,8 @@ def _steps(model: Model, report: Report, node: onnx.NodeProto) -> list[HostStep]
 
 
 def is_host_softmax(node: onnx.NodeProto | None) -> bool:
-    """Whether the node is a softmax of bytes, which only the host computes."""
-    return node is not None and operator_name(node) == "com.microsoft.QLinearSoftmax"
+    """Whether the node is a softmax of bytes that is no part of attention: only the host computes it."""
+    return node is not None and operator_name(node) == "com.microsoft.QLinearSoftmax" and not is_marked(node, SCORES)
 
 
 def check_host_softmax(model: Model, node: onnx.NodeProto) -> None:
@@ -87,7 +88,8 @@ def check_host_softmax(model: Model, node: onnx.NodeProto) -> None:
         raise RefusalError(
             f"its result is read by {described(readers[0])}: the host computes a softmax "
             "after the last operator only",
-            "move it to the end of the network",
+            "move it to the end of the network, or between the two products of attention and compile for a configuration "
+            "with the ATTENTION unit, such as 16x16-vit",
         )
 
 

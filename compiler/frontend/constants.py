@@ -3,6 +3,7 @@
 import numpy as np
 import onnx
 
+from arrayloom.compiler.attention import Constant
 from arrayloom.compiler.frontend.builder import Builder
 from arrayloom.compiler.frontend.moved import image_shape
 from arrayloom.compiler.frontend.report import RefusalError
@@ -17,14 +18,22 @@ MOST_MULTIPLICATIONS = 1 << 32  # that one constant may cost
 def constant_tensor(builder: Builder, node: onnx.NodeProto, values: Array, near: Tensor) -> str:
     """A tensor of the bytes `values` [1, ...], which differ between positions; returns its name.
 
-    A single pixel of ones, made from one of `near`, is convolved with the values: of a full convolution each result sees
+    Where the accelerator has the unit for attention, whose networks hold many, they are loaded. Elsewhere a single pixel of
+    ones, made from one of `near`, is convolved with the values: of a full convolution each result sees
     that pixel through one tap of the kernel.
 
-    Raises:
-        RefusalError: there are too many values.
+    Raises
+    ------
+    RefusalError
+        There are too many values.
     """
     shape = image_shape(values.shape[1:])
     channels, height, width = shape
+    if builder.report.attention:
+        made = declare_made(builder, f"constant, made for {node.name or node.output[0]}",
+                            Tensor("", shape, values.dtype, values.shape[1:]))
+        builder.add(Constant, node, made, values=values.reshape(shape))
+        return made
     if max(height, width) > LARGEST_KERNEL or channels * (height * width) ** 2 > MOST_MULTIPLICATIONS:
         raise RefusalError(
             "its constant differs between more positions than a convolution can make",

@@ -1,10 +1,11 @@
 """What the user permits an import to do."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Self
 
 from arrayloom.compiler.errors import CompileError
+from arrayloom.isa.config import Config
 
 #: Share of a network's multiply-accumulates that may lie on the host without being asked for.
 SMALL_SHARE = 0.01
@@ -34,16 +35,28 @@ class HostPolicy(StrEnum):
 class ImportOptions:
     """What an import may do.
 
-    Attributes:
-        host: how much of the network may lie on the host; a caller may write the text, such as "any".
-        insert_rounding: whether a value that lies in float between two integer layers may be quantized.
+    Attributes
+    ----------
+    host
+        How much of the network may lie on the host; a caller may write the text, such as "any".
+    insert_rounding
+        Whether a value that lies in float between two integer layers may be quantized.
+    attention
+        Whether the accelerator has the unit for attention and layer normalization.
 
-    Raises:
-        CompileError: `host` is an unknown text.
+    Raises
+    ------
+    CompileError
+        `host` is an unknown text.
     """
 
     host: HostPolicy = HostPolicy.SMALL
     insert_rounding: bool = False
+    attention: bool = False
+
+    def of(self, config: Config) -> Self:
+        """The options for an accelerator of that configuration."""
+        return replace(self, attention=bool(config.attention_lanes))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "host", HostPolicy.of(self.host))

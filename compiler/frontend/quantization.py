@@ -13,7 +13,8 @@ from arrayloom.compiler.frontend.runtime import Array
 from arrayloom.compiler.frontend.schemes import QUANTIZE
 from arrayloom.isa.host_steps import dequantize, quantize
 
-CONSTANT_WEIGHTS = "make it a constant, or compute this product of two activations after the accelerator's part"
+CONSTANT_WEIGHTS = ("make it a constant, compute this product of two activations after the accelerator's part, or compile "
+                    "for a configuration with the ATTENTION unit, such as 16x16-vit")
 _STATIC = f"quantize statically: {QUANTIZE}"
 BYTES = (np.dtype(np.uint8), np.dtype(np.int8))
 

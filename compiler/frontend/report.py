@@ -27,8 +27,9 @@ class ConsequenceError(RefusalError):
 class Report:
     """The refused nodes of one import, notes, notices, and what was rounded; the first refusal of a node stands."""
 
-    def __init__(self, may_round: bool = False) -> None:
+    def __init__(self, may_round: bool = False, attention: bool = False) -> None:
         self.may_round = may_round  # whether the user permits roundings; the remedy is theirs where not
+        self.attention = attention  # whether the accelerator has the unit for it
         self._entries: dict[str, Unsupported] = {}
         self._refused: set[str] = set()  # outputs of refused nodes, which say more than names: those a pass gave, too
         self.notes: list[str] = []

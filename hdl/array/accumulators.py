@@ -107,9 +107,10 @@ class AccumulatorGroup(Component):
         count = Signal(range(self.config.accumulator_depth), reset_less=True)
         index = Signal.like(count)
         m.d.comb += index.eq(Mux(self.pixel.start, 0, count))
+        # Zero between steps, so that states which differ in nothing else are equal.
         if self.gaps:
             with m.If(self.pixel.valid):
-                m.d.sync += count.eq(index + 1)
-        else:   # zero between steps, so that otherwise equal states compare equal
+                m.d.sync += count.eq(Mux(self.pixel.done, 0, index + 1))
+        else:
             m.d.sync += count.eq(Mux(self.pixel.valid, index + 1, 0))
         return index

@@ -2,15 +2,19 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, ShapeLike, Signal, Value, signed
+from amaranth.hdl import Module, Shape, ShapeLike, Signal, Value, signed
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out
 
 from arrayloom.isa.config import Config
 
-BYTE = signed(8)
 SUM = signed(32)        # for any number of products; wraps like the emulator's
 PRODUCT = WEIGHT = signed(32)   # a processor's word, so a simulator needs no masks or extensions; synthesis narrows it
+
+
+def byte_of(config: Config) -> Shape:
+    """The shape of an activation: a byte, or one less a zero point."""
+    return signed(config.operand_bits)
 
 
 class ProcessingBlock(Component):
@@ -47,7 +51,8 @@ class ProcessingBlock(Component):
 
     def __init__(self, config: Config) -> None:
         self._rows, self._columns = config.row_stage, config.column_stage
-        activations = data.ArrayLayout(BYTE, self._rows)
+        self._byte = byte_of(config)
+        activations = data.ArrayLayout(self._byte, self._rows)
         sums = data.ArrayLayout(SUM, self._columns)
         super().__init__({
             "valid": In(1),
@@ -64,7 +69,7 @@ class ProcessingBlock(Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        activations = [Signal(BYTE, name=f"activation_{row:03}", reset_less=True) for row in range(self._rows)]
+        activations = [Signal(self._byte, name=f"activation_{row:03}", reset_less=True) for row in range(self._rows)]
         with m.If(self.valid):
             m.d.sync += [activation.eq(self.activations[row]) for row, activation in enumerate(activations)]
         m.d.comb += [self.activations_out[row].eq(activation) for row, activation in enumerate(activations)]

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import Component, In, Out
 from arrayloom.hdl.array.signatures import plan_layout
 from arrayloom.hdl.interfaces import INSTRUCTION, instruction_layout
 from arrayloom.isa.config import Config
-from arrayloom.isa.instructions import WORD_ADDRESS, Convolve
+from arrayloom.isa.instructions import WORD_ADDRESS, CentredConvolve, Convolve
 
 COUNTS = ("height", "width", "taps_y", "taps_x", "blocks", "repeats")   # fields that must not be zero
 
@@ -41,7 +41,7 @@ class Decoder(Component):
         self.config = config
         super().__init__({
             "instruction": In(stream.Signature(INSTRUCTION)),
-            "plan": Out(stream.Signature(plan_layout())),
+            "plan": Out(stream.Signature(plan_layout(bool(config.attention_lanes)))),
             "illegal": Out(1),
             "busy": Out(1),
         })
@@ -87,7 +87,7 @@ class Decoder(Component):
         Returns, a cycle later, whether its fields are in range, and whether it has as many pixels as the
         last accepted plan.
         """
-        plan = Signal(plan_layout(), reset_less=True)
+        plan = Signal(plan_layout(bool(self.config.attention_lanes)), reset_less=True)
         source = Signal(signed(WORD_ADDRESS + 2), reset_less=True)
         origin = Signal(signed(len(fields.origin_y) + len(fields.row_pitch)), reset_less=True)
         pixels = Signal(len(fields.height) + len(fields.width), reset_less=True)
@@ -97,9 +97,12 @@ class Decoder(Component):
             "row_step": fields.row_pitch * fields.stride_y,
             "tap_step": fields.row_pitch * fields.dilation_y,
         }
+        if self.config.attention_lanes:
+            computed["centred"] = fields.opcode == CentredConvolve.OPCODE
         with m.If(enable):
             m.d.sync += [getattr(plan, name).eq(value) for name, value in computed.items()]
-            m.d.sync += [getattr(plan, name).eq(getattr(fields, name)) for name, _ in plan_layout()
+            fields_of_plan = (name for name, _ in plan_layout(bool(self.config.attention_lanes)))
+            m.d.sync += [getattr(plan, name).eq(getattr(fields, name)) for name in fields_of_plan
                          if name not in computed and name != "address"]
             m.d.sync += [
                 source.eq(fields.source + fields.origin_x),

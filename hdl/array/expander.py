@@ -34,13 +34,13 @@ class Expander(Component):
     def __init__(self, config: Config) -> None:
         self.config = config
         super().__init__({
-            "plan": In(stream.Signature(plan_layout())),
+            "plan": In(stream.Signature(plan_layout(bool(config.attention_lanes)))),
             "step": Out(stream.Signature(step_layout(config))),
         })
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        plan = Signal(plan_layout(), reset_less=True)
+        plan = Signal(plan_layout(bool(self.config.attention_lanes)), reset_less=True)
         holds, settled, counting = (Signal(name=name) for name in ("holds", "settled", "counting"))
         counters = {name: Signal.like(getattr(plan, name), name=name, reset_less=True) for name in LOOPS}
         wraps = {name: Signal(name=f"{name}_wraps", reset_less=True) for name in LOOPS}
@@ -71,7 +71,7 @@ class Expander(Component):
         return m
 
     def _shared(self) -> list[str]:
-        planned = {name for name, _ in plan_layout()}
+        planned = {name for name, _ in plan_layout(bool(self.config.attention_lanes))}
         return [name for name, _ in step_layout(self.config) if name in planned and name != "address"]
 
     @staticmethod

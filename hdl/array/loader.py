@@ -83,7 +83,7 @@ class WeightLoader(Component):
         enables = flag_line(m, enable, LOAD, "enable_line")
         for column in range(self.config.size):
             weight = Signal(WEIGHT, name=f"read_{column:03}")
-            m.d.comb += weight.eq(self.weights.data.word_select(column, 8).as_signed())
+            m.d.comb += weight.eq(self.weights.data.word_select(column, self.config.operand_bits).as_signed())
             m.d.comb += self.word[column].eq(delay(m, weight, enables[WEIGHT_LATENCY:LOAD], f"weight_{column:03}"))
         m.d.comb += [
             self.write.eq(enables[-1]),

@@ -24,16 +24,17 @@ def _take(*names: str) -> dict[str, object]:
 REGION = _take("source_height", "source_width", "height", "width", "stride_y", "stride_x", "padding", "last")
 
 
-def plan_layout() -> data.StructLayout:
+def plan_layout(centred: bool = False) -> data.StructLayout:
     """A legal instruction: fields as in ``Convolve`` and products of them.
 
+    With ``centred`` there is a flag of that name: ``padding`` is taken from every byte.
     ``address`` is the word of pixel (0, 0) at tap (0, 0) of block 0, ``row_step`` the distance of output rows and
     ``tap_step`` that of tap rows; addresses wrap at their width, since only those of pixels inside the source are used.
     """
     step = unsigned(_STEP)
     return data.StructLayout(REGION | _take("plane_pitch", "origin_y", "origin_x", "dilation_y", "dilation_x", "taps_y",
                                             "taps_x", "blocks", "repeats", "first")
-                             | {"address": unsigned(SOURCE_ADDRESS), "row_step": step, "tap_step": step})
+                             | {"address": unsigned(SOURCE_ADDRESS), "row_step": step, "tap_step": step} | _flag(centred))
 
 
 def step_layout(config: Config) -> data.StructLayout:
@@ -44,7 +45,12 @@ def step_layout(config: Config) -> data.StructLayout:
     """
     position = coordinate(Convolve, config.accumulator_depth)
     return data.StructLayout(REGION | {"row_step": unsigned(_STEP), "address": unsigned(SOURCE_ADDRESS),
-                                       "y": position, "x": position, "fresh": unsigned(1), "final": unsigned(1)})
+                                       "y": position, "x": position, "fresh": unsigned(1), "final": unsigned(1)}
+                             | _flag(bool(config.attention_lanes)))
+
+
+def _flag(centred: bool) -> dict[str, object]:
+    return {"centred": unsigned(1)} if centred else {}
 
 
 PIXEL = data.StructLayout({

@@ -45,6 +45,8 @@ class Streamer(Component):
         The pixel lies outside the source: every channel is ``padding``.
     padding : Out(8)
         The byte for pixels outside.
+    centred : Out(1)
+        Where there is an ATTENTION unit: ``padding`` is taken from every byte.
     pixel : Out(PIXEL)
         The pixel's flags.
     retired : Out(1)
@@ -64,6 +66,7 @@ class Streamer(Component):
             "beyond": Out(1),
             "outside": Out(1),
             "padding": Out(8),
+            **({"centred": Out(1)} if config.attention_lanes else {}),
             "pixel": Out(PIXEL),
             "retired": Out(1),
         })
@@ -112,6 +115,8 @@ class Streamer(Component):
             self.pixel.valid.eq(valid), self.pixel.start.eq(first), self.pixel.done.eq(done),
             self.pixel.fresh.eq(data_register(m, step.fresh, working)),
         ]
+        if self.config.attention_lanes:
+            m.d.comb += self.centred.eq(data_register(m, step.centred, working))
         return m
 
     def _walk(self, m: Module, step: data.View, row_end: Value, working: Value) -> tuple[Signal, Signal, Signal]:

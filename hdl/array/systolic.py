@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out
 
-from arrayloom.hdl.array.block import BYTE, SUM, WEIGHT, ProcessingBlock
+from arrayloom.hdl.array.block import SUM, WEIGHT, ProcessingBlock, byte_of
 from arrayloom.hdl.array.timing import ACTIVATION, MULTIPLY, Timing
 from arrayloom.hdl.pipeline import data_register, delay, flag_line
 from arrayloom.isa.config import Config
@@ -46,7 +46,7 @@ class SystolicArray(Component):
         super().__init__({
             "valid": In(1),
             "start": In(1),
-            "word": In(data.ArrayLayout(BYTE, config.size)),
+            "word": In(data.ArrayLayout(byte_of(config), config.size)),
             "write": In(1),
             "row": In(range(config.size)),
             "weights": In(data.ArrayLayout(WEIGHT, config.size)),

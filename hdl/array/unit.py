@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
@@ -107,13 +107,22 @@ class ArrayUnit(Component):
         outside = delay(m, streamer.outside, valid[:-1], "outside")
         padding = delay(m, streamer.padding, valid[:-1], "padding")
         padded = Cat(padding for _ in range(self.config.size))
+        word = Mux(outside, padded, self.read.data)
+        if self.config.attention_lanes:
+            word = self._centre(word, padding, delay(m, streamer.centred, valid[:-1], "centred"))
         m.d.comb += [
-            systolic.word.as_value().eq(data_register(m, Mux(outside, padded, self.read.data), valid[-1], "word")),
+            systolic.word.as_value().eq(data_register(m, word, valid[-1], "word")),
             systolic.valid.eq(pixel.valid), systolic.start.eq(pixel.start),
             systolic.write.eq(loader.write), systolic.row.eq(loader.row),
             systolic.weights.eq(loader.word),
         ]
         return systolic.sums
+
+    def _centre(self, word: Value, zero: Value, centred: Value) -> Value:
+        """The bytes of a word as operands of the array, less a zero point where they are ``centred``."""
+        less = Mux(centred, zero, 0).as_signed()
+        bits = self.config.operand_bits
+        return Cat((word.word_select(row, 8).as_signed() - less)[:bits] for row in range(self.config.size))
 
     def _accumulate(self, m: Module, banks: AccumulatorBanks, sums: data.View, pixels: list[data.View]) -> None:
         timing = Timing(self.config)

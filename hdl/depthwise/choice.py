@@ -1,4 +1,4 @@
-"""Which sums a Drain finds: those of the array or of the DEPTHWISE unit."""
+"""Which sums a Drain finds: those of the array or of the unit beside it, DEPTHWISE or ATTENTION."""
 
 from typing import Any
 
@@ -24,11 +24,12 @@ class SumsChoice(Component):
     drains : In(1)
         The POST unit accepts a Drain.
     of_depthwise : In(1)
-        With ``drains``: of the DEPTHWISE unit's sums.
+        With ``drains``: of that unit's sums.
     post : In(accumulator_read_signature(config))
         The POST unit's reads.
     array : Out(accumulator_read_signature(config))
     depthwise : Out(accumulator_read_signature(config))
+        That unit's.
     """
 
     def __init__(self, config: Config, most: int) -> None:
@@ -41,7 +42,8 @@ class SumsChoice(Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         post, array, depthwise = self.post, self.array, self.depthwise
-        order, count = Signal(self.most), Signal(range(self.most + 1))     # of the Drains inside the POST unit, oldest first
+        # Of the Drains inside the POST unit, oldest first.
+        order, count = Signal(self.most, name="order"), Signal(range(self.most + 1), name="count")
         rest, left = Signal(self.most), Signal.like(count)
         m.d.comb += [rest.eq(Mux(post.release, order >> 1, order)), left.eq(count - post.release)]
         m.d.sync += [count.eq(left + self.drains), order.eq(rest)]

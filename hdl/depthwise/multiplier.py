@@ -6,9 +6,9 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out
 
-from arrayloom.hdl.depthwise.signatures import SLOT
+from arrayloom.hdl.depthwise.signatures import slot_layout
 from arrayloom.hdl.pipeline import data_register, flag_line
-from arrayloom.isa.config import DEPTHWISE_COLUMNS, Config
+from arrayloom.isa.config import Config
 
 BYTE = signed(8)
 PRODUCT = signed(16)
@@ -21,7 +21,7 @@ ADD = 1
 
 
 class DepthwiseMultiplier(Component):
-    """``DEPTHWISE_COLUMNS`` multipliers a channel, each with a weight; words move through a shift register.
+    """``depthwise_columns`` multipliers a channel, each with a weight; words move through a shift register.
 
     Parameters
     ----------
@@ -32,21 +32,22 @@ class DepthwiseMultiplier(Component):
     -------
     valid : In(1)
         A word comes.
-    slot : In(SLOT)
+    slot : In(slot_layout(config))
         What is done with it.
     word : In(word_bits)
     operands : Out(1)
         Those of an output are there: ``OPERAND`` cycles after a word that is ``valid`` and has ``fire``.
-    of : Out(SLOT)
+    of : Out(slot_layout(config))
         With ``operands``: the slot of that word.
     sums : Out(ArrayLayout(SUM, depthwise_channels))
         ``MULTIPLY + ADD`` cycles after ``operands``.
     """
 
     def __init__(self, config: Config) -> None:
-        self.channels = config.depthwise_channels
+        self.channels, self.columns = config.depthwise_channels, config.depthwise_columns
+        slot = slot_layout(config)
         super().__init__({
-            "valid": In(1), "slot": In(SLOT), "word": In(config.word_bits), "operands": Out(1), "of": Out(SLOT),
+            "valid": In(1), "slot": In(slot), "word": In(config.word_bits), "operands": Out(1), "of": Out(slot),
             "sums": Out(data.ArrayLayout(SUM, self.channels)),
         })
 
@@ -57,17 +58,18 @@ class DepthwiseMultiplier(Component):
         shifts = self.valid & ~slot.weight
         words: list[Signal] = []
         entering = self.word
-        for place in reversed(range(DEPTHWISE_COLUMNS)):
+        for place in reversed(range(self.columns)):
             entering = data_register(m, entering, shifts, f"word_{place}")
             words.insert(0, entering)
         weight = data_register(m, self.word, self.valid & slot.weight, "weight")
-        there = flag_line(m, self.valid, OPERAND, "there")
+        there = flag_line(m, self.valid, OPERAND - 1, "there")[-1]
         held = data_register(m, slot, self.valid, "held")
-        fires = there[1] & ~held.weight & held.fire
+        fires = there & ~held.weight & held.fire
         # The second: operands and weights, each a register in front of its multiplier.
-        weighs = there[1] & held.weight
+        weighs = there & held.weight
         products = []
-        multiplies, adds = flag_line(m, fires, 2, "fires")[1:]
+        multiplies = flag_line(m, fires, 1, "multiplies")[-1]
+        adds = flag_line(m, multiplies, 1, "adds")[-1]
         for place, word in enumerate(words):
             chosen = weighs & (held.place == place)
             bytes_of = data.View(data.ArrayLayout(BYTE, self.channels), word)

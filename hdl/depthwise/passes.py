@@ -6,8 +6,8 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import Component, In, Out
 
-from arrayloom.hdl.depthwise.signatures import LEAD, REGION, pass_layout, plan_layout
-from arrayloom.isa.config import DEPTHWISE_COLUMNS, Config
+from arrayloom.hdl.depthwise.signatures import REGION, pass_layout, plan_layout
+from arrayloom.isa.config import Config
 
 
 class Passes(Component):
@@ -30,7 +30,7 @@ class Passes(Component):
     """
 
     def __init__(self, config: Config) -> None:
-        self.config = config
+        self.config, self.most = config, config.depthwise_columns
         super().__init__({
             "plan": In(stream.Signature(plan_layout())),
             "out": Out(stream.Signature(pass_layout(config))),
@@ -86,21 +86,18 @@ class Passes(Component):
     def _look(self, m: Module) -> None:
         """What depends on the column of the kernel alone: its weights, and where its outputs begin.
 
-        Three operands of an output end ``LEAD`` columns after its first one. Where these columns lie before the source, the
-        outputs before that are complete sooner.
+        An output is complete with its last operand, for the first one all but one of the columns after its first operand.
+        Of these, what lies before the source needs no slot.
         """
         plan = self.held
-        many = ~plan.narrow & (self.columns >= DEPTHWISE_COLUMNS)
+        many = ~plan.narrow & (self.columns >= self.most)
         few = Mux(plan.narrow, 1, self.columns)
         count = Signal.like(self.count)
-        m.d.comb += count.eq(Mux(many, DEPTHWISE_COLUMNS, few))
-        with m.If(plan.narrow):
-            m.d.sync += [self.lead.eq(0), self.column.eq(self.origin), self.left.eq(self.origin - LEAD)]
-        with m.Else():
-            m.d.sync += [self.lead.eq(LEAD), self.column.eq(self.origin), self.left.eq(self.origin)]
-            for before in range(1, LEAD + 1):
-                with m.If(self.origin <= -before):
-                    m.d.sync += [self.lead.eq(LEAD - before), self.column.eq(self.origin + before)]
+        m.d.comb += count.eq(Mux(many, self.most, few))
+        m.d.sync += [self.lead.eq(count - 1), self.column.eq(self.origin), self.left.eq(self.origin + count - self.most)]
+        for before in range(1, self.most):
+            with m.If((self.origin <= -before) & (count > before)):
+                m.d.sync += [self.lead.eq(count - 1 - before), self.column.eq(self.origin + before)]
         m.d.sync += [
             self.count.eq(count),
             self.final.eq((self.columns == count) & (self.rows == 1) & (self.repeats == 1)),
@@ -120,7 +117,7 @@ class Passes(Component):
         plan, row_ends = self.held, self.columns == self.count
         m.d.sync += [
             self.fresh.eq(0), self.weights.eq(self.weights + self.count), self.columns.eq(self.columns - self.count),
-            self.origin.eq(self.origin + Mux(plan.narrow, plan.dilation_x, DEPTHWISE_COLUMNS)),
+            self.origin.eq(self.origin + Mux(plan.narrow, plan.dilation_x, self.most)),
         ]
         with m.If(row_ends):
             m.d.sync += [self.columns.eq(plan.taps_x), self.origin.eq(plan.origin_x), self.rows.eq(self.rows - 1),

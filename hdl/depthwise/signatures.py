@@ -5,11 +5,10 @@ from amaranth.lib import data
 from amaranth.utils import bits_for
 
 from arrayloom.hdl.interfaces import coordinate, instruction_layout
-from arrayloom.isa.config import DEPTHWISE_COLUMNS, WIDEST_STRIDE, Config
+from arrayloom.isa.config import WIDEST_STRIDE, Config
 from arrayloom.isa.instructions import Depthwise
 
 LEAST_PASS = 6      # slots of a pass, so that a sum is written before it is read again
-LEAD = DEPTHWISE_COLUMNS - 1    # source columns before the one with which the first output is complete, at most
 
 SHAPES = {name: field.shape for name, field in instruction_layout(Depthwise)}
 _HIGH = {spec.name: spec.high for spec in Depthwise.specs()}
@@ -42,29 +41,32 @@ def plan_layout() -> data.StructLayout:
 
 
 def pass_layout(config: Config) -> data.StructLayout:
-    """The region under up to three columns of one row of the kernel.
+    """The region under up to ``depthwise_columns`` columns of one row of the kernel.
 
     ``weights``: the word of the first weight, and ``count`` of them; ``y``, ``column``, ``address``: source row, column and
-    word of the first slot; ``left``: source column of the first of three operands of the first output; ``lead``: slots
-    before the first output; ``slots``: of a row; ``follows``: rows follow each other, and so there are ``lead`` slots after
-    the last one; ``fresh``: the first pass of an instruction; ``final``: the last one.
+    word of the first slot; ``left``: source column of the first operand of the first output, also where the weights of the
+    first operands are zero because there are fewer; ``lead``: slots before the first output; ``slots``: of a row;
+    ``follows``: rows follow each other, and so there are ``lead`` slots after the last one; ``fresh``: the first pass of an
+    instruction; ``final``: the last one.
     """
+    columns = config.depthwise_columns
     position = coordinate(Depthwise, config.accumulator_depth)
     return data.StructLayout(REGION | {
-        "weights": unsigned(ADDRESS), "count": range(DEPTHWISE_COLUMNS + 1), "narrow": 1,
-        "y": position, "column": position, "left": position, "address": unsigned(ADDRESS), "lead": range(LEAD + 1),
+        "weights": unsigned(ADDRESS), "count": range(columns + 1), "narrow": 1,
+        "y": position, "column": position, "left": position, "address": unsigned(ADDRESS), "lead": range(columns),
         "slots": unsigned(_SLOTS + 1), "follows": 1, "fresh": 1, "final": 1})
 
 
-SLOT = data.StructLayout({
-    "weight": 1,        # a word of the kernel, else of the source
-    "place": range(DEPTHWISE_COLUMNS),  # of the weight
-    "clear": 1,         # the other weights become zero
-    "fire": 1,          # an output is complete with this word
-    "inside": DEPTHWISE_COLUMNS,        # its operands that lie inside the source
-    "padding": 8,       # what the others are
-    "start": 1,         # the first output of a pass
-    "fresh": 1,         # overwrites what the sums hold
-    "done": 1,          # the last output of a bank
-})
-"""What is done with a word of the scratchpad when it comes."""
+def slot_layout(config: Config) -> data.StructLayout:
+    """What is done with a word of the scratchpad when it comes."""
+    return data.StructLayout({
+        "weight": 1,        # a word of the kernel, else of the source
+        "place": range(config.depthwise_columns),   # of the weight
+        "clear": 1,         # the other weights become zero
+        "fire": 1,          # an output is complete with this word
+        "inside": config.depthwise_columns,         # its operands that lie inside the source
+        "padding": 8,       # what the others are
+        "start": 1,         # the first output of a pass
+        "fresh": 1,         # overwrites what the sums hold
+        "done": 1,          # the last output of a bank
+    })

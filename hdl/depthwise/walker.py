@@ -6,9 +6,9 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
-from arrayloom.hdl.depthwise.signatures import LEAD, LEAST_PASS, SLOT, pass_layout
+from arrayloom.hdl.depthwise.signatures import LEAST_PASS, pass_layout, slot_layout
 from arrayloom.hdl.interfaces import bank_of, leaves_scratchpad
-from arrayloom.isa.config import DEPTHWISE_COLUMNS, WIDEST_STRIDE, Config
+from arrayloom.isa.config import WIDEST_STRIDE, Config
 from arrayloom.isa.instructions import WORD_ADDRESS
 
 
@@ -38,7 +38,7 @@ class Walker(Component):
         The bank of that word.
     beyond : Out(1)
         With ``read``: the word lies beyond the scratchpad's end.
-    slot : Out(SLOT)
+    slot : Out(slot_layout(config))
     closes : Out(1)
         Until it is ``taken``: nothing is read for an instruction any more.
     working : Out(1)
@@ -46,18 +46,20 @@ class Walker(Component):
     """
 
     def __init__(self, config: Config) -> None:
-        self.config = config
+        self.config, self.columns = config, config.depthwise_columns
         super().__init__({
             "passes": In(stream.Signature(pass_layout(config))), "bank_free": In(1), "valid": Out(1), "taken": In(1),
             "read": Out(1), "address": Out(WORD_ADDRESS), "bank": Out(range(config.activation_banks)), "beyond": Out(1),
-            "slot": Out(SLOT), "closes": Out(1), "working": Out(1),
+            "slot": Out(slot_layout(config)), "closes": Out(1), "working": Out(1),
         })
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         self.now = now = Signal(pass_layout(self.config), reset_less=True, name="now")
         active, weighs, over = (Signal(name=name) for name in ("active", "weighs", "over"))     # over: no slot is left
-        place, age = Signal(range(DEPTHWISE_COLUMNS), reset_less=True), Signal(range(LEAST_PASS), reset_less=True)
+        # The last weight has the last place: an output is complete with its last operand, however few there are.
+        place = Signal(range(self.columns), name="place", reset_less=True)
+        age, first = Signal(range(LEAST_PASS), name="age", reset_less=True), Signal(name="first", reset_less=True)
         self.moves, ends, last = Signal(), Signal(), Signal()     # moves: a slot of the source is made
         self.takes = self.passes.valid & self.passes.ready
         m.d.comb += [
@@ -66,17 +68,19 @@ class Walker(Component):
             self.passes.ready.eq((~active | ends) & self.taken & (self.bank_free | ~self.passes.payload.fresh)),
         ]
         with m.If(self.takes):
-            m.d.sync += [now.eq(self.passes.payload), active.eq(1), weighs.eq(1), over.eq(0), place.eq(0), age.eq(0)]
+            m.d.sync += [now.eq(self.passes.payload), active.eq(1), weighs.eq(1), over.eq(0), age.eq(0),
+                         place.eq(self.columns - self.passes.payload.count), first.eq(1)]
         with m.Elif(self.taken & ends):
             m.d.sync += active.eq(0)
         with m.Elif(self.taken & weighs):
-            m.d.sync += [weighs.eq(place + 1 != now.count), place.eq(place + 1), now.weights.eq(now.weights + 1)]
+            m.d.sync += [weighs.eq(place != self.columns - 1), place.eq(place + 1), first.eq(0),
+                         now.weights.eq(now.weights + 1)]
         with m.Elif(self.taken & active):
             m.d.sync += [age.eq(Mux(age == LEAST_PASS - 1, age, age + 1)), over.eq(over | last)]
         address, read = self._columns(m, last)
         fire, slot = self._outputs(m)
-        m.d.comb += [slot.weight.eq(weighs), slot.place.eq(Mux(now.narrow, DEPTHWISE_COLUMNS - 1, place)),
-                     slot.clear.eq(place == 0), slot.fire.eq(fire & ~weighs)]
+        m.d.comb += [slot.weight.eq(weighs), slot.place.eq(place), slot.clear.eq(first),
+                     slot.fire.eq(fire & ~weighs)]
         word = Mux(weighs, now.weights, address)
         held = Signal(len(now.address), name="held", reset_less=True)
         with m.If(self.taken):
@@ -122,7 +126,7 @@ class Walker(Component):
     def _outputs(self, m: Module) -> tuple[Value, data.View]:
         """Whether an output is complete with the slot, and what its operands are."""
         now, new = self.now, self.passes.payload
-        waits = Signal(range(LEAD + WIDEST_STRIDE), reset_less=True)   # slots until the next output
+        waits = Signal(range(self.columns - 1 + WIDEST_STRIDE), reset_less=True)   # slots until the next output
         columns = Signal.like(now.width, name="columns", reset_less=True)
         rows = Signal.like(now.height, name="output_rows", reset_less=True)
         column = Signal.like(now.left, name="output_column", reset_less=True)
@@ -141,11 +145,11 @@ class Walker(Component):
                              column.eq(now.left), y.eq(y + now.stride_y)]
         with m.Elif(self.moves):
             m.d.sync += waits.eq(waits - 1)
-        slot = Signal(SLOT)
+        slot = Signal(slot_layout(self.config), name="made")
         row_inside = y.as_unsigned() < now.source_height
         m.d.comb += [
             slot.inside.eq(Cat(row_inside & ((column + place).as_unsigned() < now.source_width)
-                               for place in range(DEPTHWISE_COLUMNS))),
+                               for place in range(self.columns))),
             slot.padding.eq(now.padding), slot.start.eq(~started), slot.fresh.eq(now.fresh),
             slot.done.eq(now.final & row_end & (rows == 1)),
         ]

@@ -26,11 +26,28 @@ from arrayloom.hdl.post.records import (
     Origin,
 )
 from arrayloom.hdl.post.tokens import choose
-from arrayloom.isa.instructions import ADD_FRACTION, PRODUCT_OFFSETS, Drain, DrainDepthwise, Elementwise, Pool, PoolKind
+from arrayloom.isa.config import Config
+from arrayloom.isa.instructions import (
+    ADD_FRACTION,
+    PRODUCT_OFFSETS,
+    Drain,
+    DrainAttention,
+    DrainDepthwise,
+    Elementwise,
+    Pool,
+    PoolKind,
+)
 
 _ORIGINS: dict[int, Origin] = {PoolKind.MAXIMUM: Origin.BYTES, PoolKind.SUM: Origin.SUM, PoolKind.AVERAGE: Origin.AVERAGE}
 
 CHECKS = 5  # bits of ``Decode.checks``, registered separately: combined they would take too long for one cycle
+
+
+def optional_drain(config: Config) -> type[Drain] | None:
+    """The Drain of the sums of a unit beside the array; None where there is no such unit."""
+    if config.attention_lanes:
+        return DrainAttention
+    return DrainDepthwise if config.depthwise_channels else None
 
 
 class Decode(Component):
@@ -38,8 +55,8 @@ class Decode(Component):
 
     Parameters
     ----------
-    depthwise : bool
-        Whether there are also Drains of the DEPTHWISE unit's sums.
+    optional : type or None
+        The Drain of the sums of a unit beside the array, where there is one.
 
     Members
     -------
@@ -77,8 +94,8 @@ class Decode(Component):
     sum_clamp : Out(SUM_CLAMP)
     """
 
-    def __init__(self, depthwise: bool = False) -> None:
-        self.drains = (Drain.OPCODE, DrainDepthwise.OPCODE) if depthwise else (Drain.OPCODE,)
+    def __init__(self, optional: type[Drain] | None = None) -> None:
+        self.drains = (Drain.OPCODE,) if optional is None else (Drain.OPCODE, optional.OPCODE)
         super().__init__({
             "instruction": In(INSTRUCTION), "checks": Out(CHECKS), "reads": Out(1), "averages": Out(1),
             "adds": Out(1), "work": Out(WORK), "region": Out(REGION), "window": Out(WINDOW), "term": Out(TERM),

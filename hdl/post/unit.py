@@ -17,7 +17,7 @@ from arrayloom.hdl.interfaces import (
     write_port_signature,
 )
 from arrayloom.hdl.post.average import Average
-from arrayloom.hdl.post.decode import Decode
+from arrayloom.hdl.post.decode import Decode, optional_drain
 from arrayloom.hdl.post.fetch import ROUND_TRIP, Arbiter, Gather, Residuals
 from arrayloom.hdl.post.lanes import Lanes
 from arrayloom.hdl.post.operands import Operands
@@ -32,7 +32,6 @@ from arrayloom.hdl.post.total import Total
 from arrayloom.hdl.post.walk import RegionWalk, WindowWalk
 from arrayloom.hdl.post.writer import Writer
 from arrayloom.isa.config import Config
-from arrayloom.isa.instructions import DrainDepthwise
 from arrayloom.isa.registers import Cause
 
 WRITE = 3   # cycles from a word's last group to the write that makes room for another
@@ -71,28 +70,28 @@ class Post(Component):
     tables_held : Out(range(table_pages + 1))
         Whole pages that no instruction has used up.
     drains : Out(1)
-        With a DEPTHWISE unit: a Drain is accepted.
-    of_depthwise : Out(1)
+        Where a unit beside the array has sums: a Drain is accepted.
+    of_optional : Out(1)
         With ``drains``: of that unit's sums.
     """
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        depthwise = {"drains": Out(1), "of_depthwise": Out(1)} if config.depthwise_channels else {}
+        optional = {"drains": Out(1), "of_optional": Out(1)} if config.has_sums else {}
         super().__init__({
             "unit": Out(unit_signature()), "accumulator": Out(accumulator_read_signature(config)),
             "read": Out(read_port_signature(config)), "write": Out(write_port_signature(config)),
             "parameters": In(sink_signature(config)), "tables": In(sink_signature(config)),
             "trace": Out(trace_signature(config)), "data_left": Out(1),
             "parameters_held": Out(range(config.parameter_entries + 1)), "tables_held": Out(range(config.table_pages + 1)),
-            **depthwise,
+            **optional,
         })
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         config, groups = self.config, self.config.groups
         self.space = words_between(ISSUED, RESULT + WRITE, groups)
-        m.submodules.decode = self.decode = Decode(bool(config.depthwise_channels))
+        m.submodules.decode = self.decode = Decode(optional_drain(config))
         m.submodules.sequencer = self.sequencer = Sequencer(config)
         m.submodules.tokens = self.tokens = Tokens(config, RESULT + 1)
         m.submodules.parameter_fifo = self.parameter_fifo = Parameters(config)
@@ -111,10 +110,10 @@ class Post(Component):
         self._issue(m)
         self._constants(m)
         self._flow(m)
-        if config.depthwise_channels:
-            opcode = data.View(instruction_layout(DrainDepthwise), self.unit.instruction.payload).opcode
+        if (optional := optional_drain(config)) is not None:
+            opcode = data.View(instruction_layout(optional), self.unit.instruction.payload).opcode
             m.d.comb += [self.drains.eq(accepted & ~self.decode.reads),
-                         self.of_depthwise.eq(opcode == DrainDepthwise.OPCODE)]
+                         self.of_optional.eq(opcode == optional.OPCODE)]
         return m
 
     def _accept(self, m: Module) -> tuple[Value, Value]:

@@ -10,6 +10,7 @@ from arrayloom.compiler.cost import Prediction, predict
 from arrayloom.compiler.errors import CompileError
 from arrayloom.compiler.frontend import import_model
 from arrayloom.compiler.frontend.options import DEFAULT_OPTIONS, ImportOptions
+from arrayloom.compiler.graph import Graph
 from arrayloom.host.pool.task import Progress, Task, Workers, run_tasks
 from arrayloom.host.runtime.session import Session
 from arrayloom.isa.config import ACCUMULATOR_BANKS, PARAMETER_BYTES, SUM_BYTES, Config
@@ -65,10 +66,13 @@ def compile_for(model: Path, configs: Sequence[Config], options: ImportOptions =
     Raises ``CompileError`` for a model that no configuration can run, ``ConfigError`` naming the first configuration that
     cannot run it.
     """
-    graph = import_model(model, options).graph
+    graphs: dict[ImportOptions, Graph] = {}     # an accelerator with more units may take more of the model
     for config in configs:
+        own = options.of(config)
+        if own not in graphs:
+            graphs[own] = import_model(model, own).graph
         try:
-            yield compile_graph(graph, config)
+            yield compile_graph(graphs[own], config)
         except CompileError as error:
             raise ConfigError(f"configuration {config.name}: {error}") from None
 

@@ -46,12 +46,23 @@ COMMANDS = {
 """Module of each command, and the function in it that adds the command's parser."""
 
 
+class _Version(argparse.Action):
+    """Reads the version only if it is asked for, since looking into the installation takes time."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from arrayloom.host.serving.core.about import VERSION
+
+        print(parser.prog, VERSION)
+        parser.exit()
+
+
 def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
     """The parser of all commands, or of the ``chosen`` one only, which avoids importing the others."""
     parser = argparse.ArgumentParser(
         prog="arrayloom",
         description="Convolutional networks on a simulated FPGA accelerator, bit for bit equal to ONNX Runtime.",
         epilog=f"Start with: arrayloom demo. {EXIT_CODES[0].upper()}{EXIT_CODES[1:]}.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in [chosen] if chosen in COMMANDS else COMMANDS:
         module, function = COMMANDS[name]

@@ -170,9 +170,10 @@ def _by_reference(options: argparse.Namespace) -> tuple[Network, _Run]:
         raise InputError("--waves with --backend onnxruntime: only the rtl backend has waveforms")
     if is_program(options.model) or options.features or options.head:
         raise InputError("--backend onnxruntime scores a MODEL.onnx, and has no features; use rtl or emulator")
+    permitted = import_options(options)
     if options.config is not None:
-        load_config(options.config)     # every backend refuses an unknown one
-    imported = import_model(options.model, import_options(options))
+        permitted = permitted.of(load_config(options.config))   # every backend refuses an unknown one
+    imported = import_model(options.model, permitted)
     return imported.graph, lambda batches: (score_by_reference(imported, batches), [])
 
 

@@ -70,8 +70,9 @@ def verify(model: str | Path | onnx.ModelProto, inputs: Mapping[str, Array], con
     DeviceError
         There is no such backend, or a run failed.
     """
-    imported = import_model(model, options)
-    return _verify(imported, [inputs], load_config(config), lambda chosen: open_device(backend, chosen, port), progress)
+    known = load_config(config)
+    imported = import_model(model, options.of(known))
+    return _verify(imported, [inputs], known, lambda chosen: open_device(backend, chosen, port), progress)
 
 
 def verify_files(model: str | Path | onnx.ModelProto, files: Sequence[Path], recipe: str | None = None,
@@ -102,7 +103,8 @@ def verify_files(model: str | Path | onnx.ModelProto, files: Sequence[Path], rec
     ImageError, RecipeError
         An image cannot be decoded, or the recipe is unknown or does not fit the model.
     """
-    chosen, imported = load_config(config), import_model(model, options)
+    chosen = load_config(config)
+    imported = import_model(model, options.of(chosen))
     batches = [load_inputs(file, imported.graph.model_inputs, recipe) for file in files]
     return _verify(imported, batches, chosen, opened or (lambda config: open_device(backend, config)), progress)
 

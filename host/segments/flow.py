@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from arrayloom.host.segments.errors import SegmentError
 from arrayloom.isa.fields import Instruction, Unit
-from arrayloom.isa.instructions import Convolve, Drain, End
+from arrayloom.isa.instructions import Convolve, Depthwise, Drain, DrainDepthwise, End
 from arrayloom.isa.program import Program
 from arrayloom.isa.supplies import Supply, part, supplied, taken, used
 from arrayloom.isa.tokens import NO_GIVER, token_givers
@@ -63,9 +63,11 @@ class Stock:
     def between(self, first: int, end: int | None) -> Iterator[tuple[int, int, int]]:
         """Yields what instructions ``first`` to ``end`` consume; None: including what is left at the end.
 
-        Yields:
-            Each load before ``end`` with entries left before ``first``, the number of its entries
-            already taken, and the number taken from then on, possibly 0.
+        Yields
+        ------
+        tuple of int
+            Each load before ``end`` with entries left before ``first``, the number of its entries already taken, and the
+            number taken from then on, possibly 0.
         """
         gone, limit = int(self.taken[first]), np.iinfo(np.int64).max if end is None else int(self.taken[end])
         stop = len(self.taken) if end is None else end
@@ -99,28 +101,33 @@ class Flow:
     pairs
         By producer and consumer, the instructions that give tokens and those that take them, each int64[k].
 
-    Raises ``SegmentError`` for an accelerator with a DEPTHWISE unit.
+    Raises
+    ------
+    SegmentError
+        The accelerator has an ATTENTION unit.
     """
 
     def __init__(self, program: Program) -> None:
-        if program.configuration.depthwise_channels:
-            raise SegmentError(f"a program for {program.config}: cannot be cut into segments, since the state of its "
-                               "DEPTHWISE "
-                               "unit cannot be passed on; run it whole, without --workers, or compile for a configuration "
-                               "with depthwise_channels = 0")
+        if program.configuration.attention_lanes:
+            raise SegmentError(f"a program for {program.config}: cannot be cut into segments: what its ATTENTION unit holds "
+                               "cannot be handed on; run it whole, without --workers")
         self.program = program
         self.instructions: list[Instruction] = list(program)
         self.end = _end(self.instructions)
         self.units = np.array([-1 if one.UNIT is None else one.UNIT for one in self.instructions])
         self.filled = _before([isinstance(one, Convolve) and one.last for one in self.instructions])
-        self.drained = _before([isinstance(one, Drain) for one in self.instructions])
+        self.drained = _before([type(one) is Drain for one in self.instructions])
         self.stocks = {supply: self._stock(supply) for supply in Supply}
         self.pairs = dict(self._pairs())
 
     @cached_property
     def quiet(self) -> NDArray[np.bool_]:
-        """bool[n + 1]: whether both accumulator banks are empty before each instruction."""
-        return self.drained == _before([isinstance(one, Convolve) and one.first for one in self.instructions])
+        """bool[n + 1]: whether both accumulator banks, and those of depthwise sums, are empty before each instruction."""
+        begun, depthwise, drained = (_before(each) for each in (
+            [isinstance(one, Convolve) and one.first for one in self.instructions],
+            [isinstance(one, Depthwise) for one in self.instructions],
+            [isinstance(one, DrainDepthwise) for one in self.instructions]))
+        return (self.drained == begun) & (drained == depthwise)
 
     @cached_property
     def closed(self) -> NDArray[np.bool_]:

@@ -1,19 +1,21 @@
 """Instructions without effect that give or take tokens.
 
 LOAD fills the weight FIFO for ARRAY with tiles of arbitrary content from the beginning of memory; ARRAY convolves
-one pixel into an accumulator; POST ignores that sum and writes a scratchpad word back unchanged. STORE
-copies the word to an unused address in memory.
+one pixel into an accumulator, and DEPTHWISE one into an accumulator of its own; POST ignores these sums and writes a
+scratchpad word back unchanged. STORE copies the word to an unused address in memory.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from arrayloom.isa.config import Config
-from arrayloom.isa.fields import CORE_UNITS, Instruction, Unit
+from arrayloom.isa.fields import Instruction, Unit
 from arrayloom.isa.instructions import (
     ADD_FRACTION,
     Convolve,
+    Depthwise,
     Drain,
+    DrainDepthwise,
     Elementwise,
     LoadParameters,
     LoadWeights,
@@ -57,8 +59,13 @@ class Idle:
         posts = iter(masks[Unit.POST])
         if masks[Unit.LOAD] or masks[Unit.ARRAY]:
             yield from self._sums(name, masks[Unit.LOAD] or [0], masks[Unit.ARRAY] or [0])
-            yield Drain(**self._place(), **{name: next(posts, 0)}, low=0, high=0, release_parameters=1, add=1, swap=1,
-                        ratio_a=1 << ADD_FRACTION, residual=self.word, residual_pitch=1)
+            yield Drain(**self._same(next(posts, 0), name))
+        if masks[Unit.DEPTHWISE]:
+            yield LoadParameters(address=0, entries=self.config.groups * len(masks[Unit.DEPTHWISE]))
+        for mask in masks[Unit.DEPTHWISE]:
+            yield Depthwise(**{name: mask}, source=self.word, weights=self.word, row_pitch=1, source_height=1,
+                            source_width=1, height=1, width=1)
+            yield DrainDepthwise(**self._same(next(posts, 0), name))
         for mask in posts:
             yield Elementwise(**self._place(), **{name: mask}, source=self.word, source_pitch=1)
         for mask in masks[Unit.STORE]:
@@ -76,16 +83,22 @@ class Idle:
             yield Convolve(**{name: mask}, source=self.word, row_pitch=1, source_height=1, source_width=1, height=1, width=1,
                            blocks=count, first=number == 1, last=number == len(convolves))
 
+    def _same(self, mask: int, name: str) -> dict[str, int]:
+        """Fields of a Drain that writes the word of the scratchpad, whatever the sums are."""
+        return self._place() | {name: mask, "low": 0, "high": 0, "release_parameters": 1, "add": 1, "swap": 1,
+                                "ratio_a": 1 << ADD_FRACTION, "residual": self.word, "residual_pitch": 1}
+
     def _place(self) -> dict[str, int]:
         return {"destination": self.word, "destination_pitch": 1, "height": 1, "width": 1}
 
 
 def count_giving(tokens: dict[tuple[Unit, Unit], int]) -> int:
     """The number of instructions of ``Idle.giving``."""
-    loads, arrays, posts, stores = (max((count for pair, count in tokens.items() if pair[0] is unit), default=0)
-                                    for unit in CORE_UNITS)
+    loads, arrays, posts, stores, depthwise = (max((count for pair, count in tokens.items() if pair[0] is unit), default=0)
+                                               for unit in Unit)
     sums = max(1, loads, arrays) + max(1, arrays) + 1 if loads or arrays else 0
-    return sums + max(posts, bool(sums)) + stores
+    own = depthwise + 1 if depthwise else 0
+    return sums + own + max(posts, bool(sums) + depthwise) + stores
 
 
 def _masks(counts: dict[Unit, int]) -> Masks:

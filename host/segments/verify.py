@@ -70,7 +70,7 @@ def verify_files_over(where: Workers, model: str | Path | onnx.ModelProto, files
     chosen = load_config(config)
 
     def load() -> tuple[ImportedModel, Inputs]:
-        imported = import_model(model, options)
+        imported = import_model(model, options.of(chosen))
         return imported, [load_inputs(file, imported.graph.model_inputs, recipe) for file in files]
 
     return Verification(where, load, chosen, progress).run()
@@ -85,7 +85,7 @@ def forecast_files_over(where: Workers, model: str | Path | onnx.ModelProto, fil
     Raises the errors of ``verify_files_over``.
     """
     chosen = load_config(config)
-    imported = import_model(model, options)
+    imported = import_model(model, options.of(chosen))
     images = sum(len(images_of(load_inputs(file, imported.graph.model_inputs, recipe), imported.graph.model_inputs))
                  for file in files)
     plan = spread(compile_graph(imported.graph, chosen), images, where.count)

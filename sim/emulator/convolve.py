@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.isa.config import ACCUMULATOR_BANKS
-from arrayloom.isa.instructions import SIGNIFICANT, Convolve
+from arrayloom.isa.instructions import SIGNIFICANT, CentredConvolve, Convolve
 from arrayloom.sim.emulator.machine import EmulatorError, Machine, Sums
 from arrayloom.sim.emulator.window import window
 
@@ -35,7 +35,13 @@ class Convolver:
         weights = tiles.reshape(rows, instruction.repeats, size, size)
         summed = weights[:, 0] if instruction.repeats == 1 else weights.sum(1, dtype=np.int16)
         self._accumulate(instruction, multiply(self._gather(instruction), summed.reshape(rows * size, size),
-                                               EXACT_PRODUCTS // instruction.repeats))
+                                               self._exact_products(instruction)))
+
+    @staticmethod
+    def _exact_products(instruction: Convolve) -> int:
+        """Products that float32 adds without rounding: each part of a weight doubles them, so does a ninth bit of either."""
+        centred = isinstance(instruction, CentredConvolve)
+        return EXACT_PRODUCTS // (4 if centred else instruction.repeats)
 
     def written(self, low: int, high: int) -> None:
         """Activation words [low, high) have changed."""
@@ -60,7 +66,8 @@ class Convolver:
         """float32[pixels, blocks * taps * size]."""
         i = instruction
         key = (i.source, i.row_pitch, i.plane_pitch, i.source_height, i.source_width, i.origin_y, i.origin_x, i.height,
-               i.width, i.stride_y, i.stride_x, i.dilation_y, i.dilation_x, i.taps_y, i.taps_x, i.blocks, i.padding)
+               i.width, i.stride_y, i.stride_x, i.dilation_y, i.dilation_x, i.taps_y, i.taps_x, i.blocks, i.padding,
+               i.OPCODE)
         if self._gathered is None or key != self._key:
             self._gathered = self._read(i)
             self._key = key
@@ -78,6 +85,8 @@ class Convolver:
         words = self.machine.activations[everywhere]
         if not inside.all():
             words[:, ~inside] = i.padding
+        if isinstance(i, CentredConvolve):
+            words = words.astype(np.int16) - np.int16(i.padding)
         steps = i.blocks * i.taps_y * i.taps_x
         pixels = i.height * i.width
         return words.reshape(steps, pixels, -1).astype(np.float32).transpose(1, 0, 2).reshape(pixels, -1)

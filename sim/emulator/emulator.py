@@ -13,22 +13,30 @@ from arrayloom.isa.errors import ArrayloomError
 from arrayloom.isa.fields import Instruction, Unit
 from arrayloom.isa.image import Memory, build_memory, read_slot, write_inputs
 from arrayloom.isa.instructions import (
+    CentredConvolve,
     Convolve,
     Depthwise,
     Drain,
+    DrainAttention,
     DrainDepthwise,
     Elementwise,
     End,
+    FeedWeights,
     LoadActivations,
     LoadLookupTable,
     LoadParameters,
     LoadWeights,
+    Moments,
+    Normalize,
     Pool,
+    Softmax,
     Store,
+    Turn,
 )
 from arrayloom.isa.layout import from_signed
 from arrayloom.isa.program import Program, Stage
 from arrayloom.sim.emulator import transfer
+from arrayloom.sim.emulator.attention import Attention
 from arrayloom.sim.emulator.convolve import Convolver
 from arrayloom.sim.emulator.depthwise import depthwise
 from arrayloom.sim.emulator.machine import EmulatorError, Machine
@@ -121,6 +129,9 @@ class Emulator:
         elif isinstance(instruction, LoadActivations):
             end = instruction.destination + (instruction.rows - 1) * instruction.chip_pitch + instruction.words
             convolver.written(instruction.destination, end)
+        elif isinstance(instruction, Turn):
+            end = instruction.destination + (instruction.tiles - 1) * instruction.destination_pitch + self.config.size
+            convolver.written(instruction.destination, end)
 
 
 def _step(machine: Machine, instruction: Instruction, action: Callable[[Any], None]) -> None:
@@ -134,6 +145,7 @@ def _step(machine: Machine, instruction: Instruction, action: Callable[[Any], No
 
 
 def _actions(machine: Machine, poster: Poster, convolver: Convolver) -> dict[type[Instruction], Callable[[Any], None]]:
+    attention = Attention(machine)
     return {
         LoadWeights: lambda i: transfer.load_weights(machine, i),
         LoadParameters: lambda i: transfer.load_parameters(machine, i),
@@ -146,4 +158,11 @@ def _actions(machine: Machine, poster: Poster, convolver: Convolver) -> dict[typ
         DrainDepthwise: poster.drain,
         Elementwise: poster.elementwise,
         Pool: poster.pool,
+        CentredConvolve: convolver.run,
+        FeedWeights: attention.feed,
+        Turn: attention.turn,
+        Softmax: attention.softmax,
+        Moments: attention.moments,
+        Normalize: attention.normalize,
+        DrainAttention: poster.drain,
     }

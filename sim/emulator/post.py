@@ -1,5 +1,6 @@
 """The POST instructions: Drain, Elementwise and Pool."""
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ from arrayloom.isa.instructions import (
     SIGNIFICANT,
     THRESHOLDS,
     Drain,
+    DrainAttention,
     DrainDepthwise,
     Elementwise,
     Pool,
@@ -23,7 +25,7 @@ from arrayloom.isa.instructions import (
     ResidualInstruction,
 )
 from arrayloom.isa.program import Stage
-from arrayloom.sim.emulator.machine import EmulatorError, Machine
+from arrayloom.sim.emulator.machine import EmulatorError, Machine, Sums
 from arrayloom.sim.emulator.window import window
 
 Result = NDArray[np.int8]
@@ -41,7 +43,7 @@ class Poster:
 
     def drain(self, i: Drain) -> None:
         check_constants(i)
-        full = self.machine.depthwise_full if isinstance(i, DrainDepthwise) else self.machine.full
+        full = self._full(i)
         if not full:
             raise EmulatorError("no full accumulator bank to drain")
         bank = full.popleft()
@@ -50,6 +52,11 @@ class Poster:
         entries = self._parameters(i, self.machine.config.groups)
         own = requantize(bank, entries, i)
         self._finish(i, own.reshape(i.height, i.width, -1))
+
+    def _full(self, i: Drain) -> deque[Sums]:
+        if isinstance(i, DrainAttention):
+            return self.machine.attention_full
+        return self.machine.depthwise_full if isinstance(i, DrainDepthwise) else self.machine.full
 
     def elementwise(self, i: Elementwise) -> None:
         check_constants(i)

@@ -7,15 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayloom.isa.config import Config
-from arrayloom.isa.instructions import Drain, Elementwise, Pool, PostInstruction, ResidualInstruction
+from arrayloom.isa.instructions import Drain, DrainDepthwise, Elementwise, Pool, PostInstruction, ResidualInstruction
 from arrayloom.sim.emulator.post import bias_and_scale, sum_key, sum_table
+from arrayloom.sim.plan.depthwise import depthwise
 from arrayloom.sim.plan.feeds import Constants, Range
 from arrayloom.sim.plan.finish import Add, Finish, LookUp
 from arrayloom.sim.plan.pooling import clamping, pooling
 from arrayloom.sim.plan.products import DividedProduct, Library, Product, Requantization, make_product
 from arrayloom.sim.plan.schedule import Group
 from arrayloom.sim.plan.space import Space
-from arrayloom.sim.plan.steps import Computation, Move, Step
+from arrayloom.sim.plan.steps import Computation, Move, Operation, Step
 from arrayloom.sim.plan.works import Work
 
 MOST_WEIGHTS = 1 << 22          # bytes of weights in one product, which exist five times while it is made
@@ -33,10 +34,12 @@ class Builder:
     def steps(self, group: Group) -> list[Step]:
         works = group.works
         first = works[0].instruction
+        if isinstance(first, DrainDepthwise):
+            return [self._pixelwise(same, group.whole) for same in _blocks(works)]
         if isinstance(first, Drain):
             return [self._product(rows, group.whole) for rows in _products(works)]
         if isinstance(first, PostInstruction):
-            return [self._pixelwise([same], group.whole) for same in _same_terms(works)]
+            return [self._pixelwise(same, group.whole) for same in _same_terms(works)]
         return [Move(_indices(works), self._space.placed(np.concatenate([work.sources.ravel() for work in works])),
                      self._space.placed(np.concatenate([work.destination for work in works])))]
 
@@ -65,16 +68,21 @@ class Builder:
         return make_product(self._library, weights,
                             Requantization(bias, scale, drain.zero_point, drain.low, drain.high))
 
-    def _pixelwise(self, rows: list[list[Work]], whole: bool) -> Step:
-        works = rows[0]
+    def _pixelwise(self, works: list[Work], whole: bool) -> Step:
+        """``works``: that compute the same of as many words for a pixel."""
         i = works[0].instruction
-        assert isinstance(i, Pool | Elementwise)
-        operation = clamping(i) if isinstance(i, Elementwise) else pooling(i, self._entries(works[0].parameters),
-                                                                           self._config.size)
+        assert isinstance(i, DrainDepthwise | Pool | Elementwise)
         columns = [[work] for work in works]
         return Computation(_indices(works), self._space.placed(np.concatenate([work.sources for work in works])),
-                           _stacked([[work.destination] for work in works]), operation, self._finish(columns, i), whole,
-                           isinstance(i, Pool))
+                           _stacked([[work.destination] for work in works]), self._operation(works[0]),
+                           self._finish(columns, i), whole, not isinstance(i, Elementwise))
+
+    def _operation(self, work: Work) -> Operation:
+        i, entries = work.instruction, self._entries(work.parameters)
+        if isinstance(i, DrainDepthwise):
+            return depthwise(self._constants.joined(work.weights), entries, work.sources.shape[1], i)
+        assert isinstance(i, Elementwise | Pool)
+        return clamping(i) if isinstance(i, Elementwise) else pooling(i, entries, self._config.size)
 
     def _finish(self, rows: list[list[Work]], i: PostInstruction) -> Finish:
         add, look_up = None, None
@@ -112,6 +120,14 @@ def _products(works: Sequence[Work]) -> list[list[list[Work]]]:
         fed = tuple((work.weights, work.parameters, work.table) for work in region)
         products.setdefault(fed, []).append(region)
     return list(products.values())
+
+
+def _blocks(works: Sequence[Work]) -> list[list[Work]]:
+    """Works by what they multiply by and are requantized with: the regions of one channel block."""
+    found: dict[tuple[object, ...], list[Work]] = {}
+    for work in works:
+        found.setdefault((work.weights, work.parameters, work.table, work.sources.shape[1]), []).append(work)
+    return list(found.values())
 
 
 def _same_terms(works: Sequence[Work]) -> list[list[Work]]:

@@ -13,7 +13,9 @@ from arrayloom.isa.fields import Instruction
 from arrayloom.isa.instructions import (
     THRESHOLDS,
     Convolve,
+    Depthwise,
     Drain,
+    DrainDepthwise,
     Elementwise,
     End,
     LoadActivations,
@@ -30,6 +32,7 @@ from arrayloom.isa.program import Program
 from arrayloom.sim.emulator.machine import Machine
 from arrayloom.sim.emulator.post import check_constants, region
 from arrayloom.sim.emulator.window import window
+from arrayloom.sim.plan.depthwise import Loaded
 from arrayloom.sim.plan.feeds import Constants, Feeds, PlanError, Range
 from arrayloom.sim.plan.space import Space
 from arrayloom.sim.plan.works import NONE, Index, Work
@@ -66,13 +69,16 @@ class Reader:
         self._tokens = Machine(self._config, np.zeros(0, np.uint8))
         self._bank: Bank | None = None
         self._full: deque[Bank] = deque()
+        self._depthwise_full: deque[Bank] = deque()
+        self._loaded = Loaded(self._config.activation_words, self._config.size)
         self._gathered: dict[tuple[int, ...], Index] = {}
         self._actions: dict[type[Instruction], Callable[[int, Any], None]] = {
             LoadWeights: lambda _, i: self._feeds.load_weights(i),
             LoadParameters: lambda _, i: self._feeds.load_parameters(i),
             LoadLookupTable: lambda _, i: self._feeds.load_lookup_table(i),
             LoadActivations: self._load, Store: self._store, Convolve: self._convolve, Drain: self._drain,
-            Elementwise: self._elementwise, Pool: self._pool}
+            Depthwise: self._depthwise, DrainDepthwise: self._drain_depthwise, Elementwise: self._elementwise,
+            Pool: self._pool}
 
     def read(self) -> list[Work]:
         for index, instruction in enumerate(self._program):
@@ -86,19 +92,20 @@ class Reader:
             self._tokens.give_tokens(instruction, unit)
         else:
             raise PlanError("the program has no end instruction")
-        if self._tokens.left_over() or self._bank or self._full or not self._feeds.empty:
+        if self._tokens.left_over() or self._bank or self._full or self._depthwise_full or not self._feeds.empty:
             raise PlanError("the program leaves something over")
         return self.works
 
     def _add(self, work: Work) -> None:
-        for bank in (*self._full, *([self._bank] if self._bank else [])):
+        for bank in (*self._full, *self._depthwise_full, *([self._bank] if self._bank else [])):
             if bank.reads_any(work.destination):
-                raise PlanError("words are written between a Convolve that reads them and its Drain")
+                raise PlanError("words are written between an instruction that reads them and the drain of its sums")
         self.works.append(work)
 
     def _load(self, index: int, i: LoadActivations) -> None:
         on_chip = self._space.runs(i.destination, i)
         self._add(Work((index,), i, self._space.memory_runs(i, self._constants).reshape(-1, 1), on_chip))
+        self._loaded.load(i, on_chip)
 
     def _store(self, index: int, i: Store) -> None:
         if i.address < self._program.write_base:
@@ -136,7 +143,16 @@ class Reader:
             self._gathered[key] = np.repeat(flat, i.repeats, 1) if i.repeats > 1 else np.ascontiguousarray(flat)
         return self._gathered[key]
 
-    def _windowed(self, i: Convolve | Pool, padding: int, planes: Any = 0) -> Index:
+    def _depthwise(self, index: int, i: Depthwise) -> None:
+        pixels, terms = i.height * i.width, i.repeats * i.taps_y * i.taps_x
+        if not 0 < pixels <= self._config.accumulator_depth or not terms:
+            raise PlanError(f"{pixels} pixels and {terms} weights")
+        if len(self._depthwise_full) >= ACCUMULATOR_BANKS:
+            raise PlanError("a bank of depthwise sums is begun while none is empty")
+        words = np.ascontiguousarray(self._windowed(i, i.padding).reshape(-1, pixels).T)
+        self._depthwise_full.append(Bank([index], [words], list(self._loaded.kernel(i, self._space)), pixels))
+
+    def _windowed(self, i: Convolve | Depthwise | Pool, padding: int, planes: Any = 0) -> Index:
         """The words under the window, [..., taps_y, taps_x, height, width]; outside the source one of ``padding``."""
         if i.height * i.width * i.taps_y * i.taps_x > MOST_TERMS:
             raise PlanError(f"{i.height} x {i.width} pixels of {i.taps_y} x {i.taps_x} taps")
@@ -147,10 +163,14 @@ class Reader:
         self._space.require_on_chip(everywhere)
         return np.where(inside, everywhere, self._space.filled(padding)).astype(np.int32)
 
-    def _drain(self, index: int, i: Drain) -> None:
-        if not self._full or self._full[0].pixels != i.height * i.width:
+    def _drain_depthwise(self, index: int, i: DrainDepthwise) -> None:
+        self._drain(index, i, self._depthwise_full)
+
+    def _drain(self, index: int, i: Drain, full: deque[Bank] | None = None) -> None:
+        full = self._full if full is None else full
+        if not full or full[0].pixels != i.height * i.width:
             raise PlanError("no full accumulator bank of as many pixels to drain")
-        bank = self._full.popleft()
+        bank = full.popleft()
         sources = bank.sources[0] if len(bank.sources) == 1 else np.concatenate(bank.sources, 1)
         parameters = self._feeds.take_parameters(self._config.groups, i.release_parameters)
         self._post((*bank.instructions, index), i, sources, tuple(bank.weights), parameters)
@@ -177,6 +197,7 @@ class Reader:
             residual = self._region(i.residual, i.residual_pitch, i)
         destination = self._region(i.destination, i.destination_pitch, i)
         self._add(Work(indices, i, sources, destination, residual, weights, parameters, table))
+        self._loaded.compute(destination)
 
     def _region(self, first: int, pitch: int, i: PostInstruction) -> Index:
         return region(first, pitch, i, self._config).ravel().astype(np.int32)

@@ -8,7 +8,17 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
-from arrayloom.hdl.control_rules import BOUNDED, QUEUES, QUIET, RULES, RUNNING, Queue, Rule
+from arrayloom.hdl.control_rules import (
+    BOUNDED,
+    OF_DEPTHWISE,
+    QUEUES,
+    QUEUES_OF_DEPTHWISE,
+    QUIET,
+    RULES,
+    RUNNING,
+    Queue,
+    Rule,
+)
 from arrayloom.sim.rtl.conditions import names_in, renamed
 from arrayloom.sim.rtl.control_state import ControlState, find_control_state, quiet_bits, require_inductive
 from arrayloom.sim.rtl.errors import BuildError
@@ -37,7 +47,7 @@ class _Former:
 
     def form(self) -> Form:
         rings = [self._ring(memory, columns) for memory, columns in sorted(self._state.memories.items())]
-        for rule in RULES:
+        for rule in (*RULES, *(OF_DEPTHWISE if self._netlist.wire("\\depthwise.walker.working") else ())):
             self._apply(rule)
         if nested := self._conditional & (self._conditions.keys() | self._free):
             raise BuildError(f"{min(nested)!r}: a condition in hdl/control_rules.py is over a register that is not always "
@@ -88,7 +98,7 @@ class _Former:
 
     def _ring(self, memory: str, columns: set[int]) -> Ring:
         mask = sum(1 << column for column in columns)
-        queue = next((queue for queue in QUEUES if f"\\{queue.instance}.storage" == memory), None)
+        queue = next((queue for queue in (*QUEUES, *QUEUES_OF_DEPTHWISE) if f"\\{queue.instance}.storage" == memory), None)
         whole = Ring(memory, mask, None, (), None)
         if queue is None:
             self._missing.append(f"{memory[1:]} (queue)")

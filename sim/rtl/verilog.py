@@ -8,6 +8,7 @@ import gc
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -190,7 +191,10 @@ def _without_zeros() -> Iterator[None]:
     Yosys."""
     from amaranth.back import rtlil
 
-    original = rtlil.ModuleEmitter.emit_memory
+    original = getattr(rtlil.ModuleEmitter, "emit_memory", None)
+    if original is None:
+        raise BuildError(f"amaranth {version('amaranth')} has no ModuleEmitter.emit_memory, which is patched for "
+                         "memories of zeros: install amaranth>=0.5.8,<0.6")
 
     def emit_memory(self: Any, cell_idx: int, cell: Any) -> None:
         if any(cell.init):

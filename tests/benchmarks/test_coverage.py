@@ -126,7 +126,7 @@ def test_tokens_are_taken_at_once_or_with_delay() -> None:
     assert set(functional.taken([both], cycles)) == set()
 
 
-def test_bursts_are_told_apart() -> None:
+def test_kinds_of_bursts_are_distinguished() -> None:
     read, written = np.zeros(BURST_KINDS, np.uint64), np.zeros(BURST_KINDS, np.uint64)
     read[1, 15, 0, 1] = written[0, 0, 1, 0] = 1
     assert set(functional.bursts(read, written)) == {

@@ -16,10 +16,12 @@ from arrayloom.sim.rtl.process import Stopwatch
 from benchmarks.mutation.equivalence import Prover
 from benchmarks.mutation.hunt import Noticed, hunt
 from benchmarks.mutation.kept import Kept, Verdict
+from benchmarks.mutation.late import check_late
 from benchmarks.mutation.model import Planted, planted
 from benchmarks.mutation.plant import Mutant
 from benchmarks.mutation.score import Outcome, failures
 from benchmarks.mutation.source import SourceFault, SourceFaultError, table
+from benchmarks.mutation.stimuli import use_test_support
 from benchmarks.mutation.survivors import Explanation, explanation_of
 
 COUNT = 12
@@ -38,6 +40,12 @@ def test_faults_are_noticed_or_proved_to_change_nothing(weights: Planted) -> Non
     proved = Prover(Netlist(weights.netlist)).equivalent(weights.mutants)
     assert not caught & proved
     assert len(caught) >= COUNT // 2
+
+
+def test_counters_begin_late(weights: Planted) -> None:
+    """The check itself compares each counter with where it begins."""
+    use_test_support()
+    check_late(weights.build)
 
 
 def test_the_score_leaves_out_what_changes_nothing() -> None:

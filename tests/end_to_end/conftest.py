@@ -4,6 +4,6 @@ import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Number of random graphs; default: the tests' own number."""
+    """The number of random graphs; without the option, each test's own default."""
     parser.addoption("--random-graphs", type=int, metavar="N", help="number of random graphs compared with ONNX Runtime "
                      "on the emulator; a tenth of them runs on the RTL too")

@@ -40,7 +40,7 @@ def test_a_session_takes_and_gives_channels_last() -> None:
 
 @pytest.mark.parametrize("seed", range(300, 308))
 def test_float_networks_are_quantized_with_channels_first_inside(seed: int) -> None:
-    """The accelerator computes every operator except those at the border, with ONNX Runtime's tensors."""
+    """All operators but those at the border run on the accelerator, and its tensors equal ONNX Runtime's."""
     kinds = (*KINDS, "pad", "excite", "resize", "rows")
     model = FloatChannelsLast(seed, kinds).sketch("N", integer_input=False, count=5)
     images = draw(model, seed, 4)
@@ -50,7 +50,7 @@ def test_float_networks_are_quantized_with_channels_first_inside(seed: int) -> N
 
 
 def _network(extent: int, dtype: type | None) -> onnx.ModelProto:
-    """One Conv on images [extent, extent, 3], of `dtype` or of float."""
+    """One Conv on images [extent, extent, 3] of ``dtype``, or of float."""
     net = Network(17)
     scale, zero, kind = (1 / 64, -8, np.int8) if dtype is None or dtype is np.int8 else (1 / 64, 120, np.uint8)
     value = "image" if dtype else net.quantize("image", scale, zero, kind)
@@ -70,7 +70,7 @@ def photograph(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("dtype", [None, np.int8, np.uint8])
 def test_images_are_laid_out_and_encoded_for_the_input(photograph: Path, dtype: type | None) -> None:
-    """The recipe's values, channels last; for an input of bytes through the scale of its first DequantizeLinear."""
+    """The recipe's values, channels last; for an integer input, through the scale of its first DequantizeLinear."""
     program = compile_model(_network(32, dtype), config="tiny")
     values = load_inputs(photograph, program.model_inputs, "cifar10")["image"]
     real = recipe("cifar10").apply(np.asarray(Image.open(photograph))).transpose(0, 2, 3, 1)

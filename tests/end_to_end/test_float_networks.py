@@ -51,7 +51,7 @@ def mobilenet_v2() -> onnx.ModelProto:
 
 
 def mobilenet_v3() -> onnx.ModelProto:
-    """Hard swish, and a squeeze-and-excite gate through a hard sigmoid."""
+    """Hard swish, and a squeeze-and-excite gate with a hard sigmoid."""
     n = FloatNetwork(opset=14)
 
     def swish(x: str) -> str:
@@ -64,7 +64,7 @@ def mobilenet_v3() -> onnx.ModelProto:
 
 
 def unet(upsample: str) -> onnx.ModelProto:
-    """Down twice, up twice with skips; a class for each pixel."""
+    """Downsampling twice, upsampling twice with skips; a class per pixel."""
     n = FloatNetwork()
 
     def block(x: str, inputs: int, outputs: int) -> str:
@@ -85,7 +85,7 @@ def unet(upsample: str) -> onnx.ModelProto:
 
 
 def leaky() -> onnx.ModelProto:
-    """As in a detector: LeakyRelu and Sigmoid, grouped and dilated convolutions, a mean of rows and columns."""
+    """As in detectors: LeakyRelu and Sigmoid, grouped and dilated convolutions, a mean over rows and columns."""
     n = FloatNetwork()
     x = n.node("LeakyRelu", [n.conv("data", group=2)], alpha=0.1)
     x = n.node("Mul", [x, n.node("Sigmoid", [n.conv(x, pad=2, dilations=[2, 2])])])
@@ -145,8 +145,11 @@ def test_a_gate_is_one_product_and_its_sigmoid_a_table(tmp_path: Path) -> None:
 
 
 def _normalized() -> onnx.ModelProto:
-    """L2 normalization over the channels in integers: squares by table, their sum by a 1x1 convolution, the reciprocal
-    root by table, a product spread over the channels, and a gain for each channel."""
+    """L2 normalization over the channels in integers.
+
+    Squares by lookup table, their sum by a 1x1 convolution, the reciprocal root by lookup table, a product broadcast over
+    the channels, and a gain per channel.
+    """
     n = FloatNetwork()
     channels, scale = 16, 0.05
     squares = n.quantize(n.node("Mul", [n.dequantize("x", scale, 0), n.dequantize("x", scale, 0)]), 0.64, 0)

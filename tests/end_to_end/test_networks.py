@@ -1,4 +1,4 @@
-"""Whole networks against ONNX Runtime, every tensor, on every backend."""
+"""Whole networks against ONNX Runtime at every tensor, on every backend."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ CIFAR_IMAGE = 3
 
 @pytest.fixture(scope="session")
 def cifar_inputs(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """One CIFAR-10 image as float input of ResNet-20 and as int8 input of ResNet-8."""
+    """One CIFAR-10 image as the float input of ResNet-20 and as the int8 input of ResNet-8."""
     folder = tmp_path_factory.mktemp("cifar")
     image = np.load(shared_data / "cifar10_lossless_130.npz")["x_uint8_nhwc"][CIFAR_IMAGE]
     mean, std = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
@@ -79,7 +79,7 @@ def test_resnet50_on_the_rtl(shared_data: Path, config: str) -> None:
 
 
 def test_differences_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One changed weight in the program is detected at its tensor: the comparison can fail."""
+    """One changed weight in the program is reported at its tensor: the comparison can fail."""
     genuine = verify.compile_graph
 
     def tampered(graph: object, config: object) -> object:

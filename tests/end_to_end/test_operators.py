@@ -1,4 +1,4 @@
-"""Operators one by one, in QOperator form, after and before a convolution: every tensor equals ONNX Runtime's."""
+"""Single operators in QOperator form, before and after a convolution: every tensor equals ONNX Runtime's."""
 
 from collections.abc import Callable, Iterable
 
@@ -136,7 +136,7 @@ def _single(operator: str) -> onnx.ModelProto:
 
 @pytest.mark.parametrize("operator", ["QLinearAdd", "QLinearMul"])
 def test_single_elements_are_taken_as_scalars(operator: str) -> None:
-    """ONNX Runtime swaps the operands of such an addition, which moves the float32 roundings."""
+    """ONNX Runtime swaps the operands of such an addition, which changes the float32 roundings."""
     model = _single(operator)
     rng = np.random.default_rng(0)
     for a, b in rng.integers(0, 256, (30, 2)).astype(np.uint8):

@@ -1,4 +1,4 @@
-"""Random graphs equal ONNX Runtime at every tensor; and the generator and the shrinker themselves."""
+"""Random graphs equal ONNX Runtime at every tensor; tests of the generator and the shrinker."""
 
 import hashlib
 import os
@@ -13,18 +13,23 @@ import numpy as np
 import onnx
 import pytest
 from random_graphs import check, generate, random_inputs, report, shrink
+from small_accelerators import DEPTHWISE, WIDE
 
+from arrayloom.compiler import compile_graph
+from arrayloom.compiler.frontend import import_model
 from arrayloom.host.runtime.backends import open_device
 from arrayloom.host.runtime.device import Device
 from arrayloom.host.runtime.reference import Reference
 from arrayloom.isa import arithmetic
-from arrayloom.isa.config import PRESETS
+from arrayloom.isa.config import PRESETS, Config
+from arrayloom.isa.instructions import Depthwise
 from arrayloom.sim.emulator import post
 
 GRAPHS = 500
-BLOCK = 10          # graphs in one test
-RTL_SHARE = 10      # one graph in ten runs on the RTL too
-REPORTS = 3         # failures of one test that are shrunk
+BLOCK = 10          # graphs per test
+RTL_SHARE = 10      # one graph in ten also runs on the RTL
+DRAWN, LEAST_USERS = 120, 8     # graphs, and how many of them must use the DEPTHWISE unit
+REPORTS = 3         # failures shrunk per test
 
 OPERATORS = {
     "QLinearConv", "QLinearMatMul", "QGemm", "QLinearAdd", "MaxPool", "QLinearAveragePool", "QLinearGlobalAveragePool",
@@ -36,7 +41,7 @@ OPERATORS = {
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Blocks of seeds: many small tests spread over the workers, and a failure names its block."""
+    """Blocks of seeds: many small tests can be distributed over the workers, and a failure names its block."""
     count = metafunc.config.getoption("random_graphs", None) or GRAPHS
     for name, graphs in (("seeds", count), ("rtl_seeds", max(count // RTL_SHARE, 1))):
         if name in metafunc.fixturenames:
@@ -62,6 +67,17 @@ def _assert_equal(seeds: Iterable[int], device: Device, folder: Path) -> None:
         if len(failures) < REPORTS and (text := report(seed, device, folder)):
             failures.append(text)
     assert not failures, "\n".join(failures)
+
+
+@pytest.mark.parametrize("config", [DEPTHWISE, WIDE], ids=lambda config: config.name)
+def test_graphs_equal_onnx_runtime_with_a_depthwise_unit(config: Config, tmp_path: Path) -> None:
+    """On the RTL, those of many graphs that use the unit."""
+    seeds = [seed for seed in range(DRAWN) if any(
+        isinstance(one, Depthwise) for one in compile_graph(import_model(generate(seed)).graph, config))]
+    assert len(seeds) >= LEAST_USERS
+    device = open_device("rtl", config)
+    _assert_equal(seeds, device, tmp_path)
+    device.close()
 
 
 def test_graphs_equal_onnx_runtime_on_the_emulator(seeds: range, emulator: Device, tmp_path: Path) -> None:
@@ -124,7 +140,7 @@ def test_shrinking_leaves_the_operator_at_fault(operator: str) -> None:
 
 
 def test_shrinking_keeps_the_values_that_fail() -> None:
-    """A failure that depends on one byte deep inside the graph remains when everything before it is cut off."""
+    """A failure of one byte deep inside the graph remains when everything before it is cut off."""
     seed = next(seed for seed in range(1000) if len(generate(seed).graph.node) > 9 and _odd_additions(generate(seed), seed))
     smaller = shrink(generate(seed), lambda model: _odd_additions(model, seed) > 0)
     assert len(smaller.graph.node) <= 2
@@ -132,7 +148,7 @@ def test_shrinking_keeps_the_values_that_fail() -> None:
 
 
 def _odd_additions(model: onnx.ModelProto, seed: int) -> int:
-    """The number of results of a QLinearAdd that are 77."""
+    """The number of values 77 in the results of a QLinearAdd."""
     values = Reference(model).run_all(random_inputs(model, seed))
     sums = {node.output[0] for node in model.graph.node if node.op_type == "QLinearAdd"}
     return sum(int((values[name] == 77).sum()) for name in sums)
@@ -158,7 +174,7 @@ def _wide_accumulator(accumulator: np.ndarray, scale: np.ndarray) -> np.ndarray:
 
 
 def _one_fma(a: np.ndarray, b: np.ndarray, ratio_a: int, ratio_b: int, offset: int) -> np.ndarray:
-    """A residual add whose inner sum is not rounded."""
+    """A residual add that does not round its inner sum."""
     total = a * np.int64(ratio_a) + b * np.int64(ratio_b) + np.int64(offset)
     drop = arithmetic.ADD_FRACTION - arithmetic.FRACTION
     magnitude = np.abs(total)
@@ -178,7 +194,7 @@ MISTAKES: dict[str, tuple[str, Callable[..., np.ndarray]]] = {
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_rounding_left_out_is_noticed(mistake: str, emulator: Device, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each rounding affects a byte of some graph in the default suite."""
+    """Each rounding step changes a byte of at least one graph of the default set."""
     name, mistaken = MISTAKES[mistake]
     monkeypatch.setattr(post, "arithmetic", SimpleNamespace(**vars(arithmetic) | {name: mistaken}))
     assert any(_differs(seed, emulator) for seed in range(GRAPHS))

@@ -56,7 +56,7 @@ def _check_segments(track: Track, timeline: Timeline) -> None:
 
 
 def _check_instructions(name: str, track: Track, program: Program) -> None:
-    """Each instruction of the unit in order, and outside of them no cycle in which it does anything."""
+    """Each instruction of the unit in order, and no active cycle outside of them."""
     own = [index for index, one in enumerate(program) if name == "FETCH" or (one.UNIT is not None and one.UNIT.name == name)]
     seen = track.instructions[track.instructions >= 0]
     assert (np.diff(seen) >= 0).all()
@@ -65,7 +65,7 @@ def _check_instructions(name: str, track: Track, program: Program) -> None:
 
 
 def test_the_array_computes_what_its_instructions_say(device: RtlDevice) -> None:
-    """Each Convolve takes as many computing cycles as it has pixels: the attribution to instructions is exact there."""
+    """Each Convolve has one computing cycle per pixel: its attribution to instructions is exact."""
     session = Session(digits.MODEL, PRESETS["tiny"], device=device)
     session.run({"image": preprocess(IMAGE, "digits")})
     assert device.timeline is not None

@@ -1,4 +1,4 @@
-"""LOAD on the bus: every word at its destination, no overflow of a FIFO, and one beat per cycle."""
+"""LOAD on the bus: every word arrives at its place, credits are respected, and each cycle transfers a beat."""
 
 import random
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ MEMORY = 1 << 18
 
 @dataclass
 class Sink:
-    """A FIFO of ``capacity`` words whose consumer takes a word with probability ``rate``, from ``opens`` on."""
+    """A FIFO of ``capacity`` words whose consumer takes a word with probability ``rate``, from cycle ``opens`` on."""
 
     port: Any
     capacity: int
@@ -260,10 +260,14 @@ ILLEGAL = {
 }
 
 
+LEGAL_AT_FIRST = ("beyond the chip in a later row", "far beyond the chip")
+
+
 @pytest.mark.parametrize("case", ILLEGAL)
 def test_fields_out_of_range_are_illegal(bench: Any, case: str) -> None:
     system = System(bench, bench.config(), [ILLEGAL[case]])
     system.run(lambda: bool(system.driver.illegal))
+    assert bool(system.port.words) == (case in LEGAL_AT_FIRST)
     assert all(address < system.config.activation_words for address in system.port.words)
 
 

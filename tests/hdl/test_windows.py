@@ -1,4 +1,4 @@
-"""Windows: whole words within the registers' limits, relative to the base, and empty for inconsistent limits."""
+"""Windows: whole words within the registers' limits, counted from the base, and empty if the limits are inconsistent."""
 
 import pytest
 

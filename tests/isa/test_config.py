@@ -22,6 +22,7 @@ from arrayloom.isa.errors import ConfigError
     ("row_stage", True, "row_stage = True: must be a whole number"),
     ("name", "", "name = '': must be a text"),
     ("depthwise_channels", 8, "depthwise_channels = 8: must be size = 16, or 0"),
+    ("depthwise_columns", 5, "depthwise_columns = 5: must be 3 where there is no DEPTHWISE unit; give depthwise_channels"),
 ])
 def test_bad_field_is_named(field: str, value: float, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
@@ -37,10 +38,11 @@ def test_digest_changes_with_every_field() -> None:
     base = PRESETS["32x32"]
     changes = {"name": "other", "size": 64, "lanes": 32, "column_stage": 8, "row_stage": 1, "accumulator_depth": 512,
                "activation_bytes": 1 << 20, "weight_words": 4096, "parameter_entries": 1024, "table_pages": 4,
-               "queue_depth": 16, "activation_banks": 8, "depthwise_channels": 32}
-    assert set(changes) == set(asdict(base))
+               "queue_depth": 16, "activation_banks": 8, "depthwise_channels": 32, "attention_lanes": 8}
+    unit = replace(base, depthwise_channels=32, depthwise_columns=5)
+    assert set(changes) | {"depthwise_columns"} == set(asdict(base))
     digests = {replace(base, **{name: value}).digest for name, value in changes.items()}
-    assert len(digests | {base.digest}) == len(changes) + 1
+    assert len(digests | {base.digest, unit.digest}) == len(changes) + 2
 
 
 @pytest.mark.parametrize("config", PRESETS.values(), ids=PRESETS)

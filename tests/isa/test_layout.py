@@ -1,4 +1,4 @@
-"""Layouts: packed data is recovered byte by byte, and impossible layouts are refused."""
+"""Layouts: packing and unpacking are inverse, byte for byte, and impossible layouts are refused."""
 
 from dataclasses import replace
 from typing import Any

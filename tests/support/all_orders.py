@@ -1,4 +1,4 @@
-"""Random short programs, and their unordered accesses found by reachability between events: slow but simple."""
+"""Random short programs, and a slow, plain check by reachability between events for accesses that no token orders."""
 
 import random
 from itertools import pairwise
@@ -18,12 +18,12 @@ from arrayloom.isa.instructions import (
     Store,
 )
 
-Words = set[tuple[str, int]]                # place and number
+Words = set[tuple[str, int]]                # scratchpad or memory, and the word's number
 Pair = tuple[int, int, str, str, int]       # later, earlier, hazard, place, word
 
 
 def random_program(seed: int, size: int, *, forward: bool) -> list[Instruction]:
-    """Few words for many instructions; ``forward``: tokens may come from later instructions."""
+    """A random program whose instructions share few words; ``forward``: tokens may come from later instructions."""
     draw = random.Random(seed)
     instructions = [_random_instruction(draw, size) for _ in range(draw.randint(3, 14))]
     count = len(instructions)
@@ -60,7 +60,7 @@ def _random_instruction(draw: random.Random, size: int) -> Instruction:
 
 
 def unordered(instructions: list[Instruction], size: int) -> tuple[set[Pair], bool]:
-    """All pairs, at each of their words; and whether instructions wait for one another."""
+    """All unordered pairs with each of their words; and whether instructions wait for one another in a cycle."""
     after = _after(_edges(instructions))
     touched = [_touched(one, size) for one in instructions]
     found: set[Pair] = set()
@@ -76,7 +76,7 @@ def unordered(instructions: list[Instruction], size: int) -> tuple[set[Pair], bo
 
 
 def _edges(instructions: list[Instruction]) -> list[list[int]]:
-    """Successors of the events 3k, 3k + 1, 3k + 2: instruction k begins, reads and writes, is complete."""
+    """The direct successors of events 3k, 3k + 1 and 3k + 2: instruction k begins, accesses its words, and completes."""
     edges: list[list[int]] = [[event + 1] if event % 3 < 2 else [] for event in range(3 * len(instructions))]
     queues = {unit: [k for k, one in enumerate(instructions) if one.UNIT is unit] for unit in Unit}
     for unit, queue in queues.items():
@@ -101,7 +101,7 @@ def _edges(instructions: list[Instruction]) -> list[list[int]]:
 
 
 def _after(edges: list[list[int]]) -> list[int]:
-    """A set of bits for each event: those that come after it."""
+    """For each event, the set of events after it, as a bit mask."""
     after, former = [0] * len(edges), [-1]
     while after != former:
         former = list(after)
@@ -112,7 +112,7 @@ def _after(edges: list[list[int]]) -> list[int]:
 
 
 def _touched(one: Instruction, size: int) -> tuple[Words, Words]:
-    """What is read and written, word by word."""
+    """The words that the instruction reads, and those that it writes."""
     if isinstance(one, LoadWeights):
         return _run("memory", one.address // size, 0, 1, one.words), set()
     if isinstance(one, LoadActivations | Store):

@@ -7,7 +7,7 @@ NUMBERS = [np.dtype(name) for name in ("float32", "float64", "float16", "int8", 
 
 
 def values(dtype: np.dtype) -> np.ndarray:
-    """[2, 3, 4], over the whole range of an integer."""
+    """An array [2, 3, 4] of values over the whole range of an integer dtype."""
     rng = np.random.default_rng(3)
     if dtype.kind == "f":
         return rng.standard_normal((2, 3, 4)).astype(dtype)

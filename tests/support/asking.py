@@ -1,4 +1,4 @@
-"""One request over each protocol, built directly from the wire format."""
+"""One request over each protocol, as sent by a client that knows only the wire format."""
 
 import base64
 import json
@@ -24,7 +24,7 @@ GRPC_CODES = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 404: "NOT_FOUND",
 
 @dataclass
 class RefusedError(Exception):
-    """``code``: HTTP's number; gRPC's are translated."""
+    """``code``: the HTTP status; gRPC codes are translated."""
 
     code: int
     message: str
@@ -32,7 +32,7 @@ class RefusedError(Exception):
 
 @dataclass
 class Ask:
-    """An inference: numpy arrays by input name, object arrays being images."""
+    """An inference request: numpy arrays by input name; an object array contains images."""
 
     inputs: dict[str, Any]
     model: str = "digits"
@@ -73,7 +73,7 @@ def oip_grpc(server: serving.Server, ask: Ask) -> dict[str, np.ndarray]:
 
 
 def rest(server: serving.Server, ask: Ask) -> dict[str, np.ndarray]:
-    """TensorFlow Serving's REST in columnar format; it has no choice of outputs."""
+    """TensorFlow Serving's REST in columnar format, which cannot select outputs."""
     inputs = {name: _json(values) for name, values in ask.inputs.items()}
     path = tensorflow.PREDICT.at(ask.model, ask.version)
     answer = json.loads(http(server, path, json.dumps({"inputs": inputs}).encode(), ask.headers))
@@ -96,7 +96,7 @@ PROTOCOLS: dict[str, Callable[[serving.Server, Ask], dict[str, np.ndarray]]] = {
 
 
 def http(server: serving.Server, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> bytes:
-    """The body of the answer; raises ``RefusedError``, with the error's text, for anything but success."""
+    """Returns the body of the answer; raises ``RefusedError``, with the error's text, unless the request succeeds."""
     request = urllib.request.Request(server.url + path, body, headers or {})
     try:
         with urllib.request.urlopen(request, timeout=60) as response:

@@ -1,6 +1,6 @@
-"""Boolean functions as a graph of ANDs, and a solver that finds inputs under which one of them is true.
+"""Boolean functions as a graph of ANDs, and a solver that finds inputs that make one of them true.
 
-A literal is a whole number; its negation has the lowest bit flipped. Equal functions of equal structure are one literal.
+A literal is an integer; flipping its lowest bit negates it. Functions of the same structure share one literal.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ FALSE, TRUE = 0, 1
 
 
 class Graph:
-    """Makes literals; every asserted clause holds for all queries."""
+    """Makes literals; asserted clauses hold for every question."""
 
     def __init__(self) -> None:
         self._gates: dict[tuple[int, int], int] = {}
@@ -67,7 +67,7 @@ class Graph:
         return [TRUE if value >> bit & 1 else FALSE for bit in range(width)]
 
     def sum(self, a: Sequence[int], b: Sequence[int], carry: int = FALSE) -> list[int]:
-        """As wide as both."""
+        """The sum, as wide as both operands."""
         result = []
         for x, y in zip(a, b, strict=True):
             half = self.difference(x, y)
@@ -76,7 +76,7 @@ class Graph:
         return result
 
     def less(self, a: Sequence[int], b: Sequence[int]) -> int:
-        """For unsigned numbers."""
+        """Whether unsigned ``a`` is less than unsigned ``b``."""
         result = FALSE
         for x, y in zip(a, b, strict=True):
             result = self.choice(self.difference(x, y), y, result)
@@ -86,17 +86,17 @@ class Graph:
         self._solver.add_clause([_signed(literal) for literal in literals])
 
     def satisfiable(self, literal: int) -> bool:
-        """Whether there is an input under which the literal is true."""
+        """Whether some input makes the literal true."""
         if literal in (FALSE, TRUE):
             return literal == TRUE
         return bool(self._solver.solve([_signed(literal)]))
 
     def value(self, literal: int) -> int:
-        """The literal's value in the input found last."""
+        """The literal's value in the last input found."""
         model, node = self._solver.get_model(), literal // 2
         return literal & 1 ^ int(node < len(model) and model[node] > 0)
 
 
 def _signed(literal: int) -> int:
-    """In the solvers' numbering: from 1, negative for a negation; node 0 is false."""
+    """The literal in the solver's form: from 1, negative for a negation; node 0 is false."""
     return -(literal // 2 + 1) if literal & 1 else literal // 2 + 1

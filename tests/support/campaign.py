@@ -1,6 +1,6 @@
-"""Campaigns: a check of many seeds, over as many processes and machines as there are, and a report of what failed.
+"""Campaigns: a check of many seeds, distributed over processes and machines, and a report of the failures.
 
-The report does not depend on who did the work: failures are grouped by kind, in the order of their seeds.
+The report does not depend on the workers: failures are grouped by kind, in the order of their seeds.
 """
 
 import argparse
@@ -16,14 +16,14 @@ from arrayloom.host.pool.local import ThisProcess
 from arrayloom.host.pool.task import Task, run_tasks
 from arrayloom.isa.errors import ArrayloomError
 
-BLOCK = 20          # seeds of one task
-SHOWN = 3           # seeds of each kind
-TEXT = 600          # characters of a failure, from its end
+BLOCK = 20          # seeds per task
+SHOWN = 3           # seeds listed per kind
+TEXT = 600          # last characters shown of a failure
 FAILED, REFUSED = 1, 2
 
 
 class Failure(Protocol):
-    """Why a seed failed: `kind` groups similar failures, `text` has the details."""
+    """Why a seed failed: ``kind`` is the same for similar failures, ``text`` has all details."""
 
     @property
     def kind(self) -> str: ...
@@ -45,7 +45,7 @@ Check = Callable[..., Failure | None]
 
 
 def parser(program: str, description: str, count: int) -> argparse.ArgumentParser:
-    """The options that all campaigns have; `count`: how many seeds without `--count`."""
+    """The options common to all campaigns; ``count``: the default of ``--count``."""
     made = argparse.ArgumentParser(prog=f"python -m {program}", description=description)
     made.add_argument("--first", type=int, default=0, metavar="SEED", help="the first seed")
     made.add_argument("--count", type=int, default=count, metavar="N", help="how many seeds (default %(default)s)")
@@ -55,7 +55,7 @@ def parser(program: str, description: str, count: int) -> argparse.ArgumentParse
 
 
 def run(options: argparse.Namespace, check: Check, settings: Sequence[Any] = ()) -> int:
-    """Checks the seeds selected by the options, prints the report; returns 0, 1 if a seed failed, 2 if it cannot run."""
+    """Checks the chosen seeds and prints the report; returns 0, 1 if a seed failed, or 2 if the campaign cannot run."""
     try:
         found, tasks = _all(options, check, settings)
     except ArrayloomError as error:

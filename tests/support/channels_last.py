@@ -1,6 +1,6 @@
-"""Random channels-last QDQ networks, as written by converters from TensorFlow: Transposes around channels-first operators.
+"""Random channels-last QDQ networks, as converters from TensorFlow write them, with Transposes around operators.
 
-Scales are powers of two and means are over powers of two, so that float arithmetic is exact, and every form of a network
+Scales are powers of two and means divide by powers of two: float arithmetic is therefore exact, and every form of a network
 gives the same bytes.
 """
 
@@ -16,9 +16,9 @@ CONSTANT_OUTPUTS = 5
 
 
 class ChannelsLast(Network):
-    """A network under construction; `shapes` are [H, W, C] of the values that an operator may read, all dequantized.
+    """A network under construction; ``shapes`` are [H, W, C] of the dequantized values that operators may read.
 
-    `sketch` draws operators of `kinds`, and an end. `dtype` is that of all activations.
+    ``sketch`` draws operators of ``kinds``, then the outputs. ``dtype`` is the dtype of all activations.
     """
 
     def __init__(self, seed: int, kinds: tuple[str, ...], opset: int = 17) -> None:
@@ -31,7 +31,7 @@ class ChannelsLast(Network):
         self.outputs: list[str] = []
 
     def sketch(self, batch: int | str, integer_input: bool, count: int) -> onnx.ModelProto:
-        """A network of `count` operators on an input of bytes or of float."""
+        """A network of ``count`` operators with an integer or a float input."""
         shape = (8, 8, int(self.rng.integers(2, 5)))
         value = "image" if integer_input else self._quantized("image")
         self.shapes[self._real(value)] = shape
@@ -54,18 +54,18 @@ class ChannelsLast(Network):
         return self.dequantize(value, SCALE, self.zero, self.dtype, output)
 
     def _keep(self, value: str, shape: tuple[int, int, int]) -> None:
-        """A float value through QuantizeLinear and DequantizeLinear to those that operators read."""
+        """Quantizes and dequantizes a float value, and adds it to those that operators may read."""
         self.shapes[self._real(self._quantized(value))] = shape
 
     def _turn(self, value: str, order: list[int]) -> str:
-        """A Transpose, before its value's DequantizeLinear where the value comes from one, as converters place it too."""
+        """A Transpose, placed before the value's DequantizeLinear if there is one, as converters also do."""
         producer = self.nodes[-1]
         if producer.output[0] == value and producer.op_type == "DequantizeLinear" and self.rng.random() < 0.5:
             return self._real(self.node("Transpose", [producer.input[0]], perm=order))
         return self.node("Transpose", [value], perm=order)
 
     def _around(self, value: str, shape: tuple[int, int, int], compute: Callable[[str], str]) -> None:
-        """`compute` on channels first; the Transpose back stands before the QuantizeLinear or after it."""
+        """Applies ``compute`` channels-first; the Transpose back is before or after the QuantizeLinear."""
         made = compute(self._turn(value, FIRST))
         if self.rng.random() < 0.5:
             self._keep(self.node("Transpose", [made], perm=LAST), shape)
@@ -112,7 +112,7 @@ class ChannelsLast(Network):
         self._keep(self.node("Concat", [value, other], axis=axis), (*shape[:2], channels))
 
     def hard_swish(self, value: str, shape: tuple[int, int, int]) -> None:
-        """A function of one element."""
+        """An element-wise function."""
         self._keep(self.node("HardSwish", [value]), shape)
 
     def pad(self, value: str, shape: tuple[int, int, int]) -> None:
@@ -122,7 +122,7 @@ class ChannelsLast(Network):
         self._keep(cut, (shape[0], shape[1], shape[2]))
 
     def scale(self, value: str, shape: tuple[int, int, int]) -> None:
-        """Mul by one factor a channel."""
+        """Mul by one factor per channel."""
         factors = 2.0 ** self.rng.integers(-2, 1, shape[2]).astype(np.float32)
         operands = [value, self.constant(factors.astype(np.float32))]
         self._keep(self.node("Mul", operands[:: int(self.rng.choice([1, -1]))]), shape)
@@ -134,14 +134,14 @@ class ChannelsLast(Network):
         self._keep(self.node("Add", [value, real]), shape)
 
     def split(self, value: str, shape: tuple[int, int, int]) -> None:
-        """Split of the channels, the first one from the others, which are concatenated again in another order."""
+        """Split into the first channel and the others, which are concatenated again in another order."""
         parts = [self.name("part"), self.name("rest")]
         sizes = self.constant(np.array([1, shape[2] - 1]))
         self.nodes.append(onnx.helper.make_node("Split", [value, sizes], parts, name=f"Split_{parts[0]}", axis=-1))
         self._keep(self.node("Concat", parts[::-1], axis=3), shape)
 
     def squeeze_and_excite(self, value: str, shape: tuple[int, int, int]) -> None:
-        """The mean over rows and columns, a function of it, and the product of the two."""
+        """The mean over rows and columns, a function of it, and its product with the value."""
         mean = self._real(self._quantized(self.node("ReduceMean", [value], axes=[1, 2], keepdims=1)))
         gate = self._real(self._quantized(self.node("HardSigmoid", [mean])))
         self._keep(self.node("Mul", [value, gate]), shape)
@@ -160,7 +160,7 @@ class ChannelsLast(Network):
         self._keep(self.node("Softmax", [value], axis=-1), shape)
 
     def resize(self, value: str, shape: tuple[int, int, int]) -> None:
-        """Resizes to twice the size, then takes every second row and column."""
+        """Upsampling by two, or every second row and column."""
         scales = self.constant(np.array([1, 2, 2, 1], np.float32))
         large = self.node("Resize", [value, "", scales], mode="nearest")
         bounds = [self.constant(np.array(bound)) for bound in ([0, 0], [99, 99], [1, 2], [2, 2])]
@@ -171,7 +171,7 @@ class ChannelsLast(Network):
         self._keep(self.node("Gather", [value, self.constant(np.arange(shape[0])[::-1].copy())], axis=1), shape)
 
     def end(self, value: str, shape: tuple[int, int, int]) -> None:
-        """Outputs: the value itself, its mean, or a matrix product of all of it."""
+        """Outputs: the value itself, its mean, or a matrix product of all its elements."""
         kind = str(self.rng.choice(["bytes", "float", "mean", "dense"]))
         if kind == "bytes":
             self.outputs.append(self._quantized(value, "bytes"))
@@ -185,7 +185,7 @@ class ChannelsLast(Network):
             self._dense(value, int(np.prod(shape)))
 
     def _dense(self, value: str, features: int) -> None:
-        """Reshape or Flatten, and a product of either kind."""
+        """Reshape or Flatten, and a MatMul or Gemm."""
         flat = self._real(self._quantized(self._flattened(value, features)))
         if self.rng.random() < 0.5:
             product = self.node("Gemm", [flat, self._weight(CONSTANT_OUTPUTS, features)], transB=1)
@@ -200,7 +200,7 @@ class ChannelsLast(Network):
 
 
 def draw(model: onnx.ModelProto, seed: int, count: int = 1) -> dict[str, Array]:
-    """Random values for the input of such a network, multiples of the scale where it is of float."""
+    """Random values for the network's input; multiples of the scale for a float input."""
     value = model.graph.input[0]
     dtype = onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
     shape = [count, *(dim.dim_value for dim in value.type.tensor_type.shape.dim[1:])]
@@ -215,7 +215,7 @@ class FloatChannelsLast(ChannelsLast):
     """The same networks in float, before they are quantized."""
 
     def sketch(self, batch: int | str, integer_input: bool, count: int) -> onnx.ModelProto:
-        """A network of `count` operators; `integer_input` has no effect here."""
+        """A network of ``count`` operators; ``integer_input`` has no effect here."""
         model = super().sketch(batch, integer_input, count)
         for value in [*model.graph.input, *model.graph.output]:
             value.type.tensor_type.elem_type = onnx.TensorProto.FLOAT

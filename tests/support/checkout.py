@@ -1,4 +1,4 @@
-"""Where things lie that tests read: the checkout, and the networks and photographs next to it."""
+"""Paths that tests read from: the checkout, and the networks and photographs next to it."""
 
 import os
 from pathlib import Path

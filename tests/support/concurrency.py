@@ -1,7 +1,7 @@
-"""A program on units that run at random speeds: finds orders that its tokens do not enforce.
+"""A program on units with random speeds: finds accesses whose order its tokens do not enforce.
 
-Only the guarantees of the ISA order them: each unit starts and completes its instructions in order, tokens, and a
-Drain that begins when its sums are complete. Accesses are computed from the instruction itself.
+Only the guarantees of the ISA order them: each unit starts and completes its instructions in order, tokens are respected,
+and a Drain begins when its sums are complete. Accesses are computed from the instructions' fields.
 """
 
 from collections import defaultdict, deque
@@ -77,7 +77,7 @@ def _runs(first: int, rows: int, pitch: int, words: int) -> Words:
 
 @dataclass
 class _Times:
-    """When each word was last read and written by each unit."""
+    """When each unit last read and wrote each word."""
 
     words: int
     written: NDArray[np.float64] = field(init=False)
@@ -88,7 +88,7 @@ class _Times:
         self.read = np.zeros((len(Unit), self.words))
 
     def touch(self, unit: Unit, reads: Words, writes: Words, start: float, end: float) -> bool:
-        """Records an instruction; False if it starts before something that must be complete."""
+        """Records an instruction; False if it starts before an access that it must wait for has completed."""
         others = [other for other in Unit if other is not unit]
         safe = bool((self.written[:, reads] <= start).all())
         safe &= bool((self.written[others][:, writes] <= start).all() and (self.read[others][:, writes] <= start).all())
@@ -98,9 +98,9 @@ class _Times:
 
 
 def find_race(program: Program, config: Config, seed: int) -> str | None:
-    """The first instruction that can start too early at the speeds of a seed, or tokens that overflow; None if none.
+    """The first instruction that can start too early at the speeds of a seed, or tokens that overflow; else None.
 
-    Odd seeds have queues of the configured depth, even ones unbounded queues.
+    With odd seeds the units have queues of the configured depth, with even seeds queues that never fill.
     """
     return _Run(program, config, seed).find()
 
@@ -119,7 +119,7 @@ class _Run:
         self.summed = 0.0
         self.instructions = list(program)
         self.givers = token_givers(self.instructions)
-        self.ends: dict[int, float] = {}    # of each instruction so far
+        self.ends: dict[int, float] = {}    # counts, up to each instruction
         self.counts: dict[tuple[Unit, Unit], list[tuple[float, int]]] = defaultdict(list)
         self.chip, self.memory = _Times(config.activation_words), _Times(program.memory_bytes // config.size)
 
@@ -171,9 +171,9 @@ def _most(events: list[tuple[float, int]]) -> int:
 
 
 def find_stall(program: Program, config: Config) -> str | None:
-    """The first load that cannot complete after everything before it, because its FIFO is too small; None if all can.
+    """The first load that cannot complete after all earlier instructions, because its FIFO is too small; else None.
 
-    Every program whose instructions can complete in order, one by one, cannot deadlock: the oldest one always can.
+    A program whose instructions can complete one by one in order cannot deadlock: the oldest one can always complete.
     """
     held: dict[str, int] = {"parameters": 0, "pages": 0}
     for index, i in enumerate(program):

@@ -1,4 +1,4 @@
-"""Configurations at the ends of every field's range, such that every two ends of different fields meet."""
+"""Configurations at the ends of every field's range, in which each pair of ends of two fields occurs."""
 
 from covering import Row, all_pairs
 
@@ -7,7 +7,7 @@ from arrayloom.isa.instructions import THRESHOLDS
 
 
 def limits(size: int) -> dict[str, tuple[int, int]]:
-    """The least and the largest value of each field that may be chosen for a size."""
+    """The least and the largest valid value of each field for a size."""
     return {"lanes": (size // 4, size), "column_stage": (1, size), "row_stage": (1, size), "accumulator_depth": (16, 4096),
             "activation_bytes": (256 * size, size << 20), "weight_words": (2 * size, 1 << 20),
             "parameter_entries": (THRESHOLDS, 1 << 16), "table_pages": (2, 16), "queue_depth": (4, 64),
@@ -24,6 +24,6 @@ def config_of(size: int, row: Row) -> Config:
 
 
 def end_of(config: Config, name: str) -> str:
-    """Whether a field has its ``least`` or its ``most``; empty for neither."""
+    """``least`` or ``most`` if the field has that end of its range, else empty."""
     least, most = limits(config.size)[name]
     return {least: "least", most: "most"}.get(getattr(config, name), "")

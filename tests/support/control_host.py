@@ -1,4 +1,4 @@
-"""A host of a control unit: a master on its registers that also models the rest of the accelerator."""
+"""A host of a control unit: a bus master for its registers that also simulates the rest of the accelerator."""
 
 import random
 from collections.abc import Awaitable, Callable
@@ -20,7 +20,7 @@ Script = Callable[["Host"], Awaitable[None]]
 
 
 class Host:
-    """A master on the AXI4-Lite port of a control unit, which also controls all other inputs of the unit."""
+    """A master on the AXI4-Lite port of a control unit, which also drives all signals from the rest of the accelerator."""
 
     def __init__(self, bench: Any, stall: float = 0.0, control: type[Control] = Control) -> None:
         self.bench = bench
@@ -34,7 +34,7 @@ class Host:
         self.ctx: Any = None
         self.refused = False
         self.answered = 0
-        self.resets: list[Any] = []     # what ``clear`` sets to zero
+        self.resets: list[Any] = []     # signals that ``clear`` sets to zero
         self.pulses: dict[str, int] = {"start": 0, "clear": 0}
         self.counted = {block: [0] * len(Cause) for block in blocks_of(CORE_UNITS)}
 
@@ -77,7 +77,7 @@ class Host:
             *_, done = await self.ctx.tick().sample(ready)
 
     async def write(self, address: int, value: int, strobe: int = 15) -> None:
-        """Address and data in any order; notes whether the write was refused."""
+        """Sends address and data in any order; records whether the write was refused."""
         axi, ctx = self.axi, self.ctx
         channels = [(axi.awvalid, axi.awready, [(axi.awaddr, address)]),
                     (axi.wvalid, axi.wready, [(axi.wdata, value), (axi.wstrb, strobe)])]
@@ -127,7 +127,7 @@ class Host:
 
 
 def scripted(**options: Any) -> Callable[[Script], Callable[[Any], None]]:
-    """A test from a script for a host."""
+    """A test that runs a script of a host."""
     def make(script: Script) -> Callable[[Any], None]:
         def test(bench: Any) -> None:
             Host(bench, **options).run(script)

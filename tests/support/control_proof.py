@@ -1,10 +1,10 @@
-"""A proof about a netlist: two states that are equal in the canonical form behave the same, in this cycle and so forever.
+"""A proof about a netlist: two states that are equal in the canonical form behave the same, now and in all later cycles.
 
-Two copies of the logic get the same meaningful inputs, and start in any two states that are equal under the rules
-and in which ``INVARIANTS`` hold (which are proved too): registers that a rule declares dead, and a queue's position
-in its memory, may differ. It is proved that outputs that carry timing are equal, that the same words enter the
-queues, and that the next states are again equal under the rules. ``queue_proof`` shows that a queue's words in order
-are equal if the same words went in. It is assumed that a unit retires only an instruction that it has (``RETIRES``).
+Two copies of the logic receive the same valid inputs. They begin in any two states that are equal under the rules and
+satisfy ``INVARIANTS``, which are proved as well; registers that a rule declares dead and the position of a queue in its
+memory may differ. The proof shows that all outputs that signal an event are equal, that the same words enter the queues,
+and that the next states are again equal under the rules. ``queue_proof`` shows that queues that received the same words
+hold the same words in order. Assumed: a unit retires only an instruction that it has (``RETIRES``).
 """
 
 from collections.abc import Callable, Iterator
@@ -33,22 +33,26 @@ INVARIANTS = (
       for unit in ("load", "store")),
     ("array.decoder", "planned | ~checked"), ("load", "pending_valid | ~bus__request__valid"),
 )
-"""Instances, and what holds of their registers in every cycle."""
+OF_DEPTHWISE = (
+    ("depthwise_issue", "filled | ~unit__instruction__valid"), ("depthwise.decoder", "planned | ~checked"),
+)
+"""Instances, and the invariants of their registers; additional ones of accelerators with a DEPTHWISE unit."""
 RETIRES = {"load_issue": "load.unit__retired", "array_issue": "array.streamer.retired",
            "post_issue": "control.run.units__2__retired", "store_issue": "store.unit__retired"}
-"""Signals by which a unit completes an instruction: it is assumed that it has one (an assertion of Issue)."""
+RETIRES_OF_DEPTHWISE = {"depthwise_issue": "control.run.units__4__retired"}
+"""Where a unit says that it completes an instruction: taken for granted is that it has one (an assertion of Issue)."""
 IGNORED = ("\\axil__", "\\axi__wdata", "\\trace__data")
 
 
 @dataclass
 class Subject:
-    """A netlist and its analysis."""
+    """A netlist with its analysis."""
 
     netlist: Netlist
     logic: Logic
     state: ControlState
     form: Form
-    places: dict[tuple[str, int], Bit]      # of variables to bits of registers
+    places: dict[tuple[str, int], Bit]      # from bits of variables to bits of registers
 
     @classmethod
     def of(cls, netlist: Netlist) -> "Subject":
@@ -57,12 +61,24 @@ class Subject:
         places = {place: bit for bit, place in variables(netlist).items()}
         return cls(netlist, logic, find_control_state(netlist, logic, RUNNING), form, places)
 
+    @property
+    def has_depthwise(self) -> bool:
+        return bool(self.netlist.wire("\\depthwise.walker.working"))
+
+    @property
+    def invariants(self) -> tuple[tuple[str, str], ...]:
+        return (*INVARIANTS, *(OF_DEPTHWISE if self.has_depthwise else ()))
+
+    @property
+    def retires(self) -> dict[str, str]:
+        return RETIRES | (RETIRES_OF_DEPTHWISE if self.has_depthwise else {})
+
     def bits(self, field: Field) -> list[Bit]:
         return [self.places[field.variable, field.low + index] for index in range(field.width)]
 
 
 def _name_undefined(netlist: Netlist) -> None:
-    """An undefined bit is some value, the same in every copy and cycle."""
+    """An undefined bit has an arbitrary value, the same in every copy and cycle."""
     number = 0
     for cell in netlist.cells:
         for port, bits in cell.ports.items():
@@ -89,10 +105,10 @@ class Pair:
                     self._compared[subject.places[compared.variable, index]] = compared.live
         self._relate_pointers()
         for side in (self.first, self.second):
-            for instance, condition in INVARIANTS:
+            for instance, condition in subject.invariants:
                 self.graph.assert_clause([self._invariant(instance, condition, side.literal)])
 
-            for issue, retired in RETIRES.items():
+            for issue, retired in subject.retires.items():
                 level = side.literals(subject.netlist.wire(f"\\{issue}.masks.level"))
                 self.graph.assert_clause([*level, side.literals(subject.netlist.wire(f"\\{retired}"))[0] ^ 1])
 
@@ -100,13 +116,13 @@ class Pair:
         return _condition(self.graph, self.subject, instance, condition, literal)
 
     def live(self, side: NetlistLogic, expression: str, literal: Callable[[Bit], int]) -> int:
-        """A condition over terms, of registers that ``literal`` gives the values of."""
+        """A condition over terms; ``literal`` gives the values of the registers in them."""
         terms = {term: [literal(bit) for bit in self.subject.bits(field)] for term, field in self.subject.form.terms.items()
                  if term in expression}
         return interpret(expression, _Connectives(self.graph, terms))
 
     def failures(self) -> list[str]:
-        """What differs between both copies for some input and pair of states; empty if the proof succeeds."""
+        """Obligations that differ for at least one input and pair of states; empty if the proof succeeds."""
         obligations = dict(self._obligations())
         if not self.graph.satisfiable(self.graph.some(obligations.values())):
             return []
@@ -127,7 +143,7 @@ class Pair:
                      for side in (first, second)]
             yield f"live {bit}", graph.difference(*lives)
             yield f"next {bit}", graph.conjunction(lives[0], graph.difference(*sides))
-        for instance, condition in INVARIANTS:
+        for instance, condition in self.subject.invariants:
             holds = self._invariant(instance, condition, lambda bit: self._next(first, bit))
             yield f"invariant of {instance}: {condition}", holds ^ 1
         for ring in self.subject.form.rings:
@@ -159,7 +175,7 @@ class Pair:
         return self.graph.sum(levels[0], [bit ^ 1 for bit in levels[1]], TRUE)
 
     def _filled(self, ring: Ring) -> int:
-        """Whether the queue holds anything: the same in both copies."""
+        """Whether the queue is non-empty: the same in both copies."""
         gate = self.subject.bits(ring.filled) if ring.filled else None
         return self.graph.some(self.first.literals(gate) if gate else self._level(ring, self.first.literal))
 
@@ -205,7 +221,7 @@ class Pair:
         return graph.choice(self.live(self.first, live, self.first.literal), self.first.literal(bit), graph.variable())
 
     def _input_of_second(self, bit: Bit) -> int:
-        """The same input, unless it is meaningless; read data is meaningful only for FETCH, whose identifier is 0."""
+        """The same input while it is valid, else any; read data is valid only for FETCH, whose identifier is 0."""
         graph, first = self.graph, self.first
         meant = TRUE
         if bit[0] in ("\\axi__rid", "\\axi__rlast", "\\axi__rresp", "\\axi__rdata"):
@@ -219,7 +235,7 @@ class Pair:
 
 @dataclass
 class _Connectives:
-    """How ``interpret`` reads a condition as literals."""
+    """Interprets a condition as literals."""
 
     graph: Graph
     terms: dict[str, list[int]]
@@ -244,14 +260,14 @@ class _Connectives:
 
 
 def invariants_hold_at_reset(subject: Subject) -> bool:
-    """Whether ``INVARIANTS`` hold of what reset makes of the registers in them."""
+    """Whether the reset values of the registers satisfy the subject's invariants."""
     graph = Graph()
 
     def value(bit: Bit) -> int:
         cell, index = subject.logic.drivers[bit]
         return TRUE if parameter_bits(cell, "\\SRST_VALUE")[index] == "1" else FALSE
 
-    return all(_condition(graph, subject, instance, condition, value) == TRUE for instance, condition in INVARIANTS)
+    return all(_condition(graph, subject, instance, condition, value) == TRUE for instance, condition in subject.invariants)
 
 
 def _condition(graph: Graph, subject: Subject, instance: str, condition: str, value: Callable[[Bit], int]) -> int:

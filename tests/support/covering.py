@@ -1,4 +1,4 @@
-"""A covering array: few rows in which every two values of different factors meet."""
+"""A covering array: few rows that together contain every pair of values of two factors."""
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,15 +12,15 @@ CANDIDATES = 200
 
 
 def pairs_of(row: Mapping[str, Any]) -> Iterator[Pair]:
-    """Every two factors with their values, in the order of the factors."""
+    """Each pair of factors with their values, in the order of the factors."""
     for first, second in combinations(row, 2):
         yield first, row[first], second, row[second]
 
 
 def all_pairs(factors: Mapping[str, Sequence[Any]]) -> list[Row]:
-    """Rows with one value per factor that contain every pair of values of two factors at least once.
+    """Rows with one value per factor that together contain every pair of values of two factors.
 
-    Greedy: several rows are built, each value chosen to cover the most missing pairs, and the best row is
+    Greedy: of several random rows, each built from the values that cover most missing pairs, the row that covers most is
     taken. The same factors give the same rows.
     """
     generator = random.Random(len(factors))
@@ -36,7 +36,7 @@ def all_pairs(factors: Mapping[str, Sequence[Any]]) -> list[Row]:
 
 
 def _draw(factors: Mapping[str, Sequence[Any]], missing: Mapping[Pair, None], generator: random.Random) -> Row:
-    """A row that holds a missing pair, factors after that in any order."""
+    """A row with at least one missing pair; the other factors are chosen in random order."""
     first, a, second, b = generator.choice(list(missing))
     row = {first: a, second: b}
     for name in generator.sample(list(factors), len(factors)):
@@ -48,7 +48,7 @@ def _draw(factors: Mapping[str, Sequence[Any]], missing: Mapping[Pair, None], ge
 
 
 def _with(factors: Mapping[str, Sequence[Any]], row: Row, name: str, value: Any) -> Iterator[Pair]:
-    """The pairs of ``name`` = ``value`` with what the row has."""
+    """The pairs of ``name`` = ``value`` with the values already in the row."""
     order = list(factors)
     for other, chosen in row.items():
         if order.index(name) < order.index(other):

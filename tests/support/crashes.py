@@ -1,7 +1,6 @@
-"""Killing a process at every point where it touches the disk, one point after the other.
+"""Kills a process at every point where it accesses the disk, one point per run.
 
-What counts as a point is every call of a C function in ``POINTS``, found by a profile hook: the code under test knows
-nothing of it.
+Points are the calls of the C functions in ``POINTS``, found by a profile hook: the code under test is unchanged.
 """
 
 import os
@@ -16,9 +15,9 @@ KILLED = -signal.SIGKILL
 
 
 def kill_at_each_point(action: Callable[[], object], first: int = 0, step: int = 1) -> Iterator[int]:
-    """Runs ``action`` in a child again and again, killed before its n-th point, until a child gets through.
+    """Runs ``action`` in a child repeatedly, killed before its n-th point, until a child completes.
 
-    Yields n after each killed child, for the caller to look at what it left.
+    Yields n after each killed child, for the caller to check what it left.
     """
     point = first
     while _run(action, point) == KILLED:

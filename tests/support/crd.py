@@ -1,4 +1,4 @@
-"""Schemas of custom resources of Kubernetes, as their makers publish them, in standard JSON Schema."""
+"""Published schemas of Kubernetes custom resources, as standard JSON Schema."""
 
 import lzma
 from pathlib import Path
@@ -10,9 +10,9 @@ Json = dict[str, Any]
 
 
 def schema(file: Path, kind: str, version: str) -> Json:
-    """What a compressed definition accepts of that kind and version, as JSON Schema without unknown fields."""
+    """The schema of that kind and version from a compressed definition, without unknown fields."""
     text = lzma.decompress(file.read_bytes())
-    definition = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))     # ten times as fast, where it is built
+    definition = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))     # libyaml's loader, ten times as fast
     assert definition["spec"]["names"]["kind"] == kind
     (found,) = (one for one in definition["spec"]["versions"] if one["name"] == version)
     made: Json = strict(found["schema"]["openAPIV3Schema"])
@@ -20,7 +20,7 @@ def schema(file: Path, kind: str, version: str) -> Json:
 
 
 def strict(node: Any) -> Any:
-    """Kubernetes' dialect in the standard one: a number or a text, and no field that is not listed."""
+    """Kubernetes' dialect as standard JSON Schema: integer-or-string values, and no unlisted fields."""
     if isinstance(node, list):
         return [strict(one) for one in node]
     if not isinstance(node, dict):

@@ -1,4 +1,4 @@
-"""Small int8 networks in the form of detectors, with planted outputs that do not depend on the picture."""
+"""Small int8 networks in the form of detectors, with fixed outputs for every picture."""
 
 import math
 from collections.abc import Mapping
@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 SIDE = 32
-POSITIONS = 21      # of strides 8, 16 and 32 on 32x32
+POSITIONS = 21      # for strides 8, 16 and 32 on 32x32
 
 Planted = Mapping[str, tuple[NDArray[Any], float]]
 """By the output's name: its values [...] without the batch, and the scale of the bytes that hold them."""
 
 
 def planted_model(outputs: Planted, names: str | None = None) -> onnx.ModelProto:
-    """Input ``image`` float32 [N, 3, 32, 32], outputs [N, ...]: the mean of each channel, times 0, plus what is planted.
+    """Input ``image`` float32 [N, 3, 32, 32], outputs [N, ...]: the mean of each channel times 0, plus the given values.
 
-    ``names``: what the metadata say of the classes, as Ultralytics writes it.
+    ``names``: the names of classes in the metadata, in Ultralytics' form.
     """
     constants: dict[str, NDArray[Any]] = {"scale": np.float32(1 / 255), "zero": np.uint8(0), "zero8": np.int8(0)}
     nodes = [helper.make_node("QuantizeLinear", ["image", "scale", "zero"], ["q"]),
@@ -48,7 +48,7 @@ def planted_model(outputs: Planted, names: str | None = None) -> onnx.ModelProto
 
 
 def yolov8_rows(rows: Mapping[int, list[float]], classes: int = 2) -> NDArray[np.float32]:
-    """[4 + classes, 21] of YOLOv8: ``rows`` by their position, the others silent."""
+    """YOLOv8's output [4 + classes, 21]: ``rows`` at their positions, zero scores elsewhere."""
     values = np.zeros((4 + classes, POSITIONS), np.float32)
     for place, row in rows.items():
         values[:, place] = row

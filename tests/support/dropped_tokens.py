@@ -1,4 +1,4 @@
-"""Programs with removed tokens, which are neither given nor waited for."""
+"""Programs without some of their tokens: neither signal nor wait remains."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -18,7 +18,7 @@ def waits_of(program: Program) -> Iterator[Wait]:
 
 
 def without(program: Program, waits: Iterable[Wait]) -> Program:
-    """The program without these waits and their signals; all other tokens stay between the same instructions."""
+    """The program without these waits and their signals; all other tokens connect the same instructions as before."""
     instructions = list(program)
     givers = token_givers(instructions)
     for index, producer in waits:

@@ -1,4 +1,4 @@
-"""Caches the emulator's results: the same programs run on many builds of the hardware."""
+"""A cache of emulator results, since the same programs run on many builds of the hardware."""
 
 import hashlib
 from collections import OrderedDict
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from arrayloom.isa.program import Program
 
 Result = TypeVar("Result")
-MOST = 800      # results that are remembered
+MOST = 800      # entries in the cache
 _results: OrderedDict[bytes, Any] = OrderedDict()
 
 
 def remembered(kind: str, program: Program, arrays: list[NDArray[Any]], make: Callable[[], Result]) -> Result:
-    """The cached or new result of ``make`` for this program and arrays; the caller must not modify it."""
+    """The result of ``make`` for this program and these arrays, cached; the caller must not modify it."""
     state = hashlib.blake2b(f"{kind} {program.configuration.digest} {program.code_address} {program.memory_bytes} "
                             f"{program.write_base}".encode())
     for array in (program.instructions, *arrays):

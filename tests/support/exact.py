@@ -1,4 +1,4 @@
-"""A quantized network on the emulator, against ONNX Runtime at every tensor."""
+"""A quantized network on the emulator, compared with ONNX Runtime at every tensor."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def verify_on_emulator(model: onnx.ModelProto, images: NDArray[Any], config: str
 
 
 def assert_exact(model: onnx.ModelProto, images: NDArray[Any], config: str = "tiny") -> list[NDArray[Any]]:
-    """Zero differing bytes; the first output for each image."""
+    """Asserts zero differing bytes; returns the first output for each image."""
     verdicts = verify_on_emulator(model, images, config)
     for verdict in verdicts:
         assert verdict.first_difference is None

@@ -1,4 +1,4 @@
-"""The integer graph of an imported model against ONNX Runtime running its lowered form, at every tensor."""
+"""The integer graph of an imported model compared with ONNX Runtime on its lowered form, at every tensor."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ _OWN = (", spread for ", ", made for ")
 
 
 def check(imported: ImportedModel, images: int = 3) -> Graph:
-    """Returns the graph after checking that its tensors equal ONNX Runtime's on random images."""
+    """Asserts that the graph's tensors equal ONNX Runtime's on random images; returns the graph."""
     graph, rng = imported.graph, np.random.default_rng(1)
     reference = Reference(graph.integer_model)
     for _ in range(images):
@@ -39,9 +39,9 @@ def equal_values(graph: Graph, inputs: Mapping[str, Array], reference: Reference
 
 
 def differing(values: Mapping[str, Array], expected: Mapping[str, Array]) -> list[str]:
-    """Names of tensors that differ, of those that both hold.
+    """Names of tensors in both dictionaries that differ.
 
-    If a network mixes dtypes, int8 values may be imported as uint8 with 128 added.
+    In networks of mixed dtypes, int8 values may be imported as uint8, each byte plus 128.
     """
     shared = values.keys() & expected.keys()
     alike = {name: _alike(expected[name], values[name].dtype) for name in shared}

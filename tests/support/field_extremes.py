@@ -1,4 +1,4 @@
-"""Instructions with one field at an end of its range, and the other instructions needed to run them."""
+"""Instructions with one field at an end of its range, with the surrounding instructions that they need."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -49,12 +49,12 @@ OF_ADDS = ("ratio_a", "ratio_b", "add_offset", "a_offset", "b_offset", "product_
 
 
 def values(spec: FieldSpec) -> set[int]:
-    """The ends of a field, and around zero."""
+    """Values at both ends of a field, and around zero."""
     return {spec.low, spec.high, *((-1, 0, 1) if spec.signed else ())}
 
 
 def cases(cls: type[Instruction]) -> Iterator[tuple[Instruction, str]]:
-    """The instruction with one field at an end, without and with an add and a product where it has them."""
+    """The instruction with one field at an end, with and without an add and a product if it supports them."""
     for spec in cls.specs():
         if spec.name in MASKS:
             continue
@@ -66,7 +66,7 @@ def cases(cls: type[Instruction]) -> Iterator[tuple[Instruction, str]]:
 
 
 def program(subject: Instruction) -> list[Instruction]:
-    """Adds the instructions needed before it, and those that take what it would leave over."""
+    """The program: the instructions that it needs first, and those that release what it must not leave."""
     groups = LoadParameters(address=DATA, entries=TINY.groups)
     one = {"height": 1, "width": 1}
     bank = Convolve(**WINDOW, **one, first=1, last=1)
@@ -98,10 +98,10 @@ def program(subject: Instruction) -> list[Instruction]:
 
 def check_ends(build: Build, cls: type[Instruction], cases: Iterable[tuple[Instruction, str]],
                config: Config = TINY) -> None:
-    """Emulator and RTL refuse the same ``cases`` of the class, and agree on the others' results; there must be others."""
+    """Emulator and RTL refuse the same ``cases`` and give the same results for the others, of which there must be some."""
     draw, legal = WordDraw(config, 1), 0
     parameters = BASES[LoadParameters]["entries"] * PARAMETER_BYTES * TINY.lanes
-    draw.memory[:parameters] = draw.memory[DATA:DATA + parameters]      # what the lowest address holds must be scales too
+    draw.memory[:parameters] = draw.memory[DATA:DATA + parameters]      # the lowest addresses must hold valid scales
     for subject, text in cases:
         words = [int.from_bytes(one.encode(), "little") for one in (*program(subject), End())]
         try:

@@ -1,4 +1,4 @@
-"""Small float networks with seeded random weights, one for each feature that a quantizer must handle."""
+"""Small float networks with seeded random weights, one for each property that a quantizer must preserve."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ Floats = NDArray[np.float32]
 
 
 class FloatNetwork(Network):
-    """A network of `data` float32 [N, 6, 12, 12] under construction."""
+    """A network with input ``data`` float32 [N, 6, 12, 12], under construction."""
 
     def __init__(self, opset: int = 13) -> None:
         super().__init__(opset)
@@ -43,13 +43,13 @@ class FloatNetwork(Network):
         return self.model({"data": (np.float32, ["N", CHANNELS, SIDE, SIDE])}, [x, *outputs])
 
     def classify(self, x: str, channels: int = CHANNELS) -> onnx.ModelProto:
-        """Global mean, ten classes."""
+        """Global mean and a classifier with ten classes."""
         flat = self.node("Flatten", [self.node("GlobalAveragePool", [x])])
         return self.finish(self.node("Gemm", [flat, self.weights(10, channels), self.offsets(10)], transB=1))
 
 
 def images(count: int, seed: int = 3) -> Floats:
-    """Float32 [count, 6, 12, 12], about normal."""
+    """Float32 [count, 6, 12, 12], roughly normally distributed."""
     return np.random.default_rng(seed).normal(size=(count, CHANNELS, SIDE, SIDE)).astype(np.float32)
 
 
@@ -82,7 +82,7 @@ def residual() -> onnx.ModelProto:
 
 
 def residual_before_activation() -> onnx.ModelProto:
-    """The sum is used unchanged as well as through its Relu: the two must not become one value."""
+    """The sum is used both directly and through its Relu: the two must stay separate values."""
     n = FloatNetwork()
     total = n.node("Add", [n.conv("data"), "data"])
     return n.classify(n.node("Add", [total, n.conv(n.node("Relu", [total]))]))
@@ -94,7 +94,7 @@ def sum_of_three() -> onnx.ModelProto:
 
 
 def activations() -> onnx.ModelProto:
-    """Functions of one element, also of several nodes, and clips within and beyond zero."""
+    """Element-wise functions, some written as several nodes, and clips within and beyond zero."""
     n = FloatNetwork(opset=14)
     x = n.node("LeakyRelu", [n.conv("data")], alpha=0.1)
     x = n.node("HardSwish", [n.conv(x)])

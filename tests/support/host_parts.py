@@ -1,4 +1,4 @@
-"""Small quantized networks of which the host computes a head, a tail or both in float."""
+"""Small quantized networks with a float head, a float tail or both on the host."""
 
 import numpy as np
 import onnx
@@ -76,7 +76,7 @@ def head_and_tail(seed: int = 0, channels_last: bool = False) -> onnx.ModelProto
 
 
 def suppressed(seed: int = 0) -> onnx.ModelProto:
-    """``image`` float [1, 3, 8, 8] to ``kept`` int64 [K, 3], where the picture decides K: NonMaxSuppression."""
+    """``image`` float [1, 3, 8, 8] to ``kept`` int64 [K, 3] by NonMaxSuppression; K depends on the picture."""
     b = _Builder(seed)
     x = b.quantized(b.conv(b.quantized("image", 1 / 255, 0), "deep", 3, 8), 0.05)
     boxes, scores = (b.quantized(b.conv(x, name, 8, count, 1), 0.1) for name, count in (("place", 4), ("class", 1)))
@@ -91,7 +91,7 @@ def suppressed(seed: int = 0) -> onnx.ModelProto:
 
 
 def float_classifier(seed: int = 0) -> onnx.ModelProto:
-    """``image`` float [N, 3, 8, 8] to ``logits`` [N, 10]: the last layer is float and has many multiply-accumulates."""
+    """``image`` float [N, 3, 8, 8] to ``logits`` [N, 10]; the last layer is float with many multiply-accumulates."""
     b = _Builder(seed)
     x = b.quantized(b.conv(b.quantized("image", 1 / 255, 0), "deep", 3, 8), 0.05)
     b.add("Flatten", [x], "flat")

@@ -1,4 +1,4 @@
-"""The project as installed by users: copies of the checkout, separate environments, offline installs."""
+"""The project as users install it: copies of the checkout, new environments, installs without a network."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ LEFT_BY_RUNS = ("__pycache__", "*.egg-info", "sim_build")
 
 
 def run(command: Iterable[str | Path], cwd: Path, **environment: str) -> str:
-    """The standard output of a command that must succeed."""
+    """Runs a command that must succeed; returns its standard output."""
     done = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False,
                           env={**os.environ, **environment}, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, f"{done.args}\n{done.stdout}\n{done.stderr}"
@@ -24,7 +24,7 @@ def run(command: Iterable[str | Path], cwd: Path, **environment: str) -> str:
 
 
 def copy_checkout(target: Path) -> Path:
-    """The sources without what builds and runs have left in them."""
+    """Copies the sources without the artifacts of builds and runs."""
     for folder in FOLDERS:
         shutil.copytree(ROOT / folder, target / folder, ignore=shutil.ignore_patterns(*LEFT_BY_RUNS))
     for file in FILES:
@@ -33,10 +33,10 @@ def copy_checkout(target: Path) -> Path:
 
 
 def make_environment(folder: Path) -> Path:
-    """The Python of a new environment, in which the distributions of this one can be imported, Arrayloom excepted.
+    """The Python of a new environment that can import the distributions of this one, except Arrayloom.
 
-    A folder that a ``.pth`` file names is searched, but the ``.pth`` files in it are not: an editable install there, as of
-    this checkout, does not come along.
+    A folder named in a ``.pth`` file is searched, but the ``.pth`` files in it are ignored: an editable install in it, such
+    as that of this checkout, is therefore not visible.
     """
     run([sys.executable, "-m", "venv", "--without-pip", folder], folder.parent)
     (packages,) = folder.glob("lib/python*/site-packages")

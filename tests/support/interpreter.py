@@ -1,4 +1,4 @@
-"""The integer graph executed in numpy, straight from the formulas in its docstrings, for one image."""
+"""The integer graph executed in numpy directly from the formulas in its docstrings, for one image."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from arrayloom.compiler.attention import Constant, LayerNorm, Mixture, Scores, Softmax
 from arrayloom.compiler.graph import (
     Add,
     AveragePool,
@@ -55,7 +56,7 @@ def _requantize(acc: Array, scale: Array, zero: int, y: Tensor) -> Array:
 
 
 def _taps(x: Array, op: Any, y: Tensor, dilations: tuple[int, int], outside: float) -> list[Array]:
-    """For each tap of the window the elements it meets, [C, H of y, W of y]; `outside` in the padding."""
+    """For each tap of the window, the elements under it [C, H of y, W of y]; ``outside`` is the value in the padding."""
     (kh, kw), (sy, sx), (top, left, _, _) = op.kernel, op.strides, op.pads
     height, width = y.shape[1:]
     taps = []
@@ -83,7 +84,7 @@ def _conv(op: Conv, y: Tensor, x: Array) -> Array:
 
 
 def _fma(a: Array, b: np.float32, c: Array) -> Array:
-    """a * b + c rounded once to float32, for 8-bit integers a: the product is exact in float64, the sum goes to odd."""
+    """a * b + c rounded once to float32, for 8-bit integers a: the product is exact in float64; the sum rounds to odd."""
     product, addend = a.astype(np.float64) * np.float64(b), np.asarray(c, np.float64)
     total = product + addend
     part = total - product
@@ -165,6 +166,33 @@ def _view(_: View, __: Tensor, x: Array) -> Array:
     return x
 
 
+def _scores(op: Scores, y: Tensor, a: Array, b: Array) -> Array:
+    given = (a, op.a_zero), (b, op.b_zero)
+    queries, keys = ((x.astype(np.int64) - zero).reshape(op.heads, -1, x.shape[2]) for x, zero in given)
+    return _requantize(np.einsum("hdq,hdk->qhk", queries, keys), op.scale, op.y_zero, y)
+
+
+def _mixture(op: Mixture, y: Tensor, a: Array, b: Array) -> Array:
+    weights, values = a.astype(np.int64) - op.a_zero, (b.astype(np.int64) - op.b_zero).reshape(op.heads, -1, b.shape[2])
+    return _requantize(np.einsum("qhk,hdk->hdq", weights, values).reshape(y.shape), op.scale, op.y_zero, y)
+
+
+def _softmax(op: Softmax, y: Tensor, x: Array) -> Array:
+    raw = x.astype(np.int64)
+    values = op.table[raw - raw.max(axis=2, keepdims=True) + 255]
+    total = np.add.accumulate(values, axis=2, dtype=np.float32)[..., -1:]
+    return _clamp(np.rint(values.astype(np.float64) * op.factor / total.astype(np.float64)) + op.y_zero, y)
+
+
+def _layer_norm(op: LayerNorm, y: Tensor, x: Array) -> Array:
+    raw, count = x.astype(np.int64), x.shape[0]
+    d, s1, s2 = count * raw - raw.sum(axis=0), raw.sum(axis=0), (raw**2).sum(axis=0)
+    root = np.sqrt((count * s2 - s1**2 + op.epsilon).astype(np.float32))
+    n = np.rint(d.astype(np.float32) * (np.float32(1048576) / root)).astype(np.int64)
+    acc = n * op.weight[:, None, None] + op.bias[:, None, None]
+    return _requantize(acc, op.scale[:, None, None], op.y_zero, y)
+
+
 _RULES: dict[type[Op], Callable[..., Array]] = {
     Add: _add,
     AveragePool: _average_pool,
@@ -179,4 +207,9 @@ _RULES: dict[type[Op], Callable[..., Array]] = {
     Mul: _mul,
     SumPool: _sum_pool,
     View: _view,
+    Scores: _scores,
+    Mixture: _mixture,
+    Softmax: _softmax,
+    LayerNorm: _layer_norm,
+    Constant: lambda op, _: op.values,
 }

@@ -4,5 +4,5 @@ import signal
 
 
 def hear_interrupts() -> None:
-    """``preexec_fn`` of such a process: processes started in the background by a shell, including tests, ignore SIGINT."""
+    """``preexec_fn`` of such a process: restores SIGINT, which shells ignore in background processes, tests included."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)

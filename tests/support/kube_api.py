@@ -1,6 +1,6 @@
-"""An API server of Kubernetes on the loopback: it keeps objects that the public schemas allow, and knows no others.
+"""A Kubernetes API server on the loopback: it stores objects that the public schemas allow, and no others.
 
-What controllers of a real cluster would do, tests do by hand: ``status`` of a Deployment, pods and their logs.
+Tests do the work of a real cluster's controllers: ``status`` of a Deployment, pods and their logs.
 """
 
 import copy
@@ -25,7 +25,7 @@ Key = tuple[str, str, str]
 
 
 class RefusalError(Exception):
-    """An answer of kind Status."""
+    """An error answer of kind Status."""
 
     def __init__(self, code: int, reason: str, message: str) -> None:
         super().__init__(message)
@@ -33,8 +33,7 @@ class RefusalError(Exception):
 
 
 class KubeApi:
-    """``objects`` by namespace, kind and name; ``pods``: their logs by namespace and name; ``refused``: kinds that the user
-    of the token may not make."""
+    """``objects`` by namespace, kind and name; ``pods``: logs by namespace and name; ``refused``: kinds not permitted."""
 
     def __init__(self) -> None:
         self.objects: dict[Key, Object] = {}
@@ -78,7 +77,7 @@ class KubeApi:
         self._server.server_close()
 
     def kubeconfig(self, path: Path, namespace: str | None = None) -> Path:
-        """A file with the context ``test``, which leads here, and ``wrong``, whose token is refused."""
+        """A kubeconfig whose context ``test`` leads to this server; the token of context ``wrong`` is refused."""
         cluster = {"server": f"http://127.0.0.1:{self._server.server_address[1]}"}
         place = {"namespace": namespace} if namespace else {}
         path.write_text(yaml.safe_dump({
@@ -90,11 +89,11 @@ class KubeApi:
         return path
 
     def kinds(self, namespace: str = "default") -> dict[str, str]:
-        """The names of the objects there by kind."""
+        """The names of the existing objects, by kind."""
         return {kind: name for space, kind, name in sorted(self.objects) if space == namespace}
 
     def roll_out(self, name: str, namespace: str = "default", ready: int | None = None) -> None:
-        """Acts as the controller of Deployments: all pods, or ``ready`` of them, become ready."""
+        """Simulates the controller of Deployments: all pods, or ``ready`` of them, are ready."""
         deployment = self.objects[namespace, "Deployment", name]
         count = deployment["spec"].get("replicas", 1) if ready is None else ready
         deployment["status"] = {"observedGeneration": deployment["metadata"]["generation"], "replicas": count,
@@ -160,7 +159,7 @@ class KubeApi:
 
 
 def _merged(old: Any, change: Any) -> Any:
-    """A strategic merge: lists of things with names are merged by name, other lists are replaced."""
+    """A strategic merge: lists of named items are merged by name, other lists are replaced."""
     if isinstance(old, dict) and isinstance(change, dict):
         return {**old, **{name: _merged(old.get(name), value) for name, value in change.items() if value is not None}}
     if isinstance(old, list) and isinstance(change, list) and all(isinstance(each, dict) and "name" in each

@@ -1,4 +1,4 @@
-"""Programs of a few instructions, each of which depends on certain latencies of the hardware and hides others."""
+"""Programs of a few instructions, each exposing certain latencies of the hardware and hiding the others."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +27,7 @@ from arrayloom.isa.program import Program
 
 CODE = 1 << 15
 MEMORY_BYTES = 1 << 18
-DESTINATION = 4096      # words between the written and the read area
+DESTINATION = 4096      # in words; reads and writes use separate areas
 RESIDUAL = 2048
 
 Instructions = list[Instruction]
@@ -41,7 +41,7 @@ def program_of(config: Config, instructions: Instructions) -> Program:
 
 @dataclass(frozen=True)
 class Maker:
-    """Instructions for one configuration; a ``wait`` or any other field may be given with each."""
+    """Makes instructions for one configuration; every field, such as ``wait``, can be given."""
 
     config: Config
 
@@ -55,7 +55,7 @@ class Maker:
         return LoadWeights(words=tiles * self.config.size)
 
     def parameters(self, entries: int = 0, **fields: Any) -> Instruction:
-        """For one drain, or ``entries`` of them."""
+        """Entries for one drain, or ``entries`` of them."""
         return LoadParameters(entries=entries or self.config.groups, **fields)
 
     def convolve(self, height: int, width: int, **fields: Any) -> Instruction:
@@ -80,7 +80,7 @@ class Maker:
         return self.elementwise(1, width, add=1, residual=RESIDUAL, residual_pitch=width)
 
     def pool(self, kind: PoolKind, height: int, width: int, taps: int, **fields: Any) -> Instruction:
-        """Windows of ``taps`` by ``taps`` side by side."""
+        """Adjacent windows of ``taps`` by ``taps``."""
         source = {"row_pitch": width * taps, "source_height": height * taps, "source_width": width * taps}
         window = {"stride_y": taps, "stride_x": taps, "taps_y": taps, "taps_x": taps}
         return Pool(kind=kind, **self._region(height, width) | source | window | fields)
@@ -103,7 +103,7 @@ def latency_programs(config: Config) -> dict[str, Instructions]:
 
 
 def depthwise_programs(config: Config) -> dict[str, Instructions]:
-    """Those of the DEPTHWISE unit, by name."""
+    """The programs of the DEPTHWISE unit, by name."""
     m = Maker(config)
     piece = [m.parameters(), m.depthwise(4, 4), m.drain_depthwise(4, 4)]
     pairs = [m.depthwise(1, 1), m.parameters(), m.drain_depthwise(1, 1)]
@@ -225,7 +225,7 @@ def _pools(m: Maker) -> dict[str, Instructions]:
 def _constants(m: Maker) -> dict[str, Instructions]:
     translated = m.elementwise(1, 8, lookup_table=1, release_lookup_table=1)
     waiting = m.elementwise(1, 8, lookup_table=1, release_lookup_table=1, wait=Units.LOAD)
-    full = m.config.parameter_entries - THRESHOLDS - m.config.groups     # LOAD requests again when no word is in transit
+    full = m.config.parameter_entries - THRESHOLDS - m.config.groups     # LOAD asks once more with no word in flight
     average, late = m.average(1, 1, 2), m.average(1, 1, 2, wait=Units.LOAD)
     last = m.parameters(wait=Units.LOAD, signal=Units.POST)
     return {

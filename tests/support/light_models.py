@@ -1,6 +1,6 @@
-"""The light models of the onnx wheel: real topologies, whose constant weights are replaced by random ones.
+"""The light models of the onnx wheel: real topologies with random weights in place of their constant ones.
 
-As they come, every weight of a tensor is the same number, so that all classes and all images score alike.
+In the original files all weights of a tensor are equal, so all classes and all images get the same score.
 """
 
 from pathlib import Path
@@ -17,10 +17,10 @@ Floats = NDArray[np.float32]
 
 
 def light_model(name: str, seed: int) -> onnx.ModelProto:
-    """The model `light_NAME` with seeded random weights; its graph and its other constants as they are.
+    """The model ``light_NAME`` with seeded random weights; its graph and its other constants are unchanged.
 
-    Filters have the deviation that keeps a ReLU network's activations alive (He et al. 2015) and no mean, so that common
-    features of all images do not dominate their differences.
+    Filters have the standard deviation that keeps the activations of a ReLU network alive (He et al. 2015) and zero mean,
+    so that the common part of all images does not hide their differences.
     """
     model = onnx.load(FOLDER / f"light_{name}.onnx")
     random = np.random.default_rng(seed)
@@ -47,7 +47,7 @@ def pictures(count: int, seed: int) -> Floats:
 
 
 def _roles(model: onnx.ModelProto) -> dict[str, tuple[str, int]]:
-    """Of each constant: the operator that reads it, and as which operand."""
+    """For each constant, the operator that reads it, and the number of the operand."""
     roles: dict[str, tuple[str, int]] = {}
     for node in reversed(model.graph.node):
         for index, name in enumerate(node.input):
@@ -63,7 +63,7 @@ def _draw(random: np.random.Generator, role: tuple[str, int], shape: list[int]) 
             weight -= weight.mean(axis=tuple(range(1, len(shape))), keepdims=True)
             value = weight * np.sqrt(2 / np.prod(shape[1:]))
         case ("BatchNormalization", 1 | 4) | ("Mul", _):
-            value = random.uniform(0.6, 1.4, shape)  # factor and variance
+            value = random.uniform(0.6, 1.4, shape)  # scale and variance
         case _:
-            value = random.normal(scale=0.1, size=shape)  # offset and mean
+            value = random.normal(scale=0.1, size=shape)  # bias and mean
     return value.astype(np.float32)

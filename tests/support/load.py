@@ -1,4 +1,4 @@
-"""Many clients at once against a service, with every answer compared."""
+"""Many concurrent clients of a service; every answer is checked."""
 
 import itertools
 import json
@@ -25,7 +25,7 @@ Array = NDArray[np.float32]
 
 @dataclass
 class Workload:
-    """Images of one model with the answers they must get."""
+    """Images of one model with the expected answers."""
 
     model: str
     inputs: Array
@@ -36,7 +36,7 @@ class Workload:
 
 @dataclass
 class Outcome:
-    """The outcomes of the requests: ``wrong`` answers by index, ``errors`` as text."""
+    """The outcome of the requests: ``wrong`` answers by index, ``errors`` as text."""
 
     sent: int = 0
     right: int = 0
@@ -46,7 +46,7 @@ class Outcome:
 
 def run(server: serving.Server, requests: list[tuple[Workload, int]], clients: int,
         during: threading.Thread | None = None) -> Outcome:
-    """Sends every request once from ``clients`` threads, half over gRPC, half over HTTP; and again while ``during`` runs."""
+    """Sends every request once from ``clients`` threads, half over gRPC, half over HTTP; repeats while ``during`` runs."""
     outcome, lock = Outcome(), threading.Lock()
     again = itertools.takewhile(lambda _: during is not None and during.is_alive(), itertools.cycle(requests))
     queue = itertools.chain(requests, again)
@@ -105,7 +105,7 @@ def _http(server: serving.Server, workload: Workload, index: int) -> Array:
 
 
 class Chaos(threading.Thread):
-    """Kills a random replica and loads another model, each a number of times while requests run."""
+    """Kills a random replica and loads another model, a given number of times each, while requests run."""
 
     def __init__(self, server: serving.Server, models: list[str], swaps: int, kills: int, pause: float) -> None:
         super().__init__()

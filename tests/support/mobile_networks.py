@@ -1,6 +1,6 @@
 """MobileNetV2 and EfficientNet-B0 as int8 networks with random weights: ``python -m mobile_networks NAME FILE``.
 
-Cycles do not depend on what weights are; that these are random keeps every value of every tensor in use.
+Cycles do not depend on the values of weights; random ones make every tensor use its whole range of values.
 """
 
 import argparse
@@ -16,9 +16,9 @@ from onnx import helper, numpy_helper
 SEED, OPSET, IR_VERSION = 1, 13, 8
 INPUT = "image"
 CLASSES = 1000
-SPREAD = 73     # deviation of uniformly distributed int8 weights, approximately also that of activations
+SPREAD = 73     # standard deviation of uniformly distributed int8 weights, and roughly that of activations
 MIDDLE = 128    # zero point of tensors that may be negative
-DIVISOR = 8     # of numbers of channels
+DIVISOR = 8     # numbers of channels are multiples of this
 
 _MICROSOFT = "com.microsoft"
 
@@ -30,7 +30,7 @@ EFFICIENTNET_B0 = ((1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 5, 2, 40, 2), (6, 3, 
 
 
 class Network:
-    """A QLinear network under construction; every scale of an activation is 1, sums are scaled to fill a byte."""
+    """A QLinear network under construction; every activation has scale 1, and sums are scaled to fill a byte."""
 
     def __init__(self, silu: bool, seed: int = SEED) -> None:
         self.silu = silu
@@ -43,7 +43,7 @@ class Network:
 
     def conv(self, x: str, channels: int, filters: int, kernel: int = 1, stride: int = 1, groups: int = 1,
              linear: bool = False) -> str:
-        """A convolution with its activation, that of the network unless ``linear``."""
+        """A convolution with the network's activation, unless ``linear``."""
         bends = self.silu and not linear
         zero = MIDDLE if linear or bends else 0
         shape = (filters, channels // groups, kernel, kernel)
@@ -59,7 +59,7 @@ class Network:
         return self._pair("QLinearAdd", left, right, 1.5, MIDDLE)
 
     def multiply(self, left: str, right: str, scale: float, zero: int) -> str:
-        """``scale``: of ``right``, whose values are those of a sigmoid."""
+        """A product; ``scale``: of ``right``, which holds values of a sigmoid."""
         factor = self._constant(np.float32(scale))
         inputs = [left, self._one, self._zeros[self._zero[left]], right, factor, self._zeros[self._zero[right]],
                   self._one, self._zeros[zero]]
@@ -76,7 +76,7 @@ class Network:
                           channels_last=0)
 
     def inverted_residual(self, x: str, channels: int, expansion: int, kernel: int, stride: int, filters: int) -> str:
-        """Expansion, depthwise convolution, with SiLU squeeze and excitation, projection; an add where shapes allow it."""
+        """Expansion, depthwise convolution, with SiLU squeeze and excitation, projection; a residual add if shapes allow."""
         wide = channels * expansion
         inner = self.conv(x, channels, wide) if expansion > 1 else x
         inner = self.conv(inner, wide, wide, kernel, stride, groups=wide)
@@ -108,7 +108,7 @@ class Network:
     def _pair(self, operator: str, left: str, right: str, scale: float, zero: int) -> str:
         inputs = [left, self._one, self._zeros[self._zero[left]], right, self._one, self._zeros[self._zero[right]],
                   self._constant(np.float32(scale)), self._zeros[zero]]
-        # The following nodes use the sum with scale 1, like every other tensor.
+        # Later layers read the sum as a tensor of scale 1, like every other.
         return self._node(operator, inputs, zero, _MICROSOFT)
 
     def _node(self, operator: str, inputs: list[str], zero: int, domain: str = "", **attributes: Any) -> str:
@@ -144,7 +144,7 @@ def _scaled(channels: int, width: float) -> int:
 
 
 def main() -> None:
-    """Writes one of them."""
+    """Writes one of the networks."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=("mobilenet_v2", "efficientnet_b0"))
     parser.add_argument("file", type=Path)

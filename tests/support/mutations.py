@@ -1,4 +1,4 @@
-"""Damage done to a model at random: what a broken exporter, editor or disk could leave behind."""
+"""Random damage to a model, as a faulty exporter, editor or disk could cause it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -31,7 +31,7 @@ def mutate(model: onnx.ModelProto, rng: Generator, count: int = 1) -> tuple[onnx
 
 
 def damage_bytes(serialized: bytes, rng: Generator) -> bytes:
-    """The file cut short, or with some bytes changed, or with a piece taken out."""
+    """The file truncated, with some bytes changed, or with a piece removed."""
     kind, place = rng.integers(3), int(rng.integers(len(serialized)))
     if kind == 0:
         return serialized[:place]
@@ -157,7 +157,7 @@ def _replace(tensor: TensorProto, value: Any) -> None:
 def _array(tensor: TensorProto) -> Any:
     try:
         return numpy_helper.to_array(tensor)
-    except Exception:  # damaged by a mutation before this one
+    except Exception:  # already damaged by an earlier mutation
         return np.zeros(1, np.float32)
 
 
@@ -268,7 +268,7 @@ def _make_cycle(model: onnx.ModelProto, rng: Generator) -> None:
 
 
 def _add_expansion(model: onnx.ModelProto, rng: Generator) -> None:
-    """A value of 2**40 elements on the way to an output."""
+    """A value of 2**40 elements between existing values and an output."""
     if not model.graph.output:
         return
     output = _one(model.graph.output, rng).name

@@ -1,4 +1,4 @@
-"""The combinational logic of a netlist as literals of a ``Graph``, over whatever literals registers and inputs are given."""
+"""The combinational logic of a netlist as literals of a ``Graph``, with any literals for registers and inputs."""
 
 from collections.abc import Callable, Sequence
 from functools import reduce
@@ -12,15 +12,14 @@ Leaf = Callable[[Bit], int]
 
 
 class Multipliers:
-    """Products as unconstrained results whose lowest n bits are equal if those of the factors are; no proof here needs
-    more."""
+    """Products as free results whose lowest n bits are equal if those of the factors are; no proof here needs more."""
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
         self._known: dict[str, list[tuple[list[list[int]], list[int]]]] = {}
 
     def product(self, name: str, factors: list[list[int]], width: int) -> list[int]:
-        """Literals of the product of that name in one copy; each factor has its lowest bit first."""
+        """The product of that name in one copy, as literals; each factor begins with its lowest bit."""
         graph, known = self._graph, self._known.setdefault(name, [])
         result = graph.variables(width)
         for others, other in known:
@@ -38,7 +37,7 @@ class Multipliers:
 
 
 class NetlistLogic:
-    """One copy of the netlist's logic; ``leaf`` gives literals to registers, inputs and the data of read ports."""
+    """One copy of the netlist's logic; ``leaf`` returns the literals of registers, inputs and read-port data."""
 
     def __init__(self, graph: Graph, logic: Logic, multipliers: Multipliers, leaf: Leaf) -> None:
         self.graph, self.logic, self._multipliers, self._leaf = graph, logic, multipliers, leaf

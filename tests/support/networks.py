@@ -11,7 +11,7 @@ MICROSOFT = "com.microsoft"
 
 
 class Network:
-    """A model under construction; values are named by the caller or by count."""
+    """A model under construction; values are named by the caller or numbered."""
 
     def __init__(self, opset: int = 13) -> None:
         self.opset = opset
@@ -29,7 +29,7 @@ class Network:
         return name
 
     def node(self, operator: str, inputs: list[str], output: str | None = None, **attributes: Any) -> str:
-        """A node of one output, called `OPERATOR_OUTPUT`; com.microsoft's operators find their domain."""
+        """A node with one output, named ``OPERATOR_OUTPUT``; operators of com.microsoft get their domain."""
         output = output or self.name(operator.lower())
         domain = MICROSOFT if operator == "QGemm" or operator in _MICROSOFT_QLINEAR else ""
         domain = attributes.pop("domain", domain)
@@ -49,7 +49,7 @@ class Network:
         return self.node("DequantizeLinear", [value, *parameters], output or None)
 
     def model(self, inputs: dict[str, tuple[Any, list[int | str]]], outputs: list[str]) -> onnx.ModelProto:
-        """The model; `inputs` gives dtype and shape, a string being an open dimension."""
+        """The model; ``inputs`` gives dtypes and shapes; text in a shape is an open dimension."""
         graph = onnx.helper.make_graph(
             self.nodes,
             "network",

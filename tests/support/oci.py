@@ -1,4 +1,4 @@
-"""The rules of the OCI image specification 1.0 for a layout, checked without our own code for it."""
+"""The rules of the OCI image specification 1.0 for a layout, checked independently of the project's code."""
 
 import gzip
 import hashlib
@@ -38,7 +38,7 @@ def check_layout(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def blob(folder: Path, descriptor: dict[str, Any]) -> bytes:
-    """The blob of a descriptor."""
+    """The content that a descriptor refers to."""
     assert DIGEST.fullmatch(descriptor["digest"])
     assert MEDIA_TYPE.fullmatch(descriptor["mediaType"])
     data = (folder / "blobs" / "sha256" / descriptor["digest"].removeprefix("sha256:")).read_bytes()
@@ -67,7 +67,7 @@ def _check_layers(folder: Path, layers: list[dict[str, Any]], ids: list[str]) ->
 
 
 def check_tar(path: Path) -> list[str]:
-    """Asserts that a layer holds nothing but plain files and folders without owner and time; returns its names."""
+    """Asserts that a layer contains only plain files and folders without owner and time; returns their names."""
     with tarfile.open(path) as archive:
         members = archive.getmembers()
     for member in members:

@@ -1,4 +1,4 @@
-"""Pages of the documentation, executed as they are written: their commands by bash, their Python by this interpreter."""
+"""Documentation pages, executed as written: their commands by bash, their Python by this interpreter."""
 
 import os
 import re
@@ -21,7 +21,7 @@ def text_of(page: str) -> str:
 
 
 def steps(text: str, language: str) -> Steps:
-    """A text's blocks in a language, each with the output that is printed below it."""
+    """A text's blocks in a language, each with the output printed below it."""
     blocks = BLOCK.findall(text)
     followers = [*blocks[1:], ("", "")]
     found = [(code, shown if kind == "text" else None)
@@ -36,7 +36,7 @@ def run_python(blocks: Steps, folder: Path) -> list[str]:
 
 
 def run_commands(blocks: Steps, folder: Path) -> list[str]:
-    """The same; ``python`` and ``arrayloom`` stand for this interpreter and this source, whatever else is installed."""
+    """Likewise for commands; ``python`` and ``arrayloom`` mean this interpreter and this source, whatever is installed."""
     (folder / "bin").mkdir()
     for name, words in (("python", '"$@"'), ("arrayloom", '-m arrayloom "$@"')):
         (folder / "bin" / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {words}\n')
@@ -62,13 +62,13 @@ def compare(blocks: Steps, outputs: list[str]) -> None:
 
 
 def _plain(text: str) -> str:
-    """Drops the last digits of percentages, which depend on the JPEG encoder."""
+    """Removes the last digits of percentages, which depend on the JPEG encoder."""
     return re.sub(r"[0-9]\.[0-9]{2}%", "#%", text.rstrip())
 
 
 @contextmanager
 def services_ended(path: Path) -> Iterator[None]:
-    """At the end no service of the workspace runs, not even one that a failed page has left."""
+    """At the end, no service of the workspace runs, not even one left by a failed page."""
     from arrayloom.host.workspace import NotFoundError, Workspace
 
     try:

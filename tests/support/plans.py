@@ -1,4 +1,4 @@
-"""A plan compared with the emulator: the same words after every step, and the same memory in the end."""
+"""Comparison of a plan with the emulator: the same words after every step, and the same final memory."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ from arrayloom.sim.plan.steps import State, Step
 
 
 def random_integers(program: Program, images: int, seed: int = 0) -> dict[str, NDArray[np.integer]]:
-    """A batch for the accelerator's inputs, with uniformly distributed bytes."""
+    """A batch for the accelerator's inputs, uniformly distributed bytes."""
     rng = np.random.default_rng(seed)
     return {port.name: rng.integers(0, 256, (images, *port.shape)).astype(np.uint8).view(port.slot.dtype)
             for port in program.inputs}
@@ -21,9 +21,9 @@ def random_integers(program: Program, images: int, seed: int = 0) -> dict[str, N
 
 def assert_plan_equals_emulator(program: Program, inputs: Mapping[str, NDArray[np.integer]],
                                 library: Library = Library.ONNXRUNTIME, threads: int = 1) -> Plan:
-    """Compares what each POST instruction writes, for each image, as soon as the plan has executed it, and memory.
+    """Compares the writes of each POST instruction for each image as soon as the plan has executed it, then the memory.
 
-    ``inputs``: integers by name, [N, ...] each; N images of one pass.
+    ``inputs``: integers by name, [N, ...] each; N images per pass.
     """
     count = len(next(iter(inputs.values())))
     captures, memories = zip(*(_emulated(program, {name: values[n] for name, values in inputs.items()})
@@ -42,7 +42,7 @@ def assert_plan_equals_emulator(program: Program, inputs: Mapping[str, NDArray[n
 
     plan = Plan(program, library, threads)
     assert count <= plan.images
-    plan.run({name: ~values for name, values in inputs.items()}, program.outputs)      # what an earlier run may have left
+    plan.run({name: ~values for name, values in inputs.items()}, program.outputs)      # a previous run may leave data here
     plan.run(inputs, program.outputs, compare)
     assert set(wanted[0]) <= set(seen)
     assert len(set(seen)) == len(seen)
@@ -63,6 +63,6 @@ def _emulated(program: Program, image: Mapping[str, NDArray[np.integer]]) -> tup
 
 
 def _last_words(addresses: NDArray[np.int64], words: NDArray[np.int8]) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
-    """Without the words that one instruction writes over itself."""
+    """The last value of each word that one instruction writes more than once."""
     unique, last = np.unique(addresses[::-1], return_index=True)
     return unique, words.reshape(-1, words.shape[-1])[::-1][last]

@@ -21,7 +21,7 @@ def square(value: int, progress: Progress) -> int:
 
 
 def total(values: NDArray[Any], offset: NDArray[Any], _: Progress) -> tuple[int, NDArray[Any]]:
-    """The sum, and the values moved by an offset; arrays arrive read-only."""
+    """The sum, and the values plus an offset; arrays arrive read-only."""
     assert not values.flags.writeable
     return int(values.sum()), values + offset
 
@@ -30,7 +30,7 @@ def refuse(kind: str, _: Progress) -> None:
     if kind == "ours":
         raise ConfigError("size 3: must be a power of two")
     if kind == "with nodes":
-        from arrayloom.compiler.errors import Unsupported, UnsupportedError  # slow to import, for one test
+        from arrayloom.compiler.errors import Unsupported, UnsupportedError  # makes the import slow, for one test
         raise UnsupportedError([Unsupported("conv", "Conv", "", "its kernel is too large", "make it smaller")])
     if kind == "local class":
         class OwnError(Exception):
@@ -53,7 +53,7 @@ def leave(code: int, _: Progress) -> None:
 
 
 def hang(marks: Path, name: str, _: Progress) -> None:
-    """Starts a process in a group of its own, as a build does, and runs for ever; leaves the numbers of both."""
+    """Starts a process in its own group, as a build does, and never returns; records both process identifiers."""
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"], process_group=0)
     (marks / f"{name}.part").write_text(f"{os.getpid()} {child.pid}")
     (marks / f"{name}.part").rename(marks / name)

@@ -1,15 +1,15 @@
-"""Whether processes that others have started still run."""
+"""Checks of whether processes started by others still run."""
 
 import socket
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
-LONG = 300.0    # seconds after which a test gives up waiting
+LONG = 300.0    # time limit of a test, in seconds
 
 
 def alive(process: int) -> bool:
-    """Whether it runs; what has ended and waits for its parent does not."""
+    """Whether a process runs; a zombie does not."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
@@ -24,7 +24,7 @@ def wait_until_ended(processes: Iterable[int]) -> None:
 
 
 def hanging(marks: Path, *names: str) -> list[int]:
-    """The numbers of the processes of ``pool_tasks.hang``, as soon as all run."""
+    """The identifiers of the processes of ``pool_tasks.hang``, once all of them run."""
     deadline = time.monotonic() + LONG
     while not all((marks / name).exists() for name in names):
         assert time.monotonic() < deadline, "the tasks did not begin"
@@ -35,7 +35,7 @@ def hanging(marks: Path, *names: str) -> list[int]:
 
 
 def free_port() -> int:
-    """A port of the loopback that no one listens at."""
+    """A free port of the loopback."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])

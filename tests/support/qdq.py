@@ -1,6 +1,6 @@
 """The QDQ form of a QOperator network: every integer operator in float, between DequantizeLinear and QuantizeLinear.
 
-Integer values keep their names, so that the front end's lowered form can be compared with the original network.
+Integer values keep their names, so the lowered form can be compared with the original network.
 """
 
 from collections import Counter
@@ -21,7 +21,7 @@ _SOURCE_SCALE = np.float32(0.05)
 def to_qdq(model: onnx.ModelProto) -> onnx.ModelProto:
     """The network with Conv, Gemm, MatMul, Add, Concat, pooling, Clip and movement in float.
 
-    A Clip that alone reads an operator's result joins it, before the QuantizeLinear. Tables and islands stay.
+    A Clip that is the only reader of an operator's result is placed before the QuantizeLinear. Tables and islands stay.
     """
     return _Converter(model).convert()
 
@@ -43,7 +43,7 @@ class _Converter(Network):
         }
 
     def _has_constant(self, node: onnx.NodeProto) -> bool:
-        """Whether an operand of a sum or product is constant: such a node stays as it is."""
+        """Whether an operand of a sum or product is constant: such a node stays unchanged."""
         return node.op_type in _BINARY and any(name in self.initializers for name in (node.input[0], node.input[3]))
 
     def name(self, stem: str) -> str:
@@ -88,7 +88,7 @@ class _Converter(Network):
         return self.node("DequantizeLinear", [value, *names], **attributes)
 
     def finish(self, real: str, output: str, parameters: Parameters) -> None:
-        """QuantizeLinear to `output`, through the Clip that joins it."""
+        """QuantizeLinear to ``output``, after the Clip that joins it, if any."""
         clip = self.joined.get(output)
         if clip is not None:
             bounds = [self._bound(name, parameters) if name else "" for name in clip.input[1:]]
@@ -97,7 +97,7 @@ class _Converter(Network):
         self.node("QuantizeLinear", [real, *(self.constant(parameter) for parameter in parameters)], output)
 
     def real_zero(self, parameters: Parameters) -> str:
-        """The real value of padding with the byte 0, the default."""
+        """The value that padding with the default byte 0 stands for."""
         scale, zero_point = parameters
         return self.constant(np.float32(-np.float32(zero_point) * scale))
 
@@ -111,7 +111,7 @@ def _attributes(node: onnx.NodeProto) -> dict[str, object]:
 
 
 def _product(c: _Converter, node: onnx.NodeProto, operator: str, axis: int, places: tuple[int, int]) -> None:
-    """A matrix operator; `places` are the inputs of the bias (-1 for none) and of the result's scale."""
+    """A matrix operator; ``places`` are the positions of the bias (-1 for none) and of the result's scale."""
     x_pair, w_pair, y_pair = c._pair(node, 1), c._pair(node, 4), c._pair(node, places[1])
     attributes = _attributes(node)
     inputs = [c.real(node.input[0], x_pair), c.real(node.input[3], w_pair, axis=axis)]
@@ -137,7 +137,7 @@ def _gemm(c: _Converter, node: onnx.NodeProto) -> None:
 
 
 def _binary(c: _Converter, node: onnx.NodeProto) -> None:
-    """Add or Mul; with a constant it stays, since in float it would be a table of float roundings."""
+    """Add or Mul; with a constant it stays, since in float it would become a table of float roundings."""
     if c._has_constant(node):
         c.nodes.append(node)
         c.parameters[node.output[0]] = c._pair(node, 6)

@@ -14,12 +14,12 @@ from arrayloom.host.runtime.reference import Reference
 from arrayloom.host.runtime.verify import Verifier
 from arrayloom.isa.config import load_config
 
-ON_THE_DEVICE = ImportOptions(host=HostPolicy.NONE)     # nothing is left to the host
+ON_THE_DEVICE = ImportOptions(host=HostPolicy.NONE)     # nothing runs on the host
 SCALES = {"a": (0.05, 3), "b": (0.03, 120), "c": (0.11, 60)}
 
 
 class Case(Network):
-    """Quantized inputs, dequantized; `check` quantizes a result and compares it at every tensor."""
+    """Quantized inputs, dequantized; ``check`` quantizes a result and compares every tensor."""
 
     def __init__(self, dtype: Any = np.uint8, opset: int = 17, **shapes: tuple[int, ...]) -> None:
         super().__init__(opset)
@@ -46,7 +46,7 @@ class Case(Network):
         return self.dequantize(self.constant(bytes_), scale, zero, self.dtype)
 
     def check(self, real: str, scale: float = 0.04, zero: int = 90, most: int = 1, config: str = "tiny") -> ImportedModel:
-        """Exact against the lowered model; at most `most` away from the model as given."""
+        """Exactly equal to the lowered model, and at most ``most`` from the original model."""
         self.quantize(real, scale, zero - self.shift, self.dtype, output="y")
         model = self.model({name: (self.dtype, ["N", *shape]) for name, shape in self.shapes.items()}, ["y"])
         imported = import_model(model, ON_THE_DEVICE)

@@ -37,13 +37,13 @@ class QdqNetwork(Network):
         return self.dequantize(self.quantize(value, scale, zero_point), scale, zero_point)
 
     def finished(self, real: str, *shape: int, batch: int | str = "N") -> onnx.ModelProto:
-        """The model with `real` quantized to `y`, and an input [batch, *shape]."""
+        """The model with ``real`` quantized to ``y``, and an input [batch, *shape]."""
         self.quantize(real, Y_SCALE, Y_ZERO, output="y")
         return self.model({"x": (np.uint8, [batch, *shape])}, ["y"])
 
 
 def check(model: onnx.ModelProto, step: int = 1) -> ImportedModel:
-    """The imported model: equal to its lowered form at every tensor, and within `step` of the model given."""
+    """The imported model: equal to its lowered form at every tensor, and within ``step`` of the original model."""
     imported = import_model(model)
     images = {port.name: _image(port.dtype, port.shape) for port in imported.graph.model_inputs}
     expected = equal_values(imported.graph, images)

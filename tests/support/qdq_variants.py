@@ -1,4 +1,4 @@
-"""QDQ networks changed at random: other dtypes for some activations, or no quantization where there was one."""
+"""Random changes to QDQ networks: other dtypes for some activations, or missing quantization."""
 
 from collections.abc import Iterator
 
@@ -19,7 +19,7 @@ def with_mixed_dtypes(model: onnx.ModelProto, seed: int) -> onnx.ModelProto:
 
 
 def without_pairs(model: onnx.ModelProto, seed: int, share: float = 0.3) -> onnx.ModelProto:
-    """The network without some of its QuantizeLinear and DequantizeLinear: what reads them reads the float value."""
+    """The network without some of its QuantizeLinear-DequantizeLinear pairs: their readers read the float value."""
     changed, rng = _copy(model), np.random.default_rng(seed)
     for quantizer, readers in list(_pairs(changed)):
         if rng.random() >= share:
@@ -39,7 +39,7 @@ def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _pairs(model: onnx.ModelProto) -> Iterator[tuple[onnx.NodeProto, list[onnx.NodeProto]]]:
-    """The QuantizeLinears after the first, with their readers, where those are DequantizeLinears and no outputs."""
+    """The QuantizeLinears after the first whose readers are all DequantizeLinears and no outputs, with those readers."""
     outputs = {output.name for output in model.graph.output}
     inputs = {value.name for value in model.graph.input}
     for node in model.graph.node:

@@ -13,12 +13,12 @@ from arrayloom.sim.rtl.netlist import Bit
 
 
 def queue_failures(subject: Subject) -> list[str]:
-    """Violations by the queues, because of which their words in order could differ between two runs.
+    """The properties of the queues that fail, without which their words in order could differ between two runs.
 
-    A word is written after the existing words, and only the pointer and the level that belong to that change; the
-    read pointer advances by one or stays. So a queue's words in order depend on what is written and when it is read,
-    not on its position. The level is the distance of the pointers; where it is not a register of its own, a queue that has
-    come to hold more than its memory is one whose whole memory is compared.
+    A word is written after the existing words, and a write changes only the pointer and the level that belong to it; the
+    read pointer stays or advances by one. The words of a queue in order therefore depend on what is written and when it is
+    read, and not on their position. The level is the distance of the pointers; if it is no register of its own, a queue
+    that overflows its memory is compared as a whole memory.
     """
     graph = Graph()
     side = NetlistLogic(graph, subject.logic, Multipliers(graph), lambda _: graph.variable())
@@ -84,7 +84,7 @@ class _Queue:
         return self.graph.equal(state["behind"], self.graph.sum(state["first"], self.graph.number(count, self.width)))
 
     def _consistent(self, state: dict[str, list[int]]) -> int:
-        """The level is the distance of the pointers, which lie in the memory; or there is none when nothing is there."""
+        """The level equals the distance of the pointers, which are within the memory; or it is zero for an empty queue."""
         graph = self.graph
         if self.level is None:
             return graph.disjunction(state["filled"][0], self._distance_is(state, 0))

@@ -1,4 +1,4 @@
-"""Random values of single fields around their legal limits, and limits on the cost of an instruction."""
+"""Random values of single fields around their legal limits, and the work of an instruction."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +19,12 @@ from arrayloom.isa.instructions import (
 )
 from arrayloom.sim.emulator.window import window
 
-CODE_BYTES = 1 << 11    # more than a program has
-ANY_ODDS = 0.04         # of a field being anything at all, of a reserved bit, of a token for oneself
+CODE_BYTES = 1 << 11    # larger than any program
+ANY_ODDS = 0.04         # probability of an arbitrary field value, of a reserved bit, of a token for the unit itself
 
 
 class FieldDraw:
-    """Draws fields for ``config``; the same ones for the same seed."""
+    """Draws fields for ``config``; the same seed draws the same fields."""
 
     def __init__(self, config: Config, seed: int) -> None:
         self.config, self.rng = config, np.random.default_rng(seed)
@@ -42,7 +42,7 @@ class FieldDraw:
         return 0 if self.chance(odds) else self.between(1, most)
 
     def near(self, end: int, least: int = 0) -> int:
-        """A start such that ``end`` words more end anywhere, or around the end of the scratchpad."""
+        """A start address whose region of ``end`` words ends anywhere, or around the end of the scratchpad."""
         top = self.config.activation_words
         if self.chance(0.4):
             return min(max(top - end + self.pick(-1, 0, 0, 1), least), (1 << 20) - 1)
@@ -54,7 +54,7 @@ class FieldDraw:
         return width + self.between(0, 4)
 
     def anything(self, instruction: Instruction, *names: str) -> Instruction:
-        """Now and then with one of these fields anything that its bits hold, or at one end of them."""
+        """Occasionally replaces one of these fields by an arbitrary or extreme value of its bits."""
         for spec in instruction.specs():
             if spec.name in names and self.chance(ANY_ODDS):
                 value = self.pick(spec.low, spec.high) if self.chance(0.5) else self.between(spec.low, spec.high)
@@ -62,7 +62,7 @@ class FieldDraw:
         return instruction
 
     def address(self, words: int) -> int:
-        """Of a transfer: whole words in most cases, within memory and not in the code."""
+        """An address for a transfer: mostly of whole words, within memory and outside the code."""
         size = self.config.size
         first = self.between(0, CODE // size - 1 - min(words, CODE // size - 1)) * size
         return first + self.between(1, size - 1) if self.chance(0.06) else first
@@ -72,7 +72,7 @@ class FieldDraw:
 
 
 def work_of(subject: Instruction, config: Config) -> int:
-    """Words that the instruction reads or writes, and those that must be loaded for it."""
+    """Words that the instruction reads or writes, including those it causes others to load."""
     if isinstance(subject, LoadWeights):
         return subject.words
     if isinstance(subject, LoadActivations | Store):
@@ -90,7 +90,7 @@ def work_of(subject: Instruction, config: Config) -> int:
 
 
 def overlaps(subject: Instruction, size: int) -> bool:
-    """Whether it writes what it reads, or the code."""
+    """Whether it overwrites words that it reads, or the code."""
     if isinstance(subject, Store):
         first = subject.address + np.arange(subject.rows) * subject.memory_pitch * size
         return bool(((first < CODE + CODE_BYTES) & (first + subject.words * size > CODE)).any())

@@ -1,8 +1,8 @@
-"""Random programs of a few instruction words whose fields lie around their legal limits, for ``tiny`` and its like.
+"""Random programs of a few instruction words with fields around their legal limits, for small configurations.
 
-Every run is short: long ones are redrawn. Reads and writes of one instruction do not overlap, as no order of
-them is defined. Data that instructions need from each other (weights, parameters, tables, a bank) is provided unless a field
-says otherwise.
+Every run is short: instructions with too much work are drawn again. Reads and writes of one instruction do not overlap,
+since their order is undefined. The resources that instructions need (weights, parameters, tables, a bank) are provided
+unless a field prevents it.
 """
 
 from collections.abc import Callable
@@ -39,7 +39,7 @@ Fields = dict[str, int]
 Post = TypeVar("Post", Drain, DrainDepthwise, Elementwise, Pool)
 
 
-LARGEST_WORK = 3000     # words that an instruction reads or writes
+LARGEST_WORK = 3000     # limit of the words that an instruction reads or writes
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Case:
 
 
 class WordDraw(FieldDraw):
-    """Draws cases for ``config``; the same ones for the same seed."""
+    """Draws cases for ``config``; the same seed draws the same cases."""
 
     def __init__(self, config: Config, seed: int) -> None:
         super().__init__(config, seed)
@@ -98,7 +98,7 @@ class WordDraw(FieldDraw):
             word = word >> opcode.width << opcode.width | int(self.rng.choice(unknown))
         return word
 
-    # The instructions of LOAD and STORE
+    # Instructions of LOAD and STORE
 
     def load_weights(self) -> tuple[Instruction, list[Instruction]]:
         tiles, size = self.extent(40), self.config.size
@@ -136,10 +136,10 @@ class WordDraw(FieldDraw):
         return {"address": self.address(rows * memory_pitch), chip: self.near(max(span, 1)), "words": words, "rows": rows,
                 "chip_pitch": chip_pitch, "memory_pitch": memory_pitch}
 
-    # ARRAY and what it needs
+    # ARRAY, and the instructions it needs
 
     def _bank(self, pixels: int, **fields: int) -> list[Instruction]:
-        """A Convolve with a bank of so many pixels in a row."""
+        """A Convolve whose bank has the given number of pixels in a row."""
         return [Convolve(**{"height": 1, "width": pixels, "source_height": 1, "source_width": pixels, "row_pitch": pixels,
                             "first": 1, "last": 1} | fields)]
 
@@ -255,7 +255,7 @@ class WordDraw(FieldDraw):
                 "release_lookup_table": table}
 
     def _placed(self, subject: Post) -> Post:
-        """With a destination."""
+        """The instruction with a destination."""
         pitch = self.pitch(subject.width)
         start = self.near(max(max(subject.height - 1, 0) * pitch + subject.width, 1))
         return subject.changed(destination=start, destination_pitch=pitch)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-STORE_BYTES = 100_000_000       # of objects, in each node
+STORE_BYTES = 100_000_000       # memory for objects in each node, in bytes
 START_SECONDS = 300.0
 STARTED = "Ray runtime started"
 WITH_PARENT = """
@@ -26,9 +26,9 @@ RAY = [sys.executable, "-c", WITH_PARENT, sys.executable, "-m", "ray.scripts.scr
 
 @contextmanager
 def ray_cluster() -> Iterator[str]:
-    """``HOST:PORT`` of the cluster; its workers find the modules of tests/support."""
+    """``HOST:PORT`` of the cluster; its workers can import the modules of tests/support."""
     with tempfile.TemporaryDirectory(prefix="r", dir="/tmp", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
-        port = _free_port()     # paths of sockets are short, so the folder has to be
+        port = _free_port()     # the path of a socket must be short, and so must the folder's
         said = stack.enter_context(_node(Path(folder), "head", "--head", "--port", str(port), "--include-dashboard=false",
                                          "--temp-dir", folder))
         (address,) = re.findall(r"ray start --address='([^']+)'", said)
@@ -38,7 +38,7 @@ def ray_cluster() -> Iterator[str]:
 
 @contextmanager
 def _node(folder: Path, name: str, *options: str) -> Iterator[str]:
-    """A node; yields its output at the start."""
+    """Starts a node; returns its output."""
     log = folder / f"{name}.log"
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent), "RAY_USAGE_STATS_ENABLED": "0"}
     with log.open("w") as output, subprocess.Popen([*RAY, *options], env=environment, stdin=subprocess.PIPE, stdout=output,

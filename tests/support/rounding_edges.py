@@ -1,4 +1,4 @@
-"""Values at the boundaries of a rounding: at both ends of what counts as a tie, and a single bit next to them."""
+"""Values at which rounding changes: both ends of the window that counts as a tie, and one bit beyond."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from arrayloom.isa import arithmetic
 from arrayloom.isa.arithmetic import FRACTION, MIN_SHIFT, SATURATED
 from arrayloom.isa.instructions import ADD_FRACTION, SIGNIFICANT
 
-COARSE = 1 << 4         # steps of the first shifter of Requantize
+COARSE = 1 << 4         # shift of the first, coarse shifter of Requantize
 DRAWN = 100_000
 KINDS = ("none", "coarse", "fine")
 
@@ -25,15 +25,14 @@ class Products(NamedTuple):
 
 
 def window_of(whole: Ints) -> Ints:
-    """How far from a half counts as a tie, in the last place of the fraction."""
+    """The largest distance from a half that counts as a tie, in units of the fraction's last place."""
     return np.int64(1) << arithmetic.bit_length(np.minimum(whole, SATURATED)) + FRACTION - SIGNIFICANT - 1
 
 
 def products_at_windows(rng: np.random.Generator, kind: str, count: int) -> Products:
-    """Products at the upper end of what counts as a tie, and a hair above it.
+    """Products at the upper end of the tie window, and just above it.
 
-    ``kind``: the hair is among the bits that the coarse shift loses, among those that the fine shift does, or there is
-    none.
+    ``kind``: whether the excess is in the bits lost by the coarse shift, in those lost by the fine shift, or absent.
     """
     whole = rng.integers(0, 6, DRAWN)
     shift = rng.integers(27, 47, DRAWN)
@@ -52,7 +51,7 @@ def products_at_windows(rng: np.random.Generator, kind: str, count: int) -> Prod
 
 
 def total_at_window(rng: np.random.Generator) -> int:
-    """A positive total of a residual add at an end of what counts as a tie, or a single bit next to it."""
+    """A positive total of a residual add at an end of the tie window, or one bit beyond."""
     whole = int(rng.integers(0, 30))
     window = int(window_of(np.array([whole]))[0]) << ADD_FRACTION - FRACTION
     beside = int(rng.choice([0, 1, -1])) << int(rng.integers(0, ADD_FRACTION))

@@ -1,4 +1,4 @@
-"""Networks, the states recorded by the emulator during their runs, and workers that take segments in turn."""
+"""Networks, the emulator's states during their runs, and a pool that runs segments in turn."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from mobile_networks import mobile_network
 from numpy.typing import NDArray
 from random_graphs import generate, random_inputs
+from small_accelerators import ROOMY
 
 from arrayloom.compiler import compile_graph
 from arrayloom.compiler.frontend import ImportedModel, import_model
@@ -19,7 +21,7 @@ from arrayloom.host.segments.golden import emulate
 from arrayloom.host.segments.segment import begins, ends
 from arrayloom.host.segments.state import State
 from arrayloom.host.vision import preprocess
-from arrayloom.isa.config import load_config
+from arrayloom.isa.config import Config, load_config
 from arrayloom.isa.image import Memory
 from arrayloom.isa.program import Program
 from arrayloom.sim.emulator import Capture
@@ -28,7 +30,7 @@ IMAGE = digits.IMAGES / "digit_3_0705.png"
 
 
 class InTurn(ThisProcess):
-    """Two workers that are this process, so that one image is run in segments."""
+    """Two workers in this process, so that one image is run in segments."""
 
     count = 2
 
@@ -43,16 +45,16 @@ class Network:
     inputs: dict[str, NDArray[np.generic]]
 
     def memory(self) -> Memory:
-        """The program and the image."""
+        """Memory with the program and the image."""
         examiner = Examiner(self.program)
         return examiner.memory(examiner.place(self.inputs))
 
     def cuts(self) -> list[int]:
-        """Instructions at which one segment can begin and another one end."""
+        """Instruction indices at which one segment can end and the next begin."""
         return [index for index in range(1, self.flow.end) if begins(self.flow, index) and ends(self.flow, index)]
 
     def emulated(self, wanted: Iterable[int]) -> "Emulated":
-        """The emulator's results, and the states before the wanted instructions."""
+        """The emulator's results, and the states before the requested instructions."""
         memory, states = self.memory(), dict[int, State]()
         capture = emulate(self.program, memory, wanted, lambda state: states.update({state.index: state}))
         return Emulated(capture, states, memory)
@@ -60,7 +62,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Emulated:
-    """``memory``: in the end."""
+    """``memory``: the final memory."""
 
     capture: Capture
     states: dict[int, State]
@@ -70,6 +72,12 @@ class Emulated:
 def digits_on(config: str) -> Network:
     """The network of handwritten digits."""
     return _network(onnx.load(digits.MODEL), config, {"image": preprocess(IMAGE, "digits")})
+
+
+def mobile() -> Network:
+    """A small MobileNetV2 on an accelerator with a DEPTHWISE unit."""
+    model = mobile_network("mobilenet_v2", 32, 0.25)
+    return _network(model, ROOMY, random_inputs(model, 1))
 
 
 def random_on(config: str, seed: int) -> Network:
@@ -83,7 +91,7 @@ def file_on(config: str, model: Path, inputs: dict[str, NDArray[np.generic]]) ->
     return _network(onnx.load(model), config, inputs)
 
 
-def _network(model: onnx.ModelProto, config: str, inputs: dict[str, NDArray[np.generic]]) -> Network:
+def _network(model: onnx.ModelProto, config: str | Config, inputs: dict[str, NDArray[np.generic]]) -> Network:
     imported = import_model(model)
     program = compile_graph(imported.graph, load_config(config))
     return Network(imported, program, Flow(program), {name: values[:1] for name, values in inputs.items()})

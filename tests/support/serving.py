@@ -23,7 +23,7 @@ START_SECONDS = 180
 
 
 def make_bundles(folder: Path) -> dict[str, Bundle]:
-    """``digits`` in two versions for two configurations, and ``turned``, whose classes are turned by one."""
+    """``digits`` in two versions for two configurations, and ``turned``, with its classes rotated by one."""
     bundles = {"one": Bundle.create("digits", compile_model(digits.MODEL, config="16x16"), 1, digits.LABELS, "digits"),
                "two": Bundle.create("digits", compile_model(digits.MODEL, config="tiny"), 2, digits.LABELS, "digits"),
                "turned": Bundle.create("turned", compile_model(_turned(), config="16x16"), 1, recipe="digits")}
@@ -33,7 +33,7 @@ def make_bundles(folder: Path) -> dict[str, Bundle]:
 
 
 def _turned() -> onnx.ModelProto:
-    """The digits network with the rows of its classifier turned by one."""
+    """The digits network with the rows of its classifier rotated by one."""
     model = onnx.load(digits.MODEL)
     classifier = next(node for node in model.graph.node if node.op_type == "QGemm")
     for initializer in model.graph.initializer:
@@ -50,18 +50,18 @@ def images(count: int, seed: int = 0) -> NDArray[np.float32]:
 
 
 def expected(bundle: Bundle, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The results of ``Session.run`` for every image."""
+    """The result of ``Session.run`` for every image."""
     with Session(bundle.program, bundle.program.configuration, "emulator") as session:
         return session.run({bundle.program.inputs[0].name: inputs})[bundle.program.outputs[0].name]
 
 
 class Server:
-    """``arrayloom serve`` with bundles' folders and options; a context manager that stops it."""
+    """``arrayloom serve`` with folders of bundles and options; a context manager that stops it."""
 
     def __init__(self, folder: Path, *arguments: str | Path) -> None:
         self._ready, self.log_path = folder / "ready.json", folder / "log.txt"
         self._seen: list[int] = []
-        # Tests that count replicas, or end them all, mean those that run requests.
+        # Tests that count or kill replicas expect only those that run requests.
         arguments = arguments if "--spares" in arguments else (*arguments, "--spares", "0")
         self._command = [sys.executable, "-m", "arrayloom", "serve", *map(str, arguments), "--port", "0", "--http-port", "0",
                          "--ready-file", str(self._ready)]
@@ -99,7 +99,7 @@ class Server:
         return self.log_path.read_text()
 
     def events(self, name: str) -> list[dict[str, Any]]:
-        """The entries of the log for an event."""
+        """The log's entries for an event."""
         lines = [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
         return [line for line in lines if line.get("event") == name]
 
@@ -110,9 +110,9 @@ class Server:
         return self._seen
 
     def replicas(self) -> list[int]:
-        """Process identifiers of the replicas and spares that run, the oldest first."""
+        """Process identifiers of the running replicas and spares, oldest first."""
         return sorted(filter(is_replica, self.children()))
 
     def survivors(self) -> list[int]:
-        """Processes that were seen last and still run."""
+        """Processes seen in the last listing that still run."""
         return [pid for pid in self._seen if Path(f"/proc/{pid}").exists()]

@@ -1,4 +1,4 @@
-"""Synthetic runs of real programs: a timeline and a matching report."""
+"""Made-up runs of real programs: a timeline and the matching report."""
 
 import numpy as np
 
@@ -21,7 +21,7 @@ READ_AHEAD = 8      # words that FETCH reads beyond the end
 
 
 def made_up(program: Program, seed: int = 0) -> tuple[Timeline, RunReport]:
-    """Units work through their instructions one by one, for a few cycles with some cause, then with another."""
+    """Units execute their instructions one by one, for a few cycles with one cause, then with another."""
     random = np.random.default_rng(seed)
     lists = {unit.name: [i for i, one in enumerate(program) if unit == one.UNIT] for unit in Unit}
     lists = {"FETCH": list(range(len(program)))} | lists
@@ -39,7 +39,7 @@ def made_up(program: Program, seed: int = 0) -> tuple[Timeline, RunReport]:
 
 
 def _work(instruction: Instruction) -> int:
-    """Cycles that the array computes, or a few."""
+    """Cycles in which the array computes, or a few."""
     if not isinstance(instruction, Convolve):
         return 5
     one = instruction
@@ -47,7 +47,7 @@ def _work(instruction: Instruction) -> int:
 
 
 def _draft(random: np.random.Generator, indices: list[int], work: list[int]) -> list[tuple[int, int, int]]:
-    """(start, cause, instruction) of every segment, ends with an idle one."""
+    """(start, cause, instruction) of every segment, ending with an idle one."""
     cycle, draft = 0, [(0, Cause.IDLE, -1)]
     cycle += int(random.integers(1, 20))
     for index in indices:
@@ -60,7 +60,7 @@ def _draft(random: np.random.Generator, indices: list[int], work: list[int]) -> 
 
 
 def counters(timeline: Timeline) -> dict[str, dict[str, int]]:
-    """The registers' values, counted cycle by cycle."""
+    """The expected counters, counted cycle by cycle."""
     result = {}
     for unit, track in timeline.tracks.items():
         causes = per_cycle(track, track.causes, timeline.cycles)
@@ -69,7 +69,7 @@ def counters(timeline: Timeline) -> dict[str, dict[str, int]]:
 
 
 def per_cycle(track: Track, values: np.ndarray, cycles: int) -> np.ndarray:
-    """What ``values`` of the track's segments are in each cycle."""
+    """The track's ``values`` in each cycle."""
     return values[np.searchsorted(track.starts, np.arange(cycles), side="right") - 1]
 
 

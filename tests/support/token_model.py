@@ -1,7 +1,7 @@
-"""Tokens, queues and units as counters: the possible next steps, independent of time.
+"""Tokens, queues and units as counters: the possible next moves, independent of cycles.
 
-Moves: FETCH puts its next instruction into its unit's queue; a unit accepts the oldest in its queue; it retires the oldest
-it has accepted. How ``hdl/issue.py`` does that is proved in ``tests/hdl/proofs/test_issue.py``.
+Moves: FETCH puts its next instruction into its unit's queue; a unit accepts the oldest instruction in its queue; a unit
+retires the oldest instruction it has accepted. ``tests/hdl/proofs/test_issue.py`` proves that ``hdl/issue.py`` does that.
 """
 
 from collections import deque
@@ -10,18 +10,18 @@ from collections.abc import Sequence
 from arrayloom.hdl.issue import IN_FLIGHT
 from arrayloom.isa.fields import Instruction, Unit, units_in
 
-HEAD = 1        # instructions of a queue that are out of its FIFO, waiting for their tokens
+HEAD = 1        # instructions of a queue that have left its FIFO and wait for their tokens
 ENDLESS = 1 << 30
 
 
 class TokenModel:
-    """A program under way.
+    """A program in execution.
 
     Parameters
     ----------
     program : sequence of Instruction
     depth : int
-        Of the FIFO in each queue; ``ENDLESS`` as ``arrayloom.isa.order`` takes it.
+        Depth of the FIFO in each queue; ``ENDLESS`` is that of ``arrayloom.isa.order``.
     """
 
     def __init__(self, program: Sequence[Instruction], depth: int = ENDLESS) -> None:
@@ -32,7 +32,7 @@ class TokenModel:
         self.tokens = {(giver, taker): 0 for giver in Unit for taker in Unit}
 
     def completes(self) -> bool:
-        """Whether the program ends. Any order of moves gives the same answer: no move disables another (the lemma)."""
+        """Whether the program ends. Any order of moves will do: no move disables another (the lemma)."""
         while self._push() | self._accept() | self._retire():
             pass
         return not self.left and not any(self.queues.values()) and not any(self.flight.values())

@@ -1,4 +1,4 @@
-"""A network made untidy: the same values, from a graph as left by careless tools."""
+"""The same network in untidy form: equal values, from a graph as careless tools write it."""
 
 import numpy as np
 import onnx
@@ -25,7 +25,7 @@ def untidied(model: onnx.ModelProto, seed: int) -> onnx.ModelProto:
 
 
 def _share(graph: onnx.GraphProto) -> None:
-    """Nodes that read equal initializers read the same one."""
+    """Merges equal initializers."""
     first: dict[tuple[str, tuple[int, ...], bytes], str] = {}
     names: dict[str, str] = {}
     for tensor in graph.initializer:

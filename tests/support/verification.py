@@ -1,4 +1,4 @@
-"""A model through compiler and emulator, every tensor compared with ONNX Runtime's."""
+"""A model through compiler and emulator, with every tensor compared with ONNX Runtime's."""
 
 from collections.abc import Mapping
 
@@ -18,7 +18,7 @@ from arrayloom.isa.program import Program
 
 
 def random_values(graph: Graph, seed: int = 0) -> dict[str, Array]:
-    """One image: uniformly distributed bytes, or normally distributed floats."""
+    """One image: uniformly distributed bytes, normally distributed floats."""
     rng = np.random.default_rng(seed)
     values = {}
     for given in graph.model_inputs:
@@ -33,7 +33,7 @@ def random_values(graph: Graph, seed: int = 0) -> dict[str, Array]:
 
 def assert_exact(model: onnx.ModelProto, config: str | Config = "tiny", device: Device | None = None,
                  inputs: Mapping[str, Array] | None = None) -> tuple[Program, Verdict]:
-    """Every tensor equals ONNX Runtime's; on the emulator unless a device is given."""
+    """Asserts that every tensor equals ONNX Runtime's, on the emulator or the given device."""
     chosen = load_config(config)
     imported = import_model(model)
     program = compile_graph(imported.graph, chosen)

@@ -1,4 +1,4 @@
-"""A program of instruction words on emulator and RTL: both refuse it, or both have the same results."""
+"""A program of instruction words on emulator and RTL: both refuse it, or both leave the same results."""
 
 import re
 
@@ -23,7 +23,7 @@ OTHER_ERRORS = {
 
 
 def check(build: Build, program: Program, memory: NDArray[np.uint8], scratchpad: Words, timing: Timing) -> bool:
-    """Compares both; whether the program is legal."""
+    """Compares both; returns whether the program is legal."""
     config = program.configuration
     emulated = remembered("words", program, [memory, scratchpad],
                           lambda: run_on_emulator(config, program, memory, scratchpad))

@@ -17,17 +17,17 @@ from arrayloom.sim.rtl.build import Build
 from arrayloom.sim.rtl.simulator import Stop, Timing
 
 CODE = 1 << 15
-DATA = 1 << 16          # parameters, beyond the code
+DATA = 1 << 16          # parameters, after the code
 MEMORY_BYTES = 1 << 17
-WATCHDOG = 1500             # cycles, longer than any wait for memory
-LIMIT = 10_000_000          # cycles, longer than any run
+WATCHDOG = 1500             # cycles: longer than any wait for memory
+LIMIT = 10_000_000          # cycles: longer than any run
 
 Words = NDArray[np.int8]
 
 
 @dataclass
 class Left:
-    """The results of a run: the reason of a refusal, memory, scratchpad, and POST's writes as addresses and words."""
+    """The result of a run: the reason of a refusal, if any, memory, scratchpad, addresses and words written by POST."""
 
     refusal: str
     error: Error
@@ -38,14 +38,14 @@ class Left:
 
 
 def program_of_words(config: Config, words: list[int], memory_bytes: int = MEMORY_BYTES) -> Program:
-    """A program of these words, of 512 bits each, with valid checksums, without a network."""
+    """A program of these 512-bit words, with valid checksums, without a network."""
     code = np.frombuffer(b"".join(word.to_bytes(INSTRUCTION_BYTES, "little") for word in words), np.uint8).copy()
     seal(code, CODE // INSTRUCTION_BYTES)
     return Program(config, "words", code, np.zeros(0, np.uint8), CODE, 0, memory_bytes, [], [], None, [], {}, {}, {}, 0)
 
 
 def run_on_emulator(config: Config, program: Program, memory: NDArray[np.uint8], scratchpad: Words) -> Left:
-    """Runs on copies; a refusal is the emulator's message."""
+    """Runs on copies; a refusal is given as the emulator's message."""
     memory, scratchpad = _with_code(program, memory), scratchpad.copy()
     emulator, refusal = Emulator(program, config), ""
     try:
@@ -57,7 +57,7 @@ def run_on_emulator(config: Config, program: Program, memory: NDArray[np.uint8],
 
 def run_on_rtl(build: Build, program: Program, memory: NDArray[np.uint8], scratchpad: Words,
                timing: Timing | None = None) -> Left:
-    """Runs on copies; a refusal is the error's name."""
+    """Runs on copies; a refusal is given as the name of the error."""
     memory = _with_code(program, memory)
     driver = RtlDriver(build, program, memory, timing or Timing())
     simulator = driver.simulator

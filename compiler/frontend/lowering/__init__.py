@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import onnx
 
+from arrayloom.compiler.frontend.attention import NORM, is_marked, is_product
+from arrayloom.compiler.frontend.lowering.attention import lower_product, lower_softmax
 from arrayloom.compiler.frontend.lowering.binary import lower_add, lower_extreme, lower_mul, lower_sub
 from arrayloom.compiler.frontend.lowering.elementwise import lower_concat, lower_requantization
 from arrayloom.compiler.frontend.lowering.matrix import lower_conv, lower_gemm, lower_matmul
@@ -56,12 +58,17 @@ RULES: dict[str, Rule] = {
     "QuantizeLinear": lower_requantization,
 }
 
+#: Rules for accelerators with the unit for attention; that of MatMul is for two activations.
+ATTENTION: dict[str, Rule] = {"MatMul": lower_product, "Softmax": lower_softmax}
+
 
 def lower(model: Model, report: Report) -> onnx.ModelProto:
     """The integer model of `model`; what cannot be lowered stays float and stands in the report."""
     rewrite = Rewrite(model, report)
     for node in model.nodes:
-        rule = _rule(model, node)
+        if is_marked(node, NORM):
+            continue
+        rule = _rule(model, node, report.attention)
         try:
             rewrite.current = node
             settle_operands(rewrite, node)
@@ -73,7 +80,7 @@ def lower(model: Model, report: Report) -> onnx.ModelProto:
     return rewrite.finish()
 
 
-def _rule(model: Model, node: onnx.NodeProto) -> Rule | None:
+def _rule(model: Model, node: onnx.NodeProto, attention: bool) -> Rule | None:
     """The rule for a node that computes in float, or requantizes."""
     if not is_onnx(node) or model.is_constant(node.output[0]):
         return None
@@ -81,4 +88,6 @@ def _rule(model: Model, node: onnx.NodeProto) -> Rule | None:
         return None
     if node.op_type in MEANS and joins_means(model, node):
         return None  # lowered with the sum or difference that reads it
+    if attention and node.op_type in ATTENTION and (node.op_type != "MatMul" or is_product(model, node)):
+        return ATTENTION[node.op_type]
     return RULES.get(node.op_type)

@@ -30,7 +30,7 @@ def lower_concat(rewrite: Rewrite, node: onnx.NodeProto) -> None:
         rewrite.set_source(node.output[0], made)
         return
     for target in targets:
-        sources = [given.get(name) or _constant(rewrite, name, target) for name in node.input]
+        sources = [given.get(name) or _computed(rewrite, name) or _constant(rewrite, name, target) for name in node.input]
         check_dtypes([source.quantization for source in sources], target)
         _emit_concat(rewrite, node, sources, Source(target.name, target.quantization), clamped(rewrite, target))
 
@@ -46,6 +46,14 @@ def _emit_concat(rewrite: Rewrite, node: onnx.NodeProto, sources: list[Source], 
     inputs += [name for source in sources for name in rewrite.operand(source)]
     axis = attribute(node, "axis")
     rewrite.emit("QLinearConcat", quant_name(node), inputs, output, domain=MICROSOFT, axis=axis)
+
+
+def _computed(rewrite: Rewrite, value: str) -> Source | None:
+    """The integers of a constant that nodes make, whose extents may follow the batch; None of any other constant."""
+    node = rewrite.model.producers.get(value)
+    if node is None or node.op_type != "DequantizeLinear" or node.input[0] not in rewrite.model.producers:
+        return None
+    return rewrite.source(value)
 
 
 def _constant(rewrite: Rewrite, value: str, target: Target) -> Source:

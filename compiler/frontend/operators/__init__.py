@@ -6,6 +6,7 @@ import onnx
 
 from arrayloom.compiler.frontend.builder import Builder
 from arrayloom.compiler.frontend.kinds import MOVEMENTS, NOTHING
+from arrayloom.compiler.frontend.operators.attention import softmax
 from arrayloom.compiler.frontend.operators.bounds import clip, maximum, minimum, relu
 from arrayloom.compiler.frontend.operators.elementwise import add, concat, mul, table
 from arrayloom.compiler.frontend.operators.functions import FUNCTIONS_OF_BYTES, function
@@ -26,6 +27,7 @@ RULES: dict[str, Rule] = {
     "com.microsoft.QLinearGlobalAveragePool": global_average_pool,
     "com.microsoft.QLinearLeakyRelu": table,
     "com.microsoft.QLinearSigmoid": table,
+    "com.microsoft.QLinearSoftmax": softmax,
     "MaxPool": max_pool,
     "Clip": clip,
     "Relu": relu,

@@ -6,8 +6,10 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from arrayloom.compiler.frontend.attention import is_product
 from arrayloom.compiler.frontend.attributes import attribute, pads, pair
 from arrayloom.compiler.frontend.builder import Builder
+from arrayloom.compiler.frontend.operators.attention import product
 from arrayloom.compiler.frontend.quantization import Quantization, Weight, weight
 from arrayloom.compiler.frontend.report import RefusalError
 from arrayloom.compiler.frontend.runtime import Array
@@ -42,7 +44,10 @@ def conv(builder: Builder, node: onnx.NodeProto) -> None:
 
 
 def matmul(builder: Builder, node: onnx.NodeProto) -> None:
-    """QLinearMatMul of [N, K] by a constant [K, M]."""
+    """QLinearMatMul of [N, K] by a constant [K, M], or of two activations."""
+    if builder.report.attention and is_product(builder.model, node):
+        product(builder, node)
+        return
     found = weight(builder.model, (node.input[3], node.input[4], node.input[5]))
     quantization = builder.quantization(node, 1, node.input[0]), builder.quantization(node, 6, node.output[0])
     values = _shifted(found, channel_axis=1).T if found.values.ndim == 2 else found.values

@@ -13,6 +13,7 @@ from arrayloom.compiler.frontend.rewriting.byte_concats import name_concats
 from arrayloom.compiler.frontend.rewriting.dtypes import unify_dtypes
 from arrayloom.compiler.frontend.rewriting.float_weights import quantize_float_weights
 from arrayloom.compiler.frontend.rewriting.layout import arrange_dimensions
+from arrayloom.compiler.frontend.rewriting.norms import open_norms
 from arrayloom.compiler.frontend.rewriting.parts import open_parts
 from arrayloom.compiler.frontend.rewriting.per_channel import fold_activation_scales
 from arrayloom.compiler.frontend.rewriting.products import spread_products
@@ -28,6 +29,7 @@ PASSES: tuple[Pass, ...] = (
     widen_scales,
     open_parts,
     resize_integers,
+    open_norms,
     spread_products,
     arrange_dimensions,
     name_concats,

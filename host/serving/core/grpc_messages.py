@@ -5,7 +5,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from arrayloom.host.serving.core.memory import Holding
+from arrayloom.host.serving.core.memory import Holding, Streams
 from arrayloom.host.serving.core.protocol import Method
 from arrayloom.host.serving.core.service import Service
 from arrayloom.host.serving.core.settings import MIB, Settings
@@ -50,13 +50,20 @@ async def receive(service: Service, context: Any, holding: Holding) -> bytes:
     return data
 
 
-async def next_of_dialog(service: Service, context: Any) -> bytes | None:
+async def next_of_dialog(service: Service, context: Any, streams: Streams) -> bytes | None:
     """The next message of a bidirectional stream, None at its end; raises ``ServiceError`` if the client sends none for too
-    long."""
+    long, or has sent none for a while and another stream needs its place."""
+    reading = asyncio.ensure_future(context.read())
     try:
-        data = await asyncio.wait_for(context.read(), service.settings.timeout)
-    except TimeoutError:
-        raise ServiceError(Kind.SLOW, f"no message within {service.settings.timeout} s; open the stream again") from None
+        with streams.idle() as ended:
+            await asyncio.wait({reading, ended}, timeout=service.settings.timeout, return_when=asyncio.FIRST_COMPLETED)
+        if not reading.done():
+            seconds = service.settings.timeout
+            reason = "others wait, and no message came" if ended.done() else f"no message within {seconds} s"
+            raise ServiceError(Kind.SLOW, f"{reason}; open the stream again")
+        data = reading.result()
+    finally:
+        reading.cancel()
     return data if isinstance(data, bytes) else None
 
 

@@ -133,8 +133,9 @@ def _conversing(service: Service, method: Method, answer: MethodHandler, service
         with access_log.grpc_call(method.path, context) as outcome:
             try:
                 _check_gateway(service, context)
-                with service.dialogs.one():
-                    while (data := await next_of_dialog(service, context)) is not None:
+                streams = service.dialogs if method.reader else service.small_streams
+                with streams.one():
+                    while (data := await next_of_dialog(service, context, streams)) is not None:
                         response = await _answered(service, method, partial(one, context, data))
                         del data        # release it now, not when the next one arrives
                         yield response

@@ -1,6 +1,7 @@
 """HTTP connections that report every error as JSON, including those that the library raises before routing."""
 
 import asyncio
+import resource
 import ssl
 from typing import Any
 
@@ -14,6 +15,14 @@ LONGEST_ERROR = 2000
 LINGER_SECONDS = 10.0
 """Seconds to read the rest of a refused body; otherwise its sender would never read the answer."""
 
+FILES_SHARE = 2
+"""The part of the files that the process may have open that is left to HTTP connections: one in so many."""
+
+
+def most_connections() -> int:
+    """Open connections of one port: beyond the process's limit of files no port could accept any more."""
+    return max(1, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // FILES_SHARE)
+
 
 def error_response(status: int, text: str, headers: dict[str, str] | None = None) -> web.Response:
     """``{"error": TEXT}``, truncated to a length that any client accepts."""
@@ -21,9 +30,41 @@ def error_response(status: int, text: str, headers: dict[str, str] | None = None
 
 
 class Connection(web.RequestHandler):
-    """One client's connection."""
+    """One client's connection.
 
-    __slots__ = ()
+    Parameters
+    ----------
+    others
+        The open connections of the same port, the oldest first.
+    most
+        How many there may be; one more closes the oldest, after the request that it is answering.
+    """
+
+    __slots__ = ("_most", "_others")
+
+    def __init__(self, *arguments: Any, others: dict["Connection", None], most: int, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._others, self._most = others, most
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._others[self] = None
+        if len(self._others) > self._most:
+            oldest = next(iter(self._others))
+            del self._others[oldest]
+            oldest.close()
+
+    async def start(self) -> None:
+        """Answers requests; the library's own leaves the socket open if it is closed while it waits for a request."""
+        try:
+            await super().start()
+        finally:
+            if self.transport is not None:
+                self.transport.close()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._others.pop(self, None)
+        super().connection_lost(exc)
 
     def handle_error(self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None,
                      message: str | None = None) -> web.StreamResponse:
@@ -63,5 +104,8 @@ class Site(web.BaseSite):
         await super().start()
         server, loop = self._runner.server, asyncio.get_running_loop()
         assert server is not None
-        self._server = await loop.create_server(lambda: Connection(server, loop=loop, **self._options), self._host,
-                                                self._port, ssl=self._ssl_context)
+        others: dict[Connection, None] = {}
+        most = most_connections()
+        self._server = await loop.create_server(
+            lambda: Connection(server, loop=loop, others=others, most=most, **self._options), self._host, self._port,
+            ssl=self._ssl_context)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import ctypes
 import os
+import time
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
@@ -16,6 +17,9 @@ CALL = 1 << 16
 
 TRIM_SECONDS, TRIM_BYTES = 1.0, 32 << 20
 """Seconds between checks of the resident memory, and the growth in bytes after which memory is returned."""
+
+IDLE_SECONDS = 5.0
+"""After which a stream that waits for its client may lose its place to another one."""
 
 
 class Budget:
@@ -59,23 +63,50 @@ class Holding:
         self.resize(0)
 
 
-class Dialogs:
-    """Limits the number of open request streams: how much of a message gRPC has buffered for each is unknown."""
+class Streams:
+    """Limits the number of open streams of one kind, which would otherwise use up the concurrent calls or the memory.
 
-    def __init__(self, most: int) -> None:
-        self._most, self._open = most, 0
+    Parameters
+    ----------
+    most
+        Streams that may be open at the same time.
+    reason
+        Why there are no more, and what the client can do, for refusals.
+    """
+
+    def __init__(self, most: int, reason: str) -> None:
+        self._most, self._reason, self._open = most, reason, 0
+        self._idle: dict[asyncio.Future[None], float] = {}      # and since when, the longest first
 
     @contextlib.contextmanager
     def one(self) -> Iterator[None]:
-        """Counts one more stream; raises ``ServiceError`` (FULL) at the limit."""
-        if self._open >= self._most:
-            raise ServiceError(Kind.FULL, f"{self._most} streams of requests are open already, as many as the memory for "
-                                          "their messages allows (--memory, --max-message); close one, or ask without")
+        """Counts one more stream. At the limit it ends the one that has been idle for longest, if that is long enough, or
+        raises ``ServiceError`` (FULL)."""
+        if self._open >= self._most and not self._end_an_idle_one():
+            raise ServiceError(Kind.FULL, f"{self._most} {self._reason}")
         self._open += 1
         try:
             yield
         finally:
             self._open -= 1
+
+    @contextlib.contextmanager
+    def idle(self) -> Iterator[asyncio.Future[None]]:
+        """Marks a stream as waiting for its client; the future is done when it has to give up its place."""
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._idle[ended] = time.monotonic()
+        try:
+            yield ended
+        finally:
+            self._idle.pop(ended, None)
+
+    def _end_an_idle_one(self) -> bool:
+        longest = next(iter(self._idle), None)
+        if longest is None or time.monotonic() - self._idle[longest] < IDLE_SECONDS:
+            return False
+        del self._idle[longest]
+        longest.set_result(None)
+        return True
 
 
 def trim() -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from arrayloom.host.serving.core.frames import Block, describe, restore
 from arrayloom.host.serving.core.keys import KeyFile
 from arrayloom.host.serving.core.logs import log
-from arrayloom.host.serving.core.memory import Budget, Dialogs, Holding, give_back
+from arrayloom.host.serving.core.memory import Budget, Holding, Streams, give_back
 from arrayloom.host.serving.core.metrics import Metrics
 from arrayloom.host.serving.core.offload import Offload
 from arrayloom.host.serving.core.pool import Pool
@@ -34,6 +34,15 @@ READING_MEMORY, READING_LEAST = 20, 1 << 28
 """Memory for reading a message: a multiple of the largest message, plus a constant in bytes."""
 
 LEAST_DIALOGS = 4
+
+MOST_SMALL = 64
+"""Open streams whose messages are small, of health and of reflection: without a limit, one client's streams could use up all
+concurrent calls."""
+
+MANY_DIALOGS = ("streams of requests are open already, as many as the memory for their messages allows (--memory, "
+                "--max-message); close one, or ask without")
+MANY_SMALL = ("streams of health (Watch) and reflection are open already, as many as are allowed; close one, or ask for the "
+              "health with Check")
 
 CLOCKS = {"rtl": "counted by the simulated hardware", "emulator": "predicted by the cost model"}
 
@@ -61,7 +70,8 @@ class Service:
         self.metrics = Metrics(CLOCKS[settings.backend])
         self.pool = Pool(self.repository.default, settings, self.metrics)
         self.budget = Budget(settings.budget)
-        self.dialogs = Dialogs(max(LEAST_DIALOGS, settings.budget // settings.max_message))
+        self.dialogs = Streams(max(LEAST_DIALOGS, settings.budget // settings.max_message), MANY_DIALOGS)
+        self.small_streams = Streams(MOST_SMALL, MANY_SMALL)
         self.offload = Offload(reading_module, settings.receive_timeout,
                                READING_MEMORY * settings.max_message + READING_LEAST)
         self._limits, self._readers = Limits.of(models, settings), readers

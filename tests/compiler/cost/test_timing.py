@@ -1,10 +1,11 @@
-"""Every latency of the cost model: equal to what the hardware declares, or pinned by cycles of the RTL, or both."""
+"""Every latency of the cost model equals the hardware's declared value, is pinned by cycles of the RTL, or both."""
 
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 from latency_programs import depthwise_programs, latency_programs, program_of
+from small_accelerators import DEPTHWISE, TINY, WIDE
 
 from arrayloom.compiler.cost import predict, timing
 from arrayloom.compiler.cost.transfers import longest_burst
@@ -20,9 +21,7 @@ from arrayloom.isa.config import PRESETS, Config
 from arrayloom.isa.image import build_memory
 from arrayloom.sim.rtl.simulator import Timing
 
-TINY = PRESETS["tiny"]
 PROGRAMS = latency_programs(TINY)
-DEPTHWISE = replace(TINY, name="tiny-depthwise", depthwise_channels=TINY.size)
 DEPTHWISE_PROGRAMS = depthwise_programs(DEPTHWISE)
 CONSTANTS = {name: value for name, value in vars(timing).items() if name.isupper()}
 
@@ -58,7 +57,7 @@ def device(request: pytest.FixtureRequest) -> Iterator[RtlDevice]:
 
 
 def _cycles(name: str) -> int | None:
-    """Predicted; None when the program would never end."""
+    """The predicted cycles; None if the program would never end."""
     config, programs = (TINY, PROGRAMS) if name in PROGRAMS else (DEPTHWISE, DEPTHWISE_PROGRAMS)
     try:
         return predict(program_of(config, programs[name]), config).cycles
@@ -74,17 +73,18 @@ def test_predicts_the_cycles_of_the_rtl(name: str, device: RtlDevice) -> None:
         measured.cycles, measured.words_read, measured.words_written)
 
 
-@pytest.fixture(scope="module")
-def depthwise_device() -> Iterator[RtlDevice]:
-    device = RtlDevice(DEPTHWISE)
+@pytest.fixture(scope="module", params=[DEPTHWISE, WIDE], ids=lambda config: config.name)
+def depthwise_device(request: pytest.FixtureRequest) -> Iterator[RtlDevice]:
+    device = RtlDevice(request.param)
     yield device
     device.close()
 
 
 @pytest.mark.parametrize("name", DEPTHWISE_PROGRAMS)
 def test_predicts_the_cycles_of_the_depthwise_unit(name: str, depthwise_device: RtlDevice) -> None:
-    program = program_of(DEPTHWISE, DEPTHWISE_PROGRAMS[name])
-    assert predict(program, DEPTHWISE).cycles == depthwise_device.execute(program, build_memory(program)).cycles
+    config = depthwise_device.config
+    program = program_of(config, DEPTHWISE_PROGRAMS[name])
+    assert predict(program, config).cycles == depthwise_device.execute(program, build_memory(program)).cycles
 
 
 @pytest.mark.parametrize("name", DECLARED)
@@ -100,8 +100,7 @@ def predicted() -> dict[str, int | None]:
 @pytest.mark.parametrize("name", CONSTANTS)
 def test_another_number_predicts_other_cycles(name: str, predicted: dict[str, int | None],
                                               monkeypatch: pytest.MonkeyPatch) -> None:
-    """One more changes a prediction above, and so does one less; one of these is enough if the hardware declares the
-    number."""
+    """A cycle more changes a prediction above, and so does one less; one of both is enough if the hardware declares it."""
     seen = []
     for change in (1, -1):
         monkeypatch.setattr(timing, name, CONSTANTS[name] + change)
@@ -110,7 +109,7 @@ def test_another_number_predicts_other_cycles(name: str, predicted: dict[str, in
 
 
 def test_constants_are_whole_numbers_and_more_than_fifty() -> None:
-    """Found by their names in the module, so that a new one must be pinned too."""
+    """Collected by name from the module, so that a new constant must be pinned too."""
     assert all(type(value) is int for value in CONSTANTS.values())
     assert len(CONSTANTS) > 50
     assert set(DECLARED) <= set(CONSTANTS)

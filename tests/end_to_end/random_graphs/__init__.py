@@ -1,8 +1,8 @@
-"""Random int8 QOperator graphs: generator, inputs, comparison with ONNX Runtime, and a shrinker for those that fail.
+"""Random int8 QOperator graphs: generator, inputs, comparison with ONNX Runtime, and a shrinker for failing graphs.
 
-`generate(seed)` draws a graph, `random_inputs(model, seed)` images for it, `check` compares it on a device, and `shrink`
-reduces a failing one. To run more of them: `pytest tests/end_to_end --random-graphs 5000`, which shrinks what fails, and
-`python -m random_graphs --count 100000 --workers 2` over many processes, or machines.
+``generate(seed)`` draws a graph, ``random_inputs(model, seed)`` its images, ``check`` compares it on a device, and
+``shrink`` reduces a failing one. To run more graphs: ``pytest tests/end_to_end --random-graphs 5000``, which shrinks
+failures, and ``python -m random_graphs --count 100000 --workers 2`` over many processes or machines.
 """
 
 from .check import Failure, check, report

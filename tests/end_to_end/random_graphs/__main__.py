@@ -1,4 +1,4 @@
-"""Compares many random graphs with ONNX Runtime, on the emulator and some on the RTL; prints the failures by kind."""
+"""Compares many random graphs with ONNX Runtime, on the emulator and some on the RTL; prints failures by kind."""
 
 import sys
 
@@ -7,11 +7,11 @@ import campaign
 from .check import check_plans, check_share
 
 COUNT = 500
-RTL_SHARE = 10      # one graph in ten runs on the RTL too
+RTL_SHARE = 10      # one graph in ten also runs on the RTL
 
 
 def main() -> int:
-    """Exit code 1 if a graph failed."""
+    """Returns exit code 1 if a graph failed."""
     parser = campaign.parser("random_graphs", __doc__ or "", COUNT)
     parser.add_argument("--config", default="tiny", metavar="NAME|FILE.toml", help="accelerator (default %(default)s)")
     parser.add_argument("--rtl-share", type=int, default=RTL_SHARE, help="one in so many runs on the RTL too; 0: none")

@@ -1,4 +1,4 @@
-"""Structures of several nodes: residual blocks, parallel branches, dense connections."""
+"""Blocks of several nodes: residual blocks, parallel branches, dense connections."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from .windows import draw_same
 
 
 def residual_block(sketch: Sketch, x: Value) -> Value | None:
-    """One convolution or two in parallel to a skip, which is x itself or a projection; then the sum, in either order."""
+    """One or two convolutions in parallel to a skip (x itself or a projection), then their sum, in either order."""
     draw = sketch.draw
     if x.spatial < 1 or not x.is_image:
         return None
@@ -60,7 +60,7 @@ def _branch(sketch: Sketch, x: Value) -> Value | None:
 
 
 def _function(sketch: Sketch, x: Value) -> Value:
-    """What may follow a convolution or a sum: a bound, a float function, nothing."""
+    """Optional function after a convolution or a sum: a bound or a float function."""
     kind = sketch.draw.pick(["none", "bound", "island"], [5, 3, 1])
     if kind == "bound":
         return relu(sketch, x) or clip(sketch, x) or x

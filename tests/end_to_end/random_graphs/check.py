@@ -29,14 +29,14 @@ SOFTMAX_TOLERANCE = 1e-5  # the host computes Softmax in float32, in another ord
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a graph failed: ``kind`` groups similar failures, ``text`` has the details."""
+    """Why a graph failed: ``kind`` is the same for similar failures, ``text`` has all details."""
 
     kind: str
     text: str
 
 
 def report(seed: int, device: Device, folder: Path) -> str | None:
-    """None if the graph passes, else information for the developer: seed, reason and the file of the shrunk graph."""
+    """None for a graph that passes, else the report for a developer: seed, reason and the file of the shrunk graph."""
     model = generate(seed)
     failure = check(model, seed, device)
     if failure is None:
@@ -55,7 +55,7 @@ def report(seed: int, device: Device, folder: Path) -> str | None:
 
 
 def check_share(seed: int, config: str, share: int) -> Failure | None:
-    """The graph of a seed on the emulator of `config`; of `share` graphs one on the RTL, too, and none where it is 0."""
+    """Checks a seed's graph on the emulator of ``config``; one in ``share`` also on the RTL, none if ``share`` is 0."""
     backends = ("emulator", "rtl") if share and seed % share == 0 else ("emulator",)
     model = generate(seed)
     failures = (check(model, seed, _device(backend, config)) for backend in backends)
@@ -63,7 +63,7 @@ def check_share(seed: int, config: str, share: int) -> Failure | None:
 
 
 def check_plans(seed: int, config: str) -> Failure | None:
-    """The plan of a seed's graph against the emulator at every write, in each library, for two images."""
+    """Compares the plan of a seed's graph with the emulator at every write, in each library, for two images."""
     try:
         program = compile_graph(import_model(generate(seed)).graph, load_config(config))
         for threads, library in enumerate(Library, 1):
@@ -79,13 +79,13 @@ def _device(backend: str, config: str) -> Device:
 
 
 def check(model: onnx.ModelProto, seed: int, device: Device) -> Failure | None:
-    """None if every integer tensor and every output equals ONNX Runtime's, for the input of ``seed``."""
+    """None if every integer tensor and every output equals ONNX Runtime's for the input of ``seed``."""
     try:
         imported = import_model(model)
         program = compile_graph(imported.graph, device.config)
         inputs = random_inputs(model, seed)
         verdict = Verifier(imported, program, device).verify(inputs)
-    except Exception as error:  # a refusal is as much a failure as a crash: every graph is one that Arrayloom supports
+    except Exception as error:  # a refusal is a failure like a crash: Arrayloom supports every generated graph
         return Failure(type(error).__name__, "".join(traceback.format_exception(error)[-2:]))
     if verdict.bytes_differing:
         return Failure("bytes", f"{verdict.bytes_differing} of {verdict.bytes_compared} bytes differ, "
@@ -94,7 +94,7 @@ def check(model: onnx.ModelProto, seed: int, device: Device) -> Failure | None:
 
 
 def _check_outputs(model: onnx.ModelProto, inputs: dict[str, Array], verdict: Verdict) -> Failure | None:
-    """The outputs against the model as it was generated, before the front end touched it."""
+    """Compares the outputs with the generated model, before the front end's changes."""
     softened = {name for node in model.graph.node if node.op_type == "Softmax" for name in node.output}
     for name, wanted in Reference(model).run(inputs).items():
         got = verdict.outputs[name]

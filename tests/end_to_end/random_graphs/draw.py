@@ -1,4 +1,4 @@
-"""Random choices: every number of a graph comes from one seeded generator through these few distributions."""
+"""Random choices: all numbers of a graph come from one seeded generator through a few distributions."""
 
 from collections.abc import Sequence
 from typing import Any, TypeVar
@@ -27,11 +27,11 @@ class Draw:
         return bool(self.rng.random() < probability)
 
     def integer(self, low: int, high: int) -> int:
-        """Uniform, both ends included."""
+        """Uniform, inclusive."""
         return int(self.rng.integers(low, high + 1))
 
     def pick(self, options: Sequence[Choice], weights: Sequence[float] | None = None) -> Choice:
-        """One of the options, by weight where weights are given."""
+        """One of the options, weighted if weights are given."""
         if weights is None:
             return options[self.integer(0, len(options) - 1)]
         shares = np.asarray(weights, np.float64)
@@ -41,7 +41,7 @@ class Draw:
         return float(2.0 ** self.rng.uniform(np.log2(low), np.log2(high)))
 
     def channels(self, most: int = 40) -> int:
-        """1 From 1 to ``most``, mostly odd and small, so rarely a multiple of an array's size."""
+        """1 to ``most``, mostly odd and small: no multiple of any array's size."""
         value = self.integer(1, self.pick([5, 12, most], [3, 3, 2]))
         return value if value % 2 or value == 1 or self.chance(0.3) else value - 1
 
@@ -53,7 +53,7 @@ class Draw:
         return np.dtype(self.pick([np.uint8, np.int8], [3, 2]))
 
     def zero_point(self, dtype: np.dtype) -> int:
-        """A zero point: mostly odd, sometimes an end of the range, the middle or any value."""
+        """Mostly odd, sometimes an end of the range, the middle or any value."""
         low, high = byte_range(dtype)
         kind = self.pick(["odd", "end", "middle", "any"], [12, 2, 2, 4])
         if kind == "odd":
@@ -68,7 +68,7 @@ class Draw:
         return value if value % 2 else min(max(value + 1, low), high)
 
     def bytes(self, shape: Sequence[int], dtype: np.dtype) -> Array:
-        """Values over the whole range: uniform, or with many extremes, or extremes alone, or small ones."""
+        """Values over the whole range: uniform, with many extremes, only extremes, or small."""
         low, high = byte_range(dtype)
         kind = self.pick(["uniform", "peaks", "ends", "small"], [6, 3, 1, 2])
         values = self.rng.integers(low, high + 1, shape)

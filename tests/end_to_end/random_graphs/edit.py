@@ -1,4 +1,4 @@
-"""Edits of ONNX models that leave smaller ones, each given as a new model."""
+"""Edits that reduce ONNX models; each yields new models."""
 
 from collections.abc import Iterator, Sequence
 
@@ -15,7 +15,7 @@ BYTES = ("uint8", "int8")
 
 
 class Facts:
-    """A model as seen by the edits: constants, and every value for the input of the model's own seed."""
+    """Facts about a model for the edits: constants, and every value for the input of the model's own seed."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self.model = model
@@ -28,7 +28,7 @@ class Facts:
         return name in self.values and self.values[name].dtype.name in BYTES
 
     def declaration(self, name: str) -> onnx.ValueInfoProto:
-        """The value as an input or output of a model, the batch as the first input has it."""
+        """The value as an input or output of a model, with the batch of the first input."""
         value = self.values[name]
         batch = self.model.graph.input[0].type.tensor_type.shape.dim[0]
         shape = [batch.dim_param or batch.dim_value, *value.shape[1:]]
@@ -36,13 +36,13 @@ class Facts:
 
 
 def seed_of(model: onnx.ModelProto) -> int:
-    """The seed that a generated model is named after."""
+    """The seed in the name of a generated model."""
     return int(model.graph.name.removeprefix(GRAPH_NAME))
 
 
 def rebuild(model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto], inputs: Sequence[onnx.ValueInfoProto],
             outputs: Sequence[onnx.ValueInfoProto], constants: dict[str, Array] | None = None) -> onnx.ModelProto:
-    """A model of the nodes that the outputs depend on, with the inputs and initializers those read."""
+    """A model of the nodes that the outputs depend on, with the inputs and initializers that those read."""
     wanted, kept = {value.name for value in outputs}, []
     for node in reversed(nodes):
         if wanted.intersection(node.output):
@@ -58,7 +58,7 @@ def rebuild(model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto], inputs: Seq
 
 
 def cut_outputs(facts: Facts) -> Iterator[onnx.ModelProto]:
-    """Keeps one integer value as the only output, early ones first; then removes one output."""
+    """One integer value as the only output, early ones first; then with one output left out."""
     graph = facts.model.graph
     names = [name for node in graph.node for name in node.output if facts.is_bytes(name)]
     for name in names:
@@ -70,7 +70,7 @@ def cut_outputs(facts: Facts) -> Iterator[onnx.ModelProto]:
 
 
 def cut_inputs(facts: Facts) -> Iterator[onnx.ModelProto]:
-    """Replaces the computation of one integer value by an input with its recorded content; late ones first."""
+    """One integer value, recorded, as an input that replaces the nodes that compute it; late ones first."""
     graph = facts.model.graph
     for node in reversed(graph.node):
         for name in [name for name in node.output if facts.is_bytes(name)]:
@@ -85,7 +85,7 @@ def cut_inputs(facts: Facts) -> Iterator[onnx.ModelProto]:
 
 
 def _without(node: onnx.NodeProto, name: str) -> onnx.NodeProto:
-    """The node with one of its results renamed to an unused name."""
+    """The node with one result renamed to a name that nothing reads."""
     copy = onnx.NodeProto()
     copy.CopyFrom(node)
     copy.output[list(node.output).index(name)] = f"{name}_unused"
@@ -93,7 +93,7 @@ def _without(node: onnx.NodeProto, name: str) -> onnx.NodeProto:
 
 
 def bypass(facts: Facts) -> Iterator[onnx.ModelProto]:
-    """Removes one node: its readers read one of its operands with the same dtype and rank instead."""
+    """Without one node: its readers read one of its operands of the same dtype and rank instead."""
     graph = facts.model.graph
     outputs = {value.name for value in graph.output}
     for node in graph.node:

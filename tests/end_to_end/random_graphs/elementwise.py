@@ -9,7 +9,7 @@ from .fit import draw_style, fit, scale_near, zero_for
 from .rounding import of_add
 from .sketch import MICROSOFT, Sketch, Value
 
-MOST_RATIO = 16.0  # between the scales of an add's operands and of its result
+MOST_RATIO = 16.0  # largest ratio between the scales of an add's operands and its result
 
 
 def add(sketch: Sketch, x: Value) -> Value | None:
@@ -20,14 +20,14 @@ def add(sketch: Sketch, x: Value) -> Value | None:
 
 
 def can_add(a: Value, b: Value) -> bool:
-    """Whether a QLinearAdd of the two exists, with scales that lie close enough together."""
+    """Whether a QLinearAdd of the two is possible, with scales close enough together."""
     ratio = float(a.scale) / float(b.scale)
     alike = a.shape == b.shape and a.layout == b.layout and a.dtype == b.dtype
     return alike and 1 / MOST_RATIO <= ratio <= MOST_RATIO
 
 
 def residual(sketch: Sketch, x: Value, other: Value) -> Value:
-    """The sum of two values of one shape, in either order."""
+    """The sum of two values of equal shape, in either order."""
     a, b = (x, other) if sketch.draw.chance(0.5) else (other, x)
     real = a.real + b.real
     rounding = of_add(a.sample, b.sample, (a.scale, b.scale), (a.zero, b.zero))
@@ -38,7 +38,7 @@ def residual(sketch: Sketch, x: Value, other: Value) -> Value:
 
 
 def concat(sketch: Sketch, x: Value) -> Value | None:
-    """QLinearConcat with one to three other values of the same height and width; now and then with itself."""
+    """QLinearConcat with one to three other values of the same height and width; sometimes with itself."""
     if not x.is_image:
         return None
     repeated = sketch.draw.chance(0.2)
@@ -57,7 +57,7 @@ def can_concat(a: Value, b: Value) -> bool:
 
 
 def join(sketch: Sketch, parts: Sequence[Value]) -> Value | None:
-    """The parts concatenated along the channels, or rows or columns now and then, requantized to one scale."""
+    """The parts concatenated along the channels, sometimes along rows or columns, requantized to one scale."""
     draw, dtype = sketch.draw, parts[0].dtype
     alike = parts[0].spatial > 0 and all(part.shape == parts[0].shape for part in parts)
     along = draw.integer(1, parts[0].spatial) if alike and draw.chance(0.25) else 0
@@ -83,7 +83,7 @@ def relu(sketch: Sketch, x: Value) -> Value | None:
 
 
 def clip(sketch: Sketch, x: Value) -> Value | None:
-    """Clip on bytes with one bound or two; not after a Relu, with which ONNX Runtime 1.32 fuses it for floats only."""
+    """Clip on bytes with one or two bounds; not after a Relu, which ONNX Runtime 1.32 fuses with it for floats only."""
     draw = sketch.draw
     if sketch.producer(x) == "Relu":
         return None
@@ -98,7 +98,7 @@ def clip(sketch: Sketch, x: Value) -> Value | None:
 
 
 def quantile(x: Value, share: float) -> int:
-    """The byte below which that share of the sample lies."""
+    """The byte below which that share of the sample is."""
     return int(np.quantile(x.sample.astype(np.int64), share))
 
 

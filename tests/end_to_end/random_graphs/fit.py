@@ -1,4 +1,4 @@
-"""Quantization of results, chosen so that they fill their range: a result that saturates everywhere tests nothing."""
+"""Quantization parameters of results, chosen so that they fill their range: a fully saturated result tests nothing."""
 
 import numpy as np
 
@@ -9,17 +9,15 @@ STYLES = {"equal": 0.3, "power": 0.3, "random": 0.2, "tie": 0.2}
 
 
 def draw_style(draw: Draw) -> str:
-    """How an output's scale is chosen: equal to the input's, a power of two, at random, or so that a value of the
-    sample lies as near to a tie as float32 can put it.
-    """
+    """Draws how an output's scale is chosen: the input's, a power of two, random, or with a sample value next to a tie."""
     return draw.pick(list(STYLES), list(STYLES.values()))
 
 
 def fit(draw: Draw, real: Array, dtype: np.dtype, near: np.float32,
         rounding: Rounding | None = None) -> tuple[np.float32, int]:
-    """Scale and zero point for real values; ``near`` is the input's scale, taken as it is where the style is equal.
+    """Scale and zero point for real values; ``near`` is the input's scale, used unchanged by the equal style.
 
-    ``rounding``: the operator's, so that ties can be looked for where its mistakes would show.
+    ``rounding``: the operator's, for a search for ties that would expose its mistakes.
     """
     low, high = min(float(real.min()), 0.0), max(float(real.max()), 0.0)
     rectified = high > 0 and draw.chance(0.15)
@@ -34,7 +32,7 @@ def fit(draw: Draw, real: Array, dtype: np.dtype, near: np.float32,
 
 
 def scale_near(draw: Draw, chosen: str, wanted: float, near: np.float32, real: Array) -> np.float32:
-    """A scale in the chosen style; the equal one only where that leaves something of the values."""
+    """A scale in the chosen style; the input's scale only if some values survive it."""
     if chosen == "equal" and 1 / 16 < wanted / float(near) < 4:
         return np.float32(near)
     if chosen == "tie":

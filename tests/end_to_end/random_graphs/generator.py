@@ -53,7 +53,7 @@ STEPS: dict[Step, float] = {
 
 
 def generate(seed: int) -> onnx.ModelProto:
-    """The graph of this seed: an int8 QOperator model with one input or two and one output to three.
+    """The graph for this seed: an int8 QOperator model with one or two inputs and one to three outputs.
 
     The same seed gives the same bytes with the same versions of numpy and onnx.
     """
@@ -82,7 +82,7 @@ def _input_shape(draw: Draw, large: bool) -> tuple[int, ...]:
 
 
 def _add_input(sketch: Sketch, seed: int, shape: tuple[int, ...], dtype: np.dtype | None = None) -> Value:
-    """An input of bytes, or a float one and its QuantizeLinear."""
+    """An integer input, or a float one and its QuantizeLinear."""
     draw = sketch.draw
     dtype = dtype or draw.dtype()
     scale = draw.pick([np.float32(draw.log_uniform(1e-3, 1)), np.float32(2.0 ** draw.integer(-8, 0))])
@@ -97,7 +97,7 @@ def _add_input(sketch: Sketch, seed: int, shape: tuple[int, ...], dtype: np.dtyp
 
 
 def _step(sketch: Sketch, latest: Value) -> Value:
-    """Adds a node or block on the latest value or an earlier one; its result becomes the latest value."""
+    """Adds a node or block on the latest value or an earlier one; its result becomes the latest."""
     draw = sketch.draw
     steps, weights = list(STEPS), list(STEPS.values())
     while True:
@@ -108,7 +108,7 @@ def _step(sketch: Sketch, latest: Value) -> Value:
 
 
 def _classify(sketch: Sketch, x: Value) -> Value:
-    """The end of a classifier: an average now and then, flattened, a product or two."""
+    """The end of a classifier: sometimes an average, then flattened, then one or two products."""
     x = (pooling.global_average(sketch, x) if sketch.draw.chance(0.4) else x) or x
     x = movement.flatten(sketch, x) or x
     for _ in range(sketch.draw.integer(1, 2)):
@@ -117,7 +117,7 @@ def _classify(sketch: Sketch, x: Value) -> Value:
 
 
 def _add_outputs(sketch: Sketch, latest: Value) -> None:
-    """Outputs: the latest value; sometimes also one that is not read yet, and one that is."""
+    """Outputs the latest value; sometimes also a value that nothing reads yet, and one that is read."""
     draw = sketch.draw
     computed = [value for value in sketch.values[1:] if value is not latest and not value.name.startswith("input")]
     read = sketch.read()
@@ -131,7 +131,7 @@ def _add_outputs(sketch: Sketch, latest: Value) -> None:
 
 
 def _add_output(sketch: Sketch, value: Value) -> None:
-    """The bytes themselves, or dequantized, or that reshaped or through Softmax."""
+    """Outputs the bytes, or dequantizes them, sometimes with a Reshape or Softmax after that."""
     draw = sketch.draw
     quantized = any(node.op_type.startswith("Q") for node in sketch.nodes)
     tail = draw.pick(["bytes", "float", "softmax", "quantized softmax", "reshape"], [8 if quantized else 0, 6, 2, 1, 1])

@@ -1,6 +1,6 @@
 """Inputs for random graphs: recorded in the model, or drawn from a seed.
 
-The generator draws its sample here too: with its own seed a graph meets the values that its scales were chosen for.
+The generator also draws its sample here: with its own seed, a graph gets the values that its scales were chosen for.
 """
 
 import base64
@@ -13,14 +13,14 @@ from onnx import helper, numpy_helper
 
 from .draw import Array, Draw
 
-RECORD = "input:"  # prefix of the metadata that hold inputs
+RECORD = "input:"  # prefix of metadata keys that hold inputs
 
 
 def random_inputs(model: onnx.ModelProto, seed: int) -> dict[str, Array]:
     """One image for each input by name, [1, ...].
 
-    Bytes cover their range. Floats that a QuantizeLinear reads lie on its steps, on the ties between them, between the
-    two and beyond the ends. What ``record`` put into the model comes first, cut to the shape of the input.
+    Bytes cover their range. Floats that a QuantizeLinear reads are at its steps, at the ties between them, in between, and
+    beyond the ends. Inputs recorded by ``record`` take precedence, cropped to the shape of the input.
     """
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     quantizers = {node.input[0]: node for node in model.graph.node if node.op_type == "QuantizeLinear"}
@@ -42,12 +42,12 @@ def random_inputs(model: onnx.ModelProto, seed: int) -> dict[str, Array]:
 
 
 def draw_bytes(seed: int, name: str, shape: Sequence[int], dtype: np.dtype) -> Array:
-    """An integer input [*shape]."""
+    """Data for an integer input [*shape]."""
     return Draw([seed, crc32(name.encode())]).bytes(shape, dtype)
 
 
 def draw_floats(seed: int, name: str, shape: Sequence[int], scale: Array, zero: Array) -> Array:
-    """A float32 input [*shape] that is going to be quantized by ``scale`` and ``zero``."""
+    """Data for a float32 input [*shape], to be quantized by ``scale`` and ``zero``."""
     draw = Draw([seed, crc32(name.encode())])
     steps = draw.bytes(shape, zero.dtype).astype(np.float32) - np.float32(zero)
     kind = draw.rng.integers(0, 4, shape)
@@ -57,7 +57,7 @@ def draw_floats(seed: int, name: str, shape: Sequence[int], scale: Array, zero: 
 
 
 def record(model: onnx.ModelProto, inputs: dict[str, Array]) -> None:
-    """Puts images [1, ...] into the model, for ``random_inputs`` to return whatever the seed."""
+    """Records images [1, ...] in the model; ``random_inputs`` then returns them for every seed."""
     for name, values in inputs.items():
         tensor = numpy_helper.from_array(np.ascontiguousarray(values[0]))
         model.metadata_props.add(key=RECORD + name, value=base64.b64encode(tensor.SerializeToString()).decode())

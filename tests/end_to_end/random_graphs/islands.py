@@ -1,4 +1,4 @@
-"""Float islands: DequantizeLinear, movements and functions of one element, QuantizeLinear."""
+"""Float islands: DequantizeLinear, movements and element-wise functions, QuantizeLinear."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -83,7 +83,7 @@ def _per_channel(sketch: Sketch, x: Island) -> Island:
 
 
 def _normalization(sketch: Sketch, x: Island) -> Island:
-    """BatchNormalization, four constants a channel."""
+    """BatchNormalization with its four constants per channel."""
     draw, channels = sketch.draw, x.real.shape[0]
     spread = float(np.abs(x.real).max()) or 1.0
     gain, offset = draw.rng.uniform(-2, 2, channels), draw.rng.uniform(-1, 1, channels)

@@ -12,7 +12,7 @@ from .windows import Windows, draw_convolution
 
 
 def convolution(sketch: Sketch, x: Value, windows: Windows | None = None, channels: int | None = None) -> Value | None:
-    """A QLinearConv; ``windows`` and ``channels`` (of the output) where a block needs them so."""
+    """A QLinearConv; a block may fix ``windows`` and the output's ``channels``."""
     draw = sketch.draw
     if x.spatial < 1 or not x.is_image:
         return None
@@ -36,7 +36,7 @@ def convolution(sketch: Sketch, x: Value, windows: Windows | None = None, channe
 
 
 def _group(draw: Draw, channels: int, made: int) -> int:
-    """1 mostly; now and then as many groups as both numbers of channels allow, or a divisor of that."""
+    """Mostly 1; sometimes the largest number of groups that both numbers of channels allow, or a divisor of it."""
     most = gcd(channels, made)
     if most == 1 or draw.chance(0.8):
         return 1
@@ -81,14 +81,14 @@ def gemm(sketch: Sketch, x: Value) -> Value | None:
 
 
 def _product(sketch: Sketch, x: Value) -> tuple[Weights, Array]:
-    """Weights [M, K] and the sums [M] they give with the sample."""
+    """Weights [M, K] and their sums [M] for the sample."""
     most = max(sketch.budget // x.shape[0], 1)
     weights = draw_weights(sketch.draw, (min(sketch.draw.channels(), most), x.shape[0]), x.dtype, zeros_differ=True)
     return weights, weights.shifted @ (x.sample.astype(np.float64) - x.zero)
 
 
 def _constant(sketch: Sketch, values: Array, weights: Weights, made_by: Requantization) -> list[str]:
-    """The constant operand: weights as the operator wants them, scale, zero point."""
+    """The constant operand: weights in the operator's order, scale, zero point."""
     return [sketch.constant("weight", values), sketch.constant("weight_scale", made_by.weight_scale),
             sketch.constant("weight_zero_point", weights.zeros)]
 

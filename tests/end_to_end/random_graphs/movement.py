@@ -7,7 +7,7 @@ from .sketch import Sketch, Value
 
 
 def reshape(sketch: Sketch, x: Value) -> Value | None:
-    """The same elements in the same order under another shape: flattened, unflattened or with extents of 1 moved."""
+    """The same elements in the same order in another shape: flattened, unflattened or with extents of 1 moved."""
     draw = sketch.draw
     if len(x.shape) == 1:
         options = [_add_ones]
@@ -52,7 +52,7 @@ def _add_ones(sketch: Sketch, x: Value) -> Value:
 
 
 def _restore(sketch: Sketch, x: Value) -> Value:
-    """The image that a reshaped value was made from."""
+    """Reshapes a value back to the image that it was made from."""
     return _reshape(sketch, x, x.layout, [-1, *x.layout])
 
 
@@ -66,7 +66,7 @@ def _same(sketch: Sketch, name: str, x: Value, shape: tuple[int, ...]) -> Value:
 
 
 def identity(sketch: Sketch, x: Value) -> Value:
-    """Identity: nothing but another name."""
+    """Identity: only a new name."""
     return _same(sketch, sketch.node("Identity", [x.name]), x, x.shape)
 
 
@@ -74,7 +74,7 @@ Cut = tuple[int, int, int, int]  # axis without the batch, start, end, step
 
 
 def draw_cuts(draw: Draw, shape: tuple[int, ...]) -> list[Cut]:
-    """Slices along one axis or more that leave something; rows and columns more often than channels."""
+    """Slices along one or more axes with a non-empty result; mostly rows and columns, sometimes channels."""
     axes = [axis for axis in range(len(shape)) if draw.chance(0.6 if axis else 0.4)]
     cuts = []
     for axis in axes or [draw.integer(0, len(shape) - 1)]:
@@ -93,7 +93,7 @@ def apply_cuts(values: np.ndarray, cuts: list[Cut]) -> np.ndarray:
 
 
 def cut_operands(sketch: Sketch, cuts: list[Cut], shape: tuple[int, ...]) -> list[str]:
-    """Initializers of a Slice; ends at the border as the border, beyond it or counted from the back."""
+    """Initializers of a Slice; an end at the border is given as such, beyond it, or counted from the back."""
     ends = [sketch.draw.pick([end, 2**31 - 1]) if end == shape[axis] else sketch.draw.pick([end, end - shape[axis]])
             for axis, _, end, _ in cuts]
     columns = [[start for _, start, _, _ in cuts], ends, [axis + 1 for axis, *_ in cuts], [cut[3] for cut in cuts]]
@@ -110,7 +110,7 @@ def cut(sketch: Sketch, x: Value) -> Value | None:
 
 
 def draw_padding(draw: Draw, shape: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Elements added before and after each axis: rows and columns mostly, channels now and then, never nothing."""
+    """Elements added before and after each axis: mostly rows and columns, sometimes channels, at least one."""
     pads = [(draw.integer(0, 3), draw.integer(0, 3)) if draw.chance(0.7 if axis else 0.25) else (0, 0)
             for axis in range(len(shape))]
     return pads if any(map(any, pads)) else [*pads[:-1], (1, 2)]
@@ -122,7 +122,7 @@ def padding_operand(sketch: Sketch, pads: list[tuple[int, int]]) -> str:
 
 
 def pad(sketch: Sketch, x: Value) -> Value | None:
-    """Pad by a constant byte, or by 0 where the operand is left out."""
+    """Pad by a constant byte, or by 0 if the operand is omitted."""
     if not x.is_image:
         return None
     draw = sketch.draw
@@ -140,7 +140,7 @@ def pad(sketch: Sketch, x: Value) -> Value | None:
 
 
 def split(sketch: Sketch, x: Value) -> Value | None:
-    """Split of the channels in two; both parts are there to be used."""
+    """Split of the channels in two parts, both available to later nodes."""
     if not x.is_image or x.shape[0] < 2:
         return None
     first = sketch.draw.integer(1, x.shape[0] - 1)
@@ -152,7 +152,7 @@ def split(sketch: Sketch, x: Value) -> Value | None:
 
 
 def gather(sketch: Sketch, x: Value) -> Value | None:
-    """Gather of channels, rows or columns in any order, some twice and some not at all."""
+    """Gather of channels, rows or columns in any order, with repeats and omissions."""
     if not x.is_image or x.spatial < 1:
         return None
     draw = sketch.draw
@@ -177,7 +177,7 @@ def flip(sketch: Sketch, x: Value) -> Value | None:
 
 
 def swap(sketch: Sketch, x: Value) -> Value | None:
-    """Rows for columns."""
+    """Transposes rows and columns."""
     if not x.is_image or x.spatial != 2:
         return None
     name = sketch.node("Transpose", [x.name], perm=[0, 1, 3, 2])
@@ -185,7 +185,7 @@ def swap(sketch: Sketch, x: Value) -> Value | None:
 
 
 def enlarge(sketch: Sketch, x: Value) -> Value | None:
-    """Resize to the nearest pixel, two or three times as high or wide; the sample is right but for some borders."""
+    """Resize to the nearest pixel, two or three times as high or wide; the sample is right except at some borders."""
     draw = sketch.draw
     factors = draw.pick([(2, 2), (1, 2), (3, 1), (2, 3)])
     if not x.is_image or x.spatial != 2 or x.sample.size * factors[0] * factors[1] > sketch.room:
@@ -197,7 +197,7 @@ def enlarge(sketch: Sketch, x: Value) -> Value | None:
 
 
 def insert(sketch: Sketch, x: Value) -> Value | None:
-    """One or two zero points after each pixel, as before the convolution that a transposed one becomes."""
+    """Inserts one or two zero points after each pixel, as before the convolution of a transposed convolution."""
     draw = sketch.draw
     rows, columns = draw.pick([(2, 2), (1, 2), (3, 2)])
     if not x.is_image or x.spatial != 2 or x.sample.size * rows * columns > sketch.room:

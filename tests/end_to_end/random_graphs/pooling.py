@@ -11,7 +11,7 @@ from .windows import Windows, draw_pooling
 
 
 def maximum(sketch: Sketch, x: Value) -> Value | None:
-    """MaxPool on bytes: the quantization stays the same."""
+    """MaxPool on bytes: the quantization is unchanged."""
     windows = _windows(sketch, x, (1, 5), dilated=True)
     if windows is None:
         return None

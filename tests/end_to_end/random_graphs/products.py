@@ -1,4 +1,4 @@
-"""QLinearMul, and operands of different shapes or none: gates, maps, constants."""
+"""QLinearMul, and operands that broadcast: gates, maps, constants."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from .rounding import of_add, of_product
 from .sketch import MICROSOFT, Sketch, Value
 from .windows import draw_same
 
-LEAST, MOST = 2.0**-14, 0.9     # of the scale of a product of bytes
+LEAST, MOST = 2.0**-14, 0.9     # limits of the scale of a product of bytes
 
 
 def product(sketch: Sketch, x: Value) -> Value | None:
@@ -35,7 +35,7 @@ def multiply(sketch: Sketch, x: Value, other: Value) -> Value:
 
 def _bounded(sketch: Sketch, real: Array, unit: np.float32, chosen: tuple[np.float32, int],
              dtype: np.dtype) -> tuple[np.float32, int]:
-    """The chosen scale and zero point, or others if the product's scale would exceed the range of the lanes."""
+    """The chosen scale and zero point, replaced if the product's scale would exceed what the lanes support."""
     scale = np.clip(chosen[0], unit / np.float32(MOST), unit / np.float32(LEAST))
     if scale == chosen[0]:
         return chosen
@@ -43,7 +43,7 @@ def _bounded(sketch: Sketch, real: Array, unit: np.float32, chosen: tuple[np.flo
 
 
 def spread(sketch: Sketch, x: Value) -> Value | None:
-    """QLinearMul or QLinearAdd with one value per channel, from a mean, or one per pixel, from a convolution."""
+    """QLinearMul or QLinearAdd with one value per channel from a mean, or one per pixel from a convolution."""
     if not x.is_image or x.spatial != 2 or x.sample.size < 2:
         return None
     if sketch.draw.chance(0.6):
@@ -70,7 +70,7 @@ def _sum(sketch: Sketch, x: Value, other: Value) -> Value:
 
 
 def with_constant(sketch: Sketch, x: Value) -> Value | None:
-    """QLinearMul or QLinearAdd with a constant, one for all or one per channel, on either side."""
+    """QLinearMul or QLinearAdd with a constant, a scalar or one value per channel, on either side."""
     draw = sketch.draw
     if not x.is_image:
         return None

@@ -1,4 +1,4 @@
-"""Edits that keep the nodes of a model and make their tensors smaller or their attributes plainer."""
+"""Edits that keep a model's nodes but reduce its tensors or set attributes to defaults."""
 
 from collections.abc import Iterator
 
@@ -11,11 +11,11 @@ from .edit import Facts, rebuild
 
 PLAIN = {"pads": 0, "strides": 1, "dilations": 1}
 DROPPED = ("auto_pad", "ceil_mode", "count_include_pad", "alpha")
-WEIGHT, WEIGHT_SCALE, WEIGHT_ZERO, BIAS = 3, 4, 5, 8  # operands of QLinearConv
+WEIGHT, WEIGHT_SCALE, WEIGHT_ZERO, BIAS = 3, 4, 5, 8  # operand positions of QLinearConv
 
 
 def shrink_inputs(facts: Facts) -> Iterator[onnx.ModelProto]:
-    """An input with one extent halved, or smaller by one; running the model shows whether the nodes accept it."""
+    """An input with one extent halved or reduced by one; running the model shows whether its nodes accept it."""
     graph = facts.model.graph
     for value in graph.input:
         extents = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
@@ -26,7 +26,7 @@ def shrink_inputs(facts: Facts) -> Iterator[onnx.ModelProto]:
 
 
 def _with_extent(facts: Facts, name: str, axis: int, extent: int) -> onnx.ModelProto:
-    """The model with another extent of one input; weights that read its channels keep the first ones."""
+    """The model with another extent of one input; weights over its channels keep the first ones."""
     graph, inputs, constants = facts.model.graph, [], {}
     for value in graph.input:
         copy = onnx.ValueInfoProto()
@@ -47,7 +47,7 @@ def _quantized_names(facts: Facts, name: str) -> set[str]:
 
 
 def _open_outputs(facts: Facts) -> list[onnx.ValueInfoProto]:
-    """The outputs without their extents, which are inferred."""
+    """Removes the extents of the outputs, which can be inferred."""
     outputs = []
     for value in facts.model.graph.output:
         tensor = value.type.tensor_type
@@ -58,7 +58,7 @@ def _open_outputs(facts: Facts) -> list[onnx.ValueInfoProto]:
 
 
 def shrink_outputs(facts: Facts) -> Iterator[onnx.ModelProto]:
-    """A convolution whose result nothing but elementwise nodes reads, with half its channels, or with one less."""
+    """A convolution with half its channels, or one less, if only element-wise nodes read its result."""
     graph = facts.model.graph
     for node in graph.node:
         channels = len(facts.constants[node.input[WEIGHT]]) if node.op_type == "QLinearConv" else 1
@@ -68,7 +68,7 @@ def shrink_outputs(facts: Facts) -> Iterator[onnx.ModelProto]:
 
 
 def _first(facts: Facts, node: onnx.NodeProto, channels: int) -> dict[str, Array]:
-    """The constants of a convolution for its first output channels alone, and of those that read its result."""
+    """The constants of a convolution for its first output channels only, and of the readers of its result."""
     operands = [node.input[index] for index in (WEIGHT, WEIGHT_SCALE, WEIGHT_ZERO, BIAS) if index < len(node.input)]
     constants = {name: facts.constants[name][:channels] if facts.constants[name].ndim else facts.constants[name]
                  for name in operands}
@@ -80,7 +80,7 @@ def _first(facts: Facts, node: onnx.NodeProto, channels: int) -> dict[str, Array
 
 
 def plain_attributes(facts: Facts) -> Iterator[onnx.ModelProto]:
-    """One attribute of one node at its default."""
+    """One attribute of one node set to its default."""
     graph = facts.model.graph
     for index, node in enumerate(graph.node):
         for attribute in node.attribute:

@@ -1,4 +1,4 @@
-"""Scales of products: chosen from the accumulators of the sample, so that results fill their range and meet ties."""
+"""Scales of products, chosen from the sample's accumulators so that results fill their range and include ties."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from .sketch import Value
 from .weights import Weights
 
 ONE = np.float32(1)
-LARGE = 2.0**24  # from here on float32 does not hold every integer
+LARGE = 2.0**24  # from here on, float32 does not represent every integer
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,10 @@ def requantize(draw: Draw, x: Value, weights: Weights, bias: Array | None, sums:
 
 
 def _expected(x: Value, weights: Weights, bias: Array | None, sums: Array) -> Array:
-    """Lowest and highest accumulator to expect in each channel, [M, 2], 0 included.
+    """Lowest and highest expected accumulator in each channel, [M, 2], 0 included.
 
-    The sample alone misses much where it holds one element a channel, so 2.5 standard deviations of a sum of
-    independent elements are added to it.
+    A sample with one element per channel underestimates the range, so 2.5 standard deviations of a sum of independent
+    elements are added.
     """
     elements = x.sample.astype(np.float64) - x.zero
     flat = weights.shifted.reshape(len(sums), -1)
@@ -65,7 +65,7 @@ def _expected(x: Value, weights: Weights, bias: Array | None, sums: Array) -> Ar
 
 
 def _factors(draw: Draw, expected: Array, per_channel: bool) -> Array:
-    """Factors that make accumulators fill the range, [M] or scalar; sometimes far too large or too small."""
+    """The multipliers that make accumulators fill the range, [M] or scalar; sometimes far too large or too small."""
     spread = np.maximum(expected[:, 1] - expected[:, 0], 1)
     spread = spread if per_channel else np.array(np.quantile(spread, 0.75))
     wild = draw.log_uniform(1 / 64, 16) if draw.chance(0.04) else 1.0
@@ -74,9 +74,9 @@ def _factors(draw: Draw, expected: Array, per_channel: bool) -> Array:
 
 
 def _on_ties(draw: Draw, factors: Array, sums: Array) -> Array:
-    """The factors moved so that an accumulator of each channel, or of one, comes out half way between two bytes.
+    """The factors adjusted so that an accumulator of each channel, or of one, is halfway between two bytes.
 
-    There, one rounding more or less than in float32 becomes visible.
+    This exposes any rounding more or less than in float32.
     """
     if factors.ndim == 0:
         channel = draw.integer(0, len(sums) - 1)
@@ -97,7 +97,7 @@ def _powers(scales: Array) -> Array:
 
 
 def _tuned(x_scale: np.float32, factors: Array, scale: np.float32) -> Array:
-    """The weight scales that give the factors, or come nearest to them, after two roundings."""
+    """The weight scales that give these factors, or come nearest to them, after two roundings."""
     start = (factors.astype(np.float64) * float(scale) / float(x_scale)).astype(np.float32)
     near = np.stack([(start.view(np.int32) + step).view(np.float32) for step in range(-3, 4)])
     distance = np.abs((x_scale * near / scale).astype(np.float64) - factors)

@@ -1,6 +1,6 @@
-"""Operators whose float32 steps show only in few bytes: each formula with the mistakes that come close to it.
+"""Operators whose float32 rounding affects few bytes: each formula with the likely mistakes in it.
 
-Formulas are those of ONNX Runtime; sums of products of bytes and float32 numbers are exact enough in float64.
+Formulas are those of ONNX Runtime; float64 computes sums of products of bytes and float32 numbers exactly enough.
 """
 
 from collections.abc import Callable
@@ -17,9 +17,9 @@ Formula = Callable[[np.float32, int], Array]
 
 @dataclass(frozen=True)
 class Rounding:
-    """What an operator makes of some of its sample for an output scale and zero point, before clamping.
+    """An operator's results for part of its sample, an output scale and a zero point, before clamping.
 
-    ``exact`` is what it does, ``mistaken`` are versions with a rounding more or less.
+    ``exact`` is the operator's result; ``mistaken`` are versions with one rounding more or less.
     """
 
     exact: Formula
@@ -27,7 +27,7 @@ class Rounding:
 
 
 def sharpest(draw: Draw, real: Array, scale: np.float32, zero: int, rounding: Rounding) -> np.float32:
-    """A scale near ``scale`` where the mistakes show most often: values of ``real`` lie at ties, or next to them."""
+    """A scale near ``scale`` that exposes the mistakes best: values of ``real`` lie at or next to ties."""
     values = np.abs(real.reshape(-1))
     values = values[values > float(scale)]
     if values.size == 0:
@@ -38,7 +38,7 @@ def sharpest(draw: Draw, real: Array, scale: np.float32, zero: int, rounding: Ro
 
 
 def _mistakes(scale: np.float32, zero: int, rounding: Rounding) -> float:
-    """How many mistakes are visible at all, then in how many values."""
+    """The number of mistakes that change any value, then the number of changed values."""
     exact = rounding.exact(scale, zero)
     shown = [int((mistaken(scale, zero) != exact).sum()) for mistaken in rounding.mistaken]
     return sum(count > 0 for count in shown) + sum(shown) / (1 + exact.size * len(shown))

@@ -1,4 +1,4 @@
-"""From a failing model to a small one that still fails."""
+"""Shrinks a failing model to a small one that still fails."""
 
 from collections.abc import Callable, Iterator
 
@@ -15,11 +15,11 @@ EDITS: tuple[Edit, ...] = (cut_outputs, cut_inputs, bypass, shrink_outputs, shri
 
 
 def shrink(model: onnx.ModelProto, fails: Callable[[onnx.ModelProto], bool], attempts: int = 600) -> onnx.ModelProto:
-    """A smaller model for which ``fails`` holds as it does for ``model``; the model itself where none is found.
+    """A smaller model for which ``fails`` holds as for ``model``; the model itself if none is found.
 
-    Greedy: the first edit that still fails is kept, until none does or ``attempts`` models have been tried. ``fails``
-    is asked only about models that pass the ONNX checker and run in ONNX Runtime, and should distinguish kinds
-    of failures. Removed parts are recorded as inputs, so that ``random_inputs`` returns the failing values.
+    Greedy: the first edit that still fails is kept, until none does or ``attempts`` models have been tried. ``fails`` is
+    called only with models that pass the ONNX checker and run in ONNX Runtime, and should distinguish kinds of failure.
+    Values that are cut off are recorded as inputs, so ``random_inputs`` returns the values that failed.
     """
     left = attempts
     smaller: onnx.ModelProto | None = model

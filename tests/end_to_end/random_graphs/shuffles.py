@@ -7,7 +7,7 @@ import numpy as np
 from .movement import padding_operand
 from .sketch import Sketch, Value
 
-WRAP_OPSET = 19  # the first whose Pad wraps around
+WRAP_OPSET = 19  # the first operator set whose Pad can wrap around
 
 
 def deepen(sketch: Sketch, x: Value) -> Value | None:
@@ -53,7 +53,7 @@ def _reshaped_around(sketch: Sketch, x: str, shapes: list[list[int]], order: lis
 
 
 def fold(sketch: Sketch, x: Value) -> Value | None:
-    """The pixels of each channel in rows of another length."""
+    """Reshapes the pixels of each channel to rows of another length."""
     if x.spatial != 2 or not x.is_image:
         return None
     area = prod(x.shape[1:])
@@ -64,7 +64,7 @@ def fold(sketch: Sketch, x: Value) -> Value | None:
 
 
 def repeat_border(sketch: Sketch, x: Value) -> Value | None:
-    """Pad by what lies at the edge, mirrored at it, or at the other side."""
+    """Pad by the edge, by reflection or by wrapping around."""
     if x.spatial < 1 or not x.is_image:
         return None
     draw = sketch.draw

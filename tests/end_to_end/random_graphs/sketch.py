@@ -12,9 +12,9 @@ from onnx import helper, numpy_helper
 from .draw import Array, Draw, byte_range
 
 MICROSOFT = "com.microsoft"
-GRAPH_NAME = "random_graph_"  # and the seed
+GRAPH_NAME = "random_graph_"  # followed by the seed
 IR_VERSION = 8
-OPSETS = (14, 17, 19, 21)  # int8 Relu begins with 14
+OPSETS = (14, 17, 19, 21)  # int8 Relu requires 14
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,11 @@ class Value:
     name
         Its ONNX name.
     sample
-        Bytes it takes for the sample input, roughly; the ONNX shape without the batch.
+        Its approximate bytes for the sample input, in the ONNX shape without the batch.
     scale, zero
         Its quantization.
     layout
-        (C, H, W) in which the elements lie; another shape than ``sample.shape`` after a reshape.
+        (C, H, W) of its elements; differs from ``sample.shape`` after a reshape.
     """
 
     name: str
@@ -49,12 +49,12 @@ class Value:
 
     @property
     def spatial(self) -> int:
-        """How many spatial dimensions an operator on images finds: 0, 1 or 2."""
+        """The number of spatial dimensions for image operators: 0, 1 or 2."""
         return len(self.shape) - 1
 
     @property
     def is_image(self) -> bool:
-        """Whether the ONNX shape still is the one the elements lie in."""
+        """Whether the elements still have the layout of the ONNX shape."""
         return self.layout == image_layout(self.shape)
 
     @property
@@ -64,7 +64,7 @@ class Value:
 
 
 def image_layout(shape: Sequence[int]) -> tuple[int, int, int]:
-    """[F] lies as [F, 1, 1], [C, L] as [C, 1, L], longer shapes with their leading dimensions merged."""
+    """The layout of a shape: [F] as [F, 1, 1], [C, L] as [C, 1, L], longer shapes with their leading dimensions merged."""
     if len(shape) == 1:
         return shape[0], 1, 1
     if len(shape) == 2:
@@ -75,8 +75,7 @@ def image_layout(shape: Sequence[int]) -> tuple[int, int, int]:
 class Sketch:
     """Nodes, initializers and values so far.
 
-    ``budget`` bounds the multiply-accumulates of one node and ``room`` the elements of one tensor, so that graphs stay
-    quick to execute.
+    ``budget`` limits the multiply-accumulates of one node and ``room`` the elements of one tensor, to keep graphs quick.
     """
 
     def __init__(self, draw: Draw, budget: int, room: int) -> None:
@@ -97,7 +96,7 @@ class Sketch:
         return name
 
     def operand(self, value: Value) -> list[str]:
-        """A value as QLinear operators take it: tensor, scale, zero point."""
+        """The operands of QLinear operators for a value: tensor, scale, zero point."""
         return [value.name, *self.quantization(value.scale, value.zero, value.dtype)]
 
     def quantization(self, scale: np.float32, zero: int, dtype: np.dtype) -> list[str]:

@@ -30,7 +30,7 @@ class Weights:
 
 
 def draw_weights(draw: Draw, shape: tuple[int, ...], x: np.dtype, zeros_differ: bool) -> Weights:
-    """Weights [M, ...]; uint8 ones only where the activations are unsigned, as ONNX Runtime has no other kernels.
+    """Weights [M, ...]; uint8 only for unsigned activations, as ONNX Runtime has no other kernels.
 
     ``zeros_differ``: whether the operator takes zero points that differ between channels.
     """
@@ -45,7 +45,7 @@ def draw_weights(draw: Draw, shape: tuple[int, ...], x: np.dtype, zeros_differ: 
 
 
 def draw_bias(draw: Draw, weights: Weights, sums: Array) -> Array:
-    """int32 [M]: mostly as large as the sums [M, ...], in some channels so large that float32 cannot hold the total."""
+    """int32 [M]: mostly as large as the sums [M, ...], in some channels too large for float32 to represent the total."""
     size = np.maximum(np.abs(sums.reshape(len(sums), -1)).max(axis=1), 1)
     bias = np.rint(draw.rng.uniform(-1, 1, len(sums)) * size).astype(np.int64)
     if draw.chance(0.25 if weights.per_channel else 0.03):

@@ -1,4 +1,4 @@
-"""Windows over images: attributes drawn at random, and the elements that the windows hold."""
+"""Windows over images: random attributes, and the elements in the windows."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from .draw import Array, Draw
 
 @dataclass(frozen=True)
 class Axis:
-    """Windows along one spatial dimension; ``output`` is how many there are."""
+    """Windows along one spatial dimension; ``output`` is their number."""
 
     extent: int
     kernel: int
@@ -27,13 +27,13 @@ class Axis:
 
     @property
     def inside(self) -> Array:
-        """Whether each tap hits the image, [output, kernel]."""
+        """Whether each tap is inside the image, [output, kernel]."""
         return (self.taps >= 0) & (self.taps < self.extent)
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows along every spatial dimension, and how the node says where they lie."""
+    """Windows along every spatial dimension, and the form of padding in the node."""
 
     axes: tuple[Axis, ...]
     auto_pad: str | None = None
@@ -41,7 +41,7 @@ class Windows:
 
     @property
     def attributes(self) -> dict[str, object]:
-        """Attributes of a Conv or pooling node; defaults are written or omitted at random."""
+        """Attributes of a Conv or pooling node; defaults are written out or omitted with equal probability."""
         begins, ends = [axis.begin for axis in self.axes], [axis.end for axis in self.axes]
         dilations = [axis.dilation for axis in self.axes]
         return {
@@ -59,7 +59,7 @@ class Windows:
 
     @property
     def all_hold_elements(self) -> bool:
-        """Whether no window is entirely in the padding."""
+        """Whether every window contains at least one element of the image."""
         return all(bool(axis.inside.any(axis=1).all()) for axis in self.axes)
 
     def gather(self, image: Array, fill: float) -> Array:
@@ -76,14 +76,14 @@ class Windows:
 
 
 def draw_kernels(draw: Draw, spatial: tuple[int, ...], most: int, least: int = 1) -> list[int]:
-    """Square or not; 3 and 1 more often than others."""
+    """Square or not; mostly 3 and 1."""
     common = [size for size in (1, 3, 3, 2, 5) if least <= size <= most]
     kernels = [draw.pick(common) if draw.chance(0.6) else draw.integer(least, most) for _ in spatial]
     return [kernels[0]] * len(spatial) if draw.chance(0.6) else kernels
 
 
 def draw_convolution(draw: Draw, spatial: tuple[int, ...]) -> Windows:
-    """Kernels 1 to 7, strides, dilations, any pads, auto_pad now and then."""
+    """Kernels 1 to 7, strides, dilations, any pads, sometimes auto_pad."""
     kernels = draw_kernels(draw, spatial, 7)
     auto_pad = draw.pick(["SAME_UPPER", "SAME_LOWER", "VALID"]) if draw.chance(0.15) else None
     stride = draw.pick([1, 2, 3, 4], [6, 4, 1, 0.5])
@@ -119,7 +119,7 @@ def _conv_axis(draw: Draw, extent: int, kernel: int, stride: int, dilation: int,
 
 
 def _pads(draw: Draw, most: int) -> tuple[int, int]:
-    """None, half the window on both sides, or anything."""
+    """No padding, half the window on both sides, or any."""
     kind = draw.pick(["none", "half", "any"], [3, 4, 3])
     if kind == "none":
         return 0, 0
@@ -127,7 +127,7 @@ def _pads(draw: Draw, most: int) -> tuple[int, int]:
 
 
 def draw_pooling(draw: Draw, spatial: tuple[int, ...], kernels: tuple[int, int], dilated: bool) -> Windows | None:
-    """Windows of ``kernels`` = (least, most) a side, none wholly in the padding; None where no draw is such."""
+    """Windows with sides of ``kernels`` = (least, most), none wholly in the padding; None if no draw satisfies that."""
     for _ in range(8):
         windows = _pooling(draw, spatial, kernels, dilated)
         if windows and windows.all_hold_elements:
@@ -157,6 +157,6 @@ def _pool_axis(draw: Draw, sizes: tuple[int, int, int, int], auto_pad: str | Non
     if room < 0:
         return None
     output = (-(-room // stride) if ceil_mode else room // stride) + 1
-    if (output - 1) * stride >= extent + begin:  # ONNX Runtime drops that window and infers a shape with it
+    if (output - 1) * stride >= extent + begin:  # ONNX Runtime drops that window but infers a shape that includes it
         return None
     return Axis(extent, kernel, stride, dilation, begin, end, output)

@@ -1,4 +1,4 @@
-"""One network on several accelerators: the table, the JSON, and every bad input."""
+"""One network on several accelerators: the table, the JSON, and the refusal of each bad input."""
 
 import json
 from pathlib import Path
@@ -56,7 +56,7 @@ def test_the_table_states_the_clock(own: str, capsys: pytest.CaptureFixture[str]
     assert milliseconds == pytest.approx(cycles / 100_000, abs=5e-4)
 
 
-def test_the_rtl_stands_beside_the_prediction(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_rtl_is_shown_next_to_the_prediction(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--configs", "tiny", "--rtl", "--input", IMAGE, "--preprocess", "digits"]
     (entry,) = _json(capsys, *arguments)["configs"]
     assert entry["deviation"] == pytest.approx(entry["cycles"] / entry["rtl_cycles"] - 1)
@@ -99,7 +99,7 @@ def test_a_configuration_too_small_for_the_network_is_named(tmp_path: Path, caps
 
 
 def _wide_rows() -> onnx.ModelProto:
-    """Two convolutions over rows of 40 pixels and 64 channels: 2,560 bytes each."""
+    """Two convolutions over rows of 40 pixels with 64 channels, 2,560 bytes per row."""
     network, value = Network(), "x"
     for channels in (4, 64):
         scale, zero = network.constant(np.float32(0.05)), network.constant(np.uint8(128))

@@ -1,4 +1,4 @@
-"""The simulated system that tests drive as they would a board."""
+"""A simulated system that tests drive like a board."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture(scope="module")
 def sdram_port() -> Iterator[str]:
-    """The port of a system with the preset tiny and LiteDRAM's controller."""
+    """The address of a simulated system: preset tiny with LiteDRAM's controller."""
     from arrayloom.host.board.memories import SimulatedMemory
     from arrayloom.host.board.simulator import running_system
     from arrayloom.isa.config import PRESETS

@@ -1,5 +1,4 @@
-"""Systems for boards: they build, are valid Verilog, and become a netlist with products and memories in the right
-blocks; impossible builds and loads are refused."""
+"""Systems for boards: valid Verilog, a netlist with products and memories in the right blocks, and refusals."""
 
 import json
 from pathlib import Path
@@ -20,7 +19,7 @@ from arrayloom.isa.config import PRESETS
 from arrayloom.sim.rtl.process import run_tool
 from arrayloom.sim.rtl.toolchain import find_toolchain
 
-LINT = ("--lint-only", "--no-timing", "-Wno-lint", "-Wno-fatal", "-Wno-MODMISSING")     # primitives of the chip are missing
+LINT = ("--lint-only", "--no-timing", "-Wno-lint", "-Wno-fatal", "-Wno-MODMISSING")     # the chip's primitives are missing
 DATA_PINS = {"ulx3s": "sdram_dq[15]", "ecpix5": "ddram_dq[15]"}
 
 
@@ -49,12 +48,12 @@ def test_a_netlist_for_the_ulx3s(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert figures["bitstream"] is None and figures["clock_mhz"] is None and figures["config"] == "tiny"
     units = yosys.count_cells(json.loads((tmp_path / NETLIST).read_text()), ECP5, "ulx3s", "arrayloom")
     assert figures["usage"]["multipliers"]["used"] >= PRESETS["tiny"].multipliers
-    assert units["memory"]["block_rams"] == 32      # 64 KiB of 2 KiB each: nothing is kept twice
+    assert units["memory"]["block_rams"] == 32      # 64 KiB in blocks of 2 KiB: no memory is duplicated
 
 
 @pytest.fixture
 def built(tmp_path: Path) -> Path:
-    """A folder that looks as if after a build."""
+    """A folder with the files of a finished build."""
     (tmp_path / "ulx3s.bit").write_bytes(b"bits")
     (tmp_path / FIGURES).write_text(json.dumps({"clock_met": True, "clock_mhz": 60.0, "target_mhz": 50.0}))
     return tmp_path

@@ -1,4 +1,4 @@
-"""The accelerator in a user's LiteX SoC, as the page describes it."""
+"""The accelerator in a user's LiteX SoC, as the documentation describes it."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The driver on the simulated system: digits byte for byte, counters, failures and what comes after them."""
+"""The driver on the simulated system: digits byte for byte, counters, failures and the runs after them."""
 
 import socketserver
 import threading

@@ -1,4 +1,4 @@
-"""The script that packages the core for Vivado, run in a plain Tcl in which Vivado's commands only print their arguments."""
+"""The script that packages the core for Vivado, run by a plain Tcl whose Vivado commands only print their arguments."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""``--backend board`` and ``--board-port`` where they do not fit."""
+"""Refusals of ``--backend board`` and ``--board-port`` in wrong combinations."""
 
 import pytest
 

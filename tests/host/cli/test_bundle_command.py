@@ -1,4 +1,4 @@
-"""``arrayloom bundle``, and ``serve`` with a model instead of a bundle."""
+"""``arrayloom bundle``, and ``serve`` with a model in place of a bundle."""
 
 import base64
 import json

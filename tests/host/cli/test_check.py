@@ -1,4 +1,4 @@
-"""``arrayloom check``: it names the instructions of a program that are not ordered by tokens."""
+"""``arrayloom check`` names the instructions of a program that no token orders."""
 
 import json
 from dataclasses import replace
@@ -33,7 +33,7 @@ def changed(program: Program, tmp_path: Path) -> Path:
 
 
 def of(program: Program, instructions: list[Instruction]) -> Program:
-    """A program of other instructions, without layers."""
+    """A program with the given instructions and without layers."""
     return replace(program, instructions=encode_all([*instructions, End()]), layers=[], probes={})
 
 

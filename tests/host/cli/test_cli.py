@@ -1,7 +1,8 @@
-"""The commands, as a user types them: results, JSON keys, exit codes, and every bad input."""
+"""The commands as a user types them: results, JSON keys, exit codes, and the refusal of each bad input."""
 
 import json
 import re
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,13 @@ def test_help_lists_all_commands(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     listed = re.findall(r"^    ([a-z-]+)", capsys.readouterr().out, re.MULTILINE)
     assert listed == list(COMMANDS)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["--version"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f"arrayloom {version('arrayloom')}\n"
 
 
 def test_verify_json_has_the_agreed_keys(capsys: pytest.CaptureFixture[str]) -> None:
@@ -118,7 +126,7 @@ def test_score_ranks_and_writes_features(program: Path, source: str, tmp_path: P
 
 
 def test_a_configuration_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A program carries its configuration: no command after the first needs the file."""
+    """A program contains its configuration: only the first command needs the file."""
     file, program, out = tmp_path / "mine.toml", tmp_path / "digits.loom", tmp_path / "out.npz"
     file.write_text('base = "tiny"\nlanes = 4\nsize = 8\ncolumn_stage = 8\n')
     assert main(["compile", MODEL, "-o", str(program), "--config", str(file)]) == 0
@@ -147,7 +155,7 @@ def test_backends_score_alike(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.fixture
 def no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes any compilation fail, as for a network that fits no accelerator."""
+    """The compiler always fails, as for a network that fits no accelerator."""
     def refuse(*_: object) -> None:
         raise CompileError("it does not fit the accelerator")
 

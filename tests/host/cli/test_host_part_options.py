@@ -1,4 +1,4 @@
-"""Head and tail on the command line: which options permit them, and how every command names them."""
+"""Head and tail on the command line: the options that permit them, and the commands that report them."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ TAIL = ["Concat", "Split", "Exp", "Sigmoid"]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``parts.onnx``, ``classifier.onnx``, ``parts.loom``, ``picture.png``, ``image.npy``."""
+    """A folder with ``parts.onnx``, ``classifier.onnx``, ``parts.loom``, ``picture.png`` and ``image.npy``."""
     folder = tmp_path_factory.mktemp("host")
     onnx.save(head_and_tail(), folder / "parts.onnx")
     onnx.save(float_classifier(), folder / "classifier.onnx")
@@ -129,7 +129,7 @@ def test_no_host_and_host_tail_exclude_one_another(folder: Path, capsys: pytest.
     assert "not allowed with argument" in capsys.readouterr().err
 
 
-def test_serve_refuses_bundles_with_a_part_on_the_host_when_told(folder: Path, tmp_path: Path,
+def test_serve_refuses_bundles_with_a_part_on_the_host_on_request(folder: Path, tmp_path: Path,
                                                                  capsys: pytest.CaptureFixture[str]) -> None:
     Bundle.create("parts", folder / "parts.loom").save(tmp_path / "bundle")
     assert main(["serve", str(tmp_path / "bundle"), "--no-host", "--port", "0", "--http-port", "0"]) == 2

@@ -1,4 +1,4 @@
-"""`arrayloom network` and what score and verify say of its files; the five networks at full size when slow tests run."""
+"""``arrayloom network``, and score and verify on its files; the five networks at full size are slow tests."""
 
 import json
 
@@ -16,7 +16,7 @@ RANDOM = "its weights are random (seed 3): bits and cycles are meaningful, class
 
 @pytest.fixture
 def small(monkeypatch):
-    """The commands know the small network too."""
+    """Adds the small network to those that the commands know."""
     monkeypatch.setitem(SPECS, "small", SMALL)
 
 
@@ -114,7 +114,7 @@ MACS = {"resnet50": 4_089_184_256, "resnet152": 11_513_626_624, "vgg16": 15_470_
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MACS)
 def test_whole_and_at_full_size(name, tmp_path, capsys):
-    """Zero differing bytes, and nothing on the host but quantization, dequantization and softmax."""
+    """No byte differs, and the host computes only quantization, dequantization and softmax."""
     path, image = tmp_path / f"{name}.onnx", tmp_path / "image.npy"
     assert main(["network", name, "--random", "0", "-o", str(path), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)

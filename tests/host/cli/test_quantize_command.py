@@ -1,4 +1,4 @@
-"""`arrayloom quantize` from the command line."""
+"""``arrayloom quantize`` from the command line."""
 
 import json
 from pathlib import Path
@@ -53,7 +53,7 @@ def test_json(network: Path, arrays: Path, tmp_path: Path, capsys: pytest.Captur
 
 
 def test_photographs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A network of [N, 3, 32, 32] by the recipe of CIFAR-10."""
+    """A network with input [N, 3, 32, 32], calibrated by the recipe of CIFAR-10."""
     network = NETWORKS["folded_normalization"]()
     weight = next(tensor for tensor in network.graph.initializer if list(tensor.dims) == [6, 6, 3, 3])
     weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight)[:, :3].copy(), weight.name))

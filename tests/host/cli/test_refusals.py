@@ -1,4 +1,4 @@
-"""Refusals as commands give them: exit codes, one JSON object, and nothing else on either stream."""
+"""Refusals by the commands: exit codes, one JSON object, and nothing else on either stream."""
 
 import json
 import subprocess
@@ -22,7 +22,7 @@ MODEL = str(digits.MODEL)
 
 
 def _refused(path: Path) -> Path:
-    """Two nodes in the middle of a network that cannot be compiled."""
+    """A network that cannot be compiled because of two nodes in the middle."""
     net = Network(opset=17)
     x = net.dequantize(net.quantize("x", 0.5, 3), 0.5, 3)
     for name in ("a", "b"):
@@ -115,7 +115,7 @@ def test_no_trace_reaches_the_user(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_libraries_print_nothing(tmp_path: Path) -> None:
-    """Neither onnx nor ONNX Runtime prints anything, for a model about which both usually warn."""
+    """Neither onnx nor ONNX Runtime prints, on a model for which both usually warn."""
     n = FloatNetwork(opset=11)
     model = n.classify(n.node("Relu", [n.normalize(n.conv("data"))]))
     graph = model.graph

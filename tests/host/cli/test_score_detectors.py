@@ -1,4 +1,4 @@
-"""``arrayloom score`` with detectors whose boxes are planted."""
+"""``arrayloom score`` with detectors whose outputs contain known boxes."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ from arrayloom.host.serving import Bundle
 from arrayloom.host.serving.client import PredictionClient
 
 NAMES = "{0: 'cat', 1: 'dog'}"
-# A picture of 100x200 is 16x32 in the network's 32x32, from column 8 on: centre x, y, width, height, scores.
+# A picture of 100x200 becomes 16x32 of the network's 32x32, from column 8: centre x, y, width, height, scores.
 ROWS = {3: [14.0, 16, 8, 16, 0.875, 0], 4: [14.5, 16, 8, 16, 0.75, 0], 9: [4, 4, 4, 4, 0, 0.875],
         12: [20, 8, 4, 8, 0, 0.625]}
 CAT, OTHER, DOG = [0.25, 0.125, 0.75, 0.625], [0.25, 0.15625, 0.75, 0.65625], [0.125, 0.625, 0.375, 0.875]
@@ -25,7 +25,7 @@ CAT, OTHER, DOG = [0.25, 0.125, 0.75, 0.625], [0.25, 0.15625, 0.75, 0.65625], [0
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``portrait.png`` of 100x200, ``yolov8.onnx``, ``ssd.onnx`` and ``offsets.onnx``."""
+    """A folder with ``portrait.png`` of 100x200, ``yolov8.onnx``, ``ssd.onnx`` and ``offsets.onnx``."""
     place = tmp_path_factory.mktemp("detectors")
     rng = np.random.default_rng(0)
     Image.fromarray(rng.integers(0, 256, (200, 100, 3), np.uint8)).save(place / "portrait.png")
@@ -59,7 +59,7 @@ def boxes(answer: dict[str, Any]) -> list[tuple[str, list[float]]]:
 def test_boxes_of_the_original_picture(backend: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     answer = asked(score(folder, "yolov8.onnx", "--backend", backend, "--config", "tiny"), capsys)
     assert answer["detector"] == {"name": "yolov8", "guessed": True}
-    assert boxes(answer) == [("cat", CAT), ("dog", DOG)]  # the box in the grey border is dropped, the second cat overlaps
+    assert boxes(answer) == [("cat", CAT), ("dog", DOG)]      # one box lies in grey, the second cat overlaps
 
 
 def test_thresholds_and_top(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""``arrayloom simulator``: built in advance, optimized, and the build used from then on."""
+"""``arrayloom simulator``: simulators built and optimized in advance, and their use by later runs."""
 
 import json
 import shutil
@@ -31,7 +31,7 @@ STEPS = ("build_seconds", "counting_build_seconds", "workload_seconds", "optimiz
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of a cache of this module alone, with the simulator of ``tiny``."""
+    """A cache folder for this module alone, with the simulator of ``tiny``."""
     plain = build(accelerator(TINY), FAST, report=lambda _: None)
     base = tmp_path_factory.mktemp("cache")
     for folder in (plain.library.parent, plain.verilog.parent, default_cache() / "runtime"):
@@ -48,7 +48,7 @@ def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, An
 
 
 def run_digits() -> tuple[int | None, list[np.ndarray], Path]:
-    """Cycles, memory and what the POST unit wrote, on the simulator that runs; and its library."""
+    """Cycles, memory and the POST unit's writes from a run on the current simulator; and its library."""
     program = compile_model(digits.MODEL, TINY)
     memory = build_memory(program)
     with closing(RtlDevice(TINY)) as device:
@@ -83,7 +83,7 @@ def test_optimized_once_and_what_runs_from_then_on(cache: Path, monkeypatch: pyt
 
 
 @pytest.mark.usefixtures("cache")
-def test_a_build_that_differs_from_the_emulator_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_build_that_differs_from_the_emulator_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def falsify(*arguments: Any) -> tuple[Any, Any]:
         addresses, words = take_trace(*arguments)
         words[len(words) // 2, 1] ^= 1

@@ -1,4 +1,4 @@
-"""Commands over several processes give what they give in one, in the same order."""
+"""Commands over several processes return the same results in the same order as in one process."""
 
 import json
 import os
@@ -89,14 +89,14 @@ def test_score_with_a_refused_batch_in_a_worker(tmp_path: Path, capsys: pytest.C
 
 
 def test_one_bar_shows_all_images() -> None:
-    """On a terminal, which standard error is here."""
+    """With standard error as a terminal."""
     terminal, other = pty.openpty()
     command = [sys.executable, "-m", "arrayloom", "score", MODEL, str(digits.IMAGES), "--preprocess", "digits", "--config",
                "tiny", "--backend", "emulator", "--workers", "2"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=other) as process:
         os.close(other)
         drawn = b""
-        with suppress(OSError):     # the end of a terminal
+        with suppress(OSError):     # the end of the pseudo-terminal
             while part := os.read(terminal, 4096):
                 drawn += part
         process.communicate()

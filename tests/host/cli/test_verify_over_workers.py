@@ -1,4 +1,4 @@
-"""``arrayloom verify`` over workers: the same report as without, and what is refused."""
+"""``arrayloom verify`` over workers: the same report as without workers, and the refusals."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def resnet8(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """A network of which two workers take three segments on ``tiny``, with an input."""
+    """A network that two workers verify in three segments on ``tiny``, with an input."""
     model = shared_data / "models" / f"{RESNET8}.onnx"
     (given,) = import_model(onnx.load(model)).graph.model_inputs
     file = tmp_path_factory.mktemp("resnet8") / "image.npy"
@@ -74,7 +74,7 @@ def test_segments_give_the_report_of_one_run(resnet8: list[str], capsys: pytest.
 
 
 def test_images_are_spread_too(capsys: pytest.CaptureFixture[str]) -> None:
-    """Of three images two go to one worker each."""
+    """Of three images, two go to one worker each."""
     found = run(capsys, *DIGITS, "--input", *IMAGES[:3], "--workers", "2")
     same_without_workers(found, run(capsys, *DIGITS, "--input", *IMAGES[:3]))
     assert [task["image"] for task in found["segments"]] == [0, 1, 2]
@@ -91,7 +91,7 @@ def test_text_says_over_what_it_is_spread(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_an_estimate_says_so(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """If the digests are never equal."""
+    """The cycles are an estimate if the digests never become equal."""
     monkeypatch.setattr(ThisProcess, "count", 2)
     monkeypatch.setattr("arrayloom.host.cli.pool_options.LocalWorkers", lambda _: ThisProcess())
     monkeypatch.setattr(merge, "_digests", lambda *_: {})
@@ -164,7 +164,7 @@ def test_a_lost_workers_segment_is_run_again(shared_data: Path) -> None:
     killed: set[int] = set()
 
     def kill_workers(standing: Standing) -> None:
-        """All that there are, as soon as one is at work."""
+        """Kills all workers as soon as one is busy."""
         if standing.done and not killed:
             killed.update(_children(os.getpid()))
             for process in killed:
@@ -179,7 +179,7 @@ def test_a_lost_workers_segment_is_run_again(shared_data: Path) -> None:
 
 def test_an_interrupt_ends_all(resnet8: list[str]) -> None:
     image = resnet8[resnet8.index("--input") + 1]
-    many = [part for one in resnet8 for part in ([image] * 200 if one == image else [one])]     # it takes half a minute
+    many = [part for one in resnet8 for part in ([image] * 200 if one == image else [one])]     # half a minute
     command = [sys.executable, "-m", "arrayloom", *many, "--workers", "2"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=hear_interrupts)
     deadline, workers = time.monotonic() + LONG, []

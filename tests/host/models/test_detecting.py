@@ -1,4 +1,4 @@
-"""SSD-VGG among the detectors, and the file of prior boxes."""
+"""SSD-VGG as a detector, and the file of prior boxes."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def test_boxes_of_ssd_vgg_are_its_postprocessing(name: str) -> None:
     (found,) = locate(outputs, Detection(detector, SIZE, 0.4, [place]), 0.6, None, None)
     (wanted,) = postprocess(by_position(outputs), 0.6, 0.4)
     rows, tolerance = list(zip(wanted.classes, wanted.scores, wanted.boxes, strict=True)), 0.0
-    if name == "yolo":      # a picture of 200x400 is 150x300 there, from row 75 on
+    if name == "yolo":      # a picture of 200x400 becomes 150x300 in the input, from row 75
         moved = [(index, score, np.array([(y - 0.25) * 2 if axis % 2 == 0 else y for axis, y in enumerate(box)]).clip(0, 1))
                  for index, score, box in rows]
         rows, tolerance = [row for row in moved if (row[2][2:] > row[2][:2]).all()], 1e-5

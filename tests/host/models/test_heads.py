@@ -1,4 +1,4 @@
-"""Heads: training on features, accuracy on held-out rows, scoring, and what does not fit."""
+"""Heads: training on features, accuracy on held-out rows, scoring, and refusals."""
 
 import json
 
@@ -13,7 +13,7 @@ from arrayloom.host.models.heads import Examples, Head, load_examples, train_hea
 
 
 def clusters(count=90, classes=3, width=8, seed=0):
-    """Features around a centre for each class."""
+    """Features around one centre per class."""
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % classes
     centres = rng.normal(0, 3, (classes, width))
@@ -122,7 +122,7 @@ def test_files_that_are_no_heads(tmp_path):
 
 
 def test_digits_become_odd_and_even(tmp_path, capsys):
-    """The whole way: features from the emulator, training, scoring, with the accuracy that the command prints."""
+    """End to end: features from the emulator, training, scoring, with the accuracy that the command prints."""
     data = pytest.importorskip("sklearn.datasets").load_digits()
     np.save(tmp_path / "digits.npy", (data.images[:60] / 16).astype(np.float32)[:, np.newaxis])
     (tmp_path / "labels.txt").write_text("".join("odd\n" if each % 2 else "even\n" for each in data.target[:60]))

@@ -1,4 +1,4 @@
-"""Scores of the digits network, by the emulator and by ONNX Runtime alone."""
+"""Scores of the digits network on the emulator and on ONNX Runtime alone."""
 
 import numpy as np
 import onnx
@@ -43,7 +43,7 @@ def test_features_of_a_network_without_a_classifier() -> None:
 
 
 def _of_bytes() -> onnx.ModelProto:
-    """Probabilities of three classes as int8, as models of TensorFlow Lite end: scale 1/256, zero point -128."""
+    """Probabilities of three classes as int8, like the outputs of TensorFlow Lite models: scale 1/256, zero point -128."""
     net = Network(opset=17)
     net.quantize("x", 0.02, 128, output="bytes")
     mean = net.quantize(net.node("GlobalAveragePool", [net.dequantize("bytes", 0.02, 128)]), 0.02, 128)

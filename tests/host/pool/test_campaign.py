@@ -1,4 +1,4 @@
-"""A campaign reports the same, byte for byte, however many processes check its seeds."""
+"""A campaign's report is the same, byte for byte, for any number of processes."""
 
 import json
 import os
@@ -49,7 +49,7 @@ def test_campaigns_report_the_same_with_workers(module: str, folders: list[str],
     command = [sys.executable, "-m", module, "--first", "40", "--count", "24", *options]
     alone, spread = (subprocess.run([*command, *more], env=environment, capture_output=True, text=True, check=False)
                      for more in ([], ["--workers", "2"]))
-    # Where ONNX Runtime's products saturate, some of the graphs differ, with workers or without.
+    # Where ONNX Runtime's products saturate, some graphs differ, with and without workers.
     assert spread.returncode == alone.returncode < campaign.REFUSED, spread.stderr
     assert spread.stdout == alone.stdout
     assert re.search(r"\d+ of 24 passed\n$", spread.stdout)

@@ -1,4 +1,4 @@
-"""The manifests of docs/kuberay: valid by the schemas of KubeRay, strictly, and consistent with one another."""
+"""The manifests of docs/kuberay: valid by KubeRay's strict schemas, and consistent with one another."""
 
 import re
 from pathlib import Path
@@ -19,7 +19,7 @@ Json = dict[str, Any]
 
 
 def schema(kind: str) -> Json:
-    """What KubeRay accepts of that kind, version v1."""
+    """KubeRay's schema of that kind, version v1."""
     return crd.schema(SCHEMAS / f"ray.io_{PLURALS[kind]}.yaml.xz", kind, "v1")
 
 
@@ -81,7 +81,7 @@ def test_simulations_run_on_workers_alone(kind: str) -> None:
     spec = cluster_of(kind)
     assert spec["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
     (group,) = spec["workerGroupSpecs"]
-    assert group["minReplicas"] >= 1      # a cluster without a processor is refused
+    assert group["minReplicas"] >= 1      # Arrayloom refuses a cluster without a processor
     volumes = {volume["name"] for volume in group["template"]["spec"]["volumes"]}
     (container,) = group["template"]["spec"]["containers"]
     assert {mount["name"] for mount in container["volumeMounts"]} == volumes

@@ -1,4 +1,4 @@
-"""Tasks over processes of this machine: results, order, errors, lost workers, and that no process is left behind."""
+"""Tasks over local processes: results, order, errors, lost workers, and no process left at the end."""
 
 import os
 import re
@@ -52,7 +52,7 @@ def test_large_arrays_go_there_and_back() -> None:
     for done in run_tasks(tasks, LocalWorkers(2)):
         assert done.value[0] == values.sum()
         assert np.array_equal(done.value[1], values + done.task.arguments[1])
-    with pytest.raises(AssertionError):     # not read-only: the function sees the caller's own array
+    with pytest.raises(AssertionError):     # writable: the function receives the caller's own array
         list(run_tasks(tasks, ThisProcess()))
 
 
@@ -154,7 +154,7 @@ def test_error_of_one_task_and_of_the_maker_end_the_others(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_process_outlives_the_one_that_started_it(tmp_path: Path, number: signal.Signals) -> None:
-    """However that ends: interrupted, terminated, or killed."""
+    """Whether its parent is interrupted, terminated or killed."""
     environment = os.environ | {"PYTHONPATH": str(Path(pool_tasks.__file__).parent)}
     with subprocess.Popen([sys.executable, "-c", HANGING, str(tmp_path)], env=environment, stderr=subprocess.PIPE,
                           preexec_fn=hear_interrupts) as process:

@@ -30,7 +30,7 @@ from arrayloom.host.pool.task import Shared, Standing, Task, run_tasks
 from arrayloom.host.vision import preprocess
 from arrayloom.isa.errors import ConfigError
 
-BOUNDED = 30.0      # seconds in which a refusal must come
+BOUNDED = 30.0      # time limit for a refusal, in seconds
 HANGING = """
 import sys
 from pathlib import Path
@@ -104,7 +104,7 @@ def test_node_with_another_arrayloom_is_refused(cluster: str, monkeypatch: pytes
 
 
 def refused(address: str) -> str:
-    """The message that refuses an address, within bounded time."""
+    """The message of a refused address, which arrives in bounded time."""
     begin = time.monotonic()
     with pytest.raises(PoolError) as caught:
         list(run_tasks([Task("square", pool_tasks.square, (1,))], RayWorkers(address)))
@@ -115,7 +115,7 @@ def refused(address: str) -> str:
 def test_address_that_does_not_answer_is_refused() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        silent = refused(f"127.0.0.1:{port}")       # accepts the connection, but never answers
+        silent = refused(f"127.0.0.1:{port}")       # accepts the connection and never answers
         server.accept()[0].close()
         threading.Thread(target=lambda: server.accept()[0].sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")).start()
         other = refused(f"127.0.0.1:{port}")
@@ -146,7 +146,7 @@ def test_campaign_reports_the_same_from_a_cluster(cluster: str, capsys: pytest.C
 
 
 def a_busy_worker(name: str) -> int:
-    """The process that runs a Ray task whose name begins so; Ray gives processes the names of their tasks."""
+    """The process that runs a Ray task with this prefix of its name; Ray names processes after their tasks."""
     deadline = time.monotonic() + LONG
     while time.monotonic() < deadline:
         for folder in Path("/proc").iterdir():
@@ -167,7 +167,7 @@ def test_score_over_a_cluster_that_loses_a_worker(cluster: str, tmp_path: Path) 
     alone = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     with subprocess.Popen([*command, "--ray", cluster], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as spread:
         worker = a_busy_worker(str(tmp_path))
-        time.sleep(0.3)     # until the task is counted; it takes seconds
+        time.sleep(0.3)     # waits until the task is counted, which takes seconds
         os.kill(worker, signal.SIGKILL)
         output, said = spread.communicate(timeout=2 * LONG)
     assert spread.returncode == 0, said

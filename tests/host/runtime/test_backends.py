@@ -1,4 +1,4 @@
-"""What both devices provide for verification: written words, and computed results if visible."""
+"""What both devices offer for verification: the words they wrote, and their intermediate results where visible."""
 
 import numpy as np
 import pytest

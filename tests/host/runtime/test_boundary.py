@@ -1,4 +1,4 @@
-"""The float borders against ONNX Runtime, and inputs that do not fit."""
+"""Float inputs and outputs against ONNX Runtime, and inputs that do not fit."""
 
 import numpy as np
 import onnx

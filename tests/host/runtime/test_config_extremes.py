@@ -1,4 +1,4 @@
-"""Configurations at the ends of every field's range: they build, and a program behaves identically on RTL and emulator."""
+"""Configurations at both ends of every field's range: they elaborate, and programs run alike on RTL and emulator."""
 
 
 from collections.abc import Callable
@@ -35,11 +35,11 @@ from arrayloom.isa.instructions import (
 )
 
 SIZES = (4, 128)
-TILES = 25      # of weights in the program
+TILES = 25      # size of the program's weights
 
 
 def cases(size: int, quick: int, first: Callable[[Row], int]) -> list[Any]:
-    """The configurations of a size, of which all but the first ``quick`` are slow; ``first``: what is large there."""
+    """The configurations of a size, those with the largest value of ``first`` at the front; all after ``quick`` are slow."""
     ordered = sorted(ROWS, key=first, reverse=True)
     configs = [config_of(size, row) for row in ordered]
     return [pytest.param(config, id=config.name, marks=() if index < quick else pytest.mark.slow)
@@ -51,14 +51,14 @@ def weights(row: Row) -> int:
 
 
 def stages(row: Row) -> int:
-    """The larger they are, the fewer blocks the array has."""
+    """The larger the stages, the fewer blocks the array has."""
     return row["column_stage"] + row["row_stage"]
 
 
 def test_the_array_covers_all_pairs() -> None:
     met = {pair for row in ROWS for pair in pairs_of(row)}
     count = len(ROWS[0])
-    assert count == len(fields(Config)) - 3     # all but name, size and the unit that not all have
+    assert count == len(fields(Config)) - 3     # all fields except name, size and the optional unit
     assert len(met) == 4 * count * (count - 1) // 2
     assert len(ROWS) < 10
 
@@ -91,8 +91,8 @@ def test_configurations_are_made(config: Config) -> None:
 
 
 def instructions(config: Config) -> list[Instruction]:
-    """Instructions of all kinds, for a scratchpad of 256 words and banks of 16 pixels; more tiles than fit into the smallest
-    weight FIFO."""
+    """Instructions of all kinds for 256 words of scratchpad and banks of 16 pixels; more tiles than the least FIFO
+    holds."""
     size, groups = config.size, config.groups
     last = {"wait": Units.POST}
     region = {"height": 4, "width": 4, "destination_pitch": 4}
@@ -117,7 +117,7 @@ def instructions(config: Config) -> list[Instruction]:
 
 
 def check(config: Config) -> None:
-    """Runs them on both, and compares the complete final state."""
+    """Runs the program on both, and compares memory and scratchpad."""
     rng = np.random.default_rng(1)
     weights_end = TILES * config.size ** 2
     memory = rng.integers(0, 256, max(DATA + PARAMETER_BYTES * config.lanes * THRESHOLDS, weights_end) + 4096, np.uint8)
@@ -141,5 +141,5 @@ def test_a_program_runs(config: Config) -> None:
 
 @pytest.mark.slow
 def test_a_program_runs_on_the_largest_array() -> None:
-    """With the fewest blocks; this simulator takes ten minutes to build, and those with more blocks a multiple."""
+    """In its fewest blocks: that simulator takes ten minutes to build, and one with more blocks several times as long."""
     check(config_of(max(SIZES), max(ROWS, key=stages)))

@@ -1,4 +1,4 @@
-"""Cores that a process may use, in control groups of both versions."""
+"""The number of cores that a process may use, from control groups of both versions."""
 
 import os
 from pathlib import Path
@@ -35,7 +35,7 @@ def _groups(folder: Path, process: str, files: dict[str, str]) -> tuple[Path, Pa
     ({"a/b/cpu.max": "many 100000"}, CORES),
     ({"a/b/cpu.max": "100000 0"}, CORES),
     ({"other/cpu.max": "100000 100000"}, CORES),
-    ({"cpu.max": "200000 100000"}, 2),      # in a container whose group is the mount
+    ({"cpu.max": "200000 100000"}, 2),      # in a container whose group is the root of the mount
 ])
 def test_version_2(files: dict[str, str], cores: int, tmp_path: Path) -> None:
     assert usable_cores(*_groups(tmp_path, "0::/a/b\n", files)) == cores

@@ -1,4 +1,4 @@
-"""The files exported with the Verilog describe the same ports and registers, according to the tools that read them."""
+"""Files exported with the Verilog: all describe the same ports and registers, read by the tools they are made for."""
 
 import json
 import re
@@ -24,7 +24,7 @@ AXI = {"ID", "ADDR", "LEN", "SIZE", "BURST", "PROT", "CACHE", "QOS", "VALID", "R
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """By ending."""
+    """The files by suffix."""
     return {path.suffix: path for path in export_verilog(TINY, tmp_path_factory.mktemp("made") / "rtl")}
 
 

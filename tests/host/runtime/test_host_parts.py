@@ -37,7 +37,7 @@ def _images(count: int, seed: int = 0) -> dict[str, Array]:
 
 
 def _tampered(work: HostWork) -> HostWork:
-    """The same tail with its Exp replaced by a Relu."""
+    """The same tail with a Relu in place of its Exp."""
     assert work.tail is not None
     model = onnx.ModelProto.FromString(work.tail.model)
     next(node for node in model.graph.node if node.op_type == "Exp").op_type = "Relu"
@@ -69,7 +69,7 @@ def test_outputs_whose_size_the_picture_decides() -> None:
 @pytest.mark.parametrize("backend", ["emulator", "rtl"])
 def test_verification_counts_the_bytes_of_the_host(backend: str) -> None:
     verdict = verify(head_and_tail(), {"picture": pictures(2)}, "tiny", backend)
-    # The head makes [3, 8, 8], the tail [64, 4] and [64, 2], of 4 bytes each, for each of two images.
+    # The head makes [3, 8, 8], the tail [64, 4] and [64, 2], at 4 bytes per element, for each of two images.
     assert (verdict.host_bytes_compared, verdict.host_bytes_differing) == (2 * 4 * (192 + 256 + 128), 0)
     assert (verdict.bytes_differing, verdict.equal, verdict.first_difference) == (0, True, None)
     assert verdict.original_max_abs_error == 0
@@ -162,7 +162,7 @@ def _with_operator(work: HostWork, operator: str) -> HostWork:
 
 
 def test_hostile_values_of_a_file_end_in_errors() -> None:
-    """A tail that gives another dtype than the file says."""
+    """A tail whose output has a dtype other than the declared one."""
     program = compile_model(host_parts.head_and_tail(), TINY)
     program.model_outputs = [dataclasses.replace(port, dtype="int64") for port in program.model_outputs]
     with Session(program, device=open_device("emulator", TINY)) as session, \

@@ -1,4 +1,4 @@
-"""Program files whose checksum fits and whose header does not: refused by name, or run normally; never a traceback."""
+"""Program files with a right checksum and a wrong header: refused by name or run normally, never a traceback."""
 
 import copy
 import hashlib
@@ -31,7 +31,7 @@ VALUES: list[Any] = [
 
 @pytest.fixture(scope="module")
 def good() -> tuple[Header, bytes]:
-    """The header of the digits network's program, and the bytes after it."""
+    """The header of the digits program, and the bytes after it."""
     return _taken_apart(compile_model(MODEL, config="tiny"))
 
 
@@ -53,7 +53,7 @@ def _tail(*steps: dict[str, Any]) -> Callable[[Header], None]:
 
 
 def _set(*path: Any) -> Callable[[Header], None]:
-    """Sets the last element of ``path`` at the place to which the others lead."""
+    """Sets the value at ``path``, a sequence of keys and indices."""
     def change(header: Any) -> None:
         for key in path[:-2]:
             header = header[key]

@@ -1,4 +1,4 @@
-"""The emulator with a plan: sessions use it for batches, and it is made once per program."""
+"""The emulator with a plan: sessions use it for batches, and build it once per program."""
 
 import itertools
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def program() -> Program:
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Program]]:
-    """The programs that plans are made of."""
+    """Records the programs for which plans are built."""
     programs: list[Program] = []
 
     def make(program: Program, library: Library, threads: int) -> Plan:

@@ -1,20 +1,17 @@
-"""Instruction words around the limits of their fields: emulator and RTL refuse the same ones, and agree on the others'
-results."""
+"""Instruction words near the limits of their fields: emulator and RTL refuse the same, and give the same results."""
 
 from collections import Counter
-from dataclasses import replace
 
 import pytest
 from random_words import WordDraw
+from small_accelerators import DEPTHWISE, TINY, WIDE
 from word_checks import TIMINGS, check
 from word_runs import program_of_words
 
 from arrayloom.host.runtime.simulator import simulator_of
-from arrayloom.isa.config import PRESETS, Config
+from arrayloom.isa.config import Config
 from arrayloom.sim.rtl.build import Build
 
-TINY = PRESETS["tiny"]
-DEPTHWISE = replace(TINY, name="tiny-depthwise", depthwise_channels=TINY.size)
 CASES, MORE_CASES = 200, 10_000
 
 
@@ -47,14 +44,16 @@ def test_words_around_the_limits(build: Build) -> None:
     run(build, 1, CASES)
 
 
-def test_words_with_the_depthwise_unit() -> None:
-    run(simulator_of(DEPTHWISE), 1, CASES, DEPTHWISE)
+@pytest.mark.parametrize("config", [DEPTHWISE, WIDE], ids=lambda config: config.name)
+def test_words_with_the_depthwise_unit(config: Config) -> None:
+    run(simulator_of(config), 1, CASES, config)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2, 12))
-def test_more_words_with_the_depthwise_unit(seed: int) -> None:
-    run(simulator_of(DEPTHWISE), seed, MORE_CASES // 10, DEPTHWISE)
+@pytest.mark.parametrize("config", [DEPTHWISE, WIDE], ids=lambda config: config.name)
+def test_more_words_with_the_depthwise_unit(config: Config, seed: int) -> None:
+    run(simulator_of(config), seed, MORE_CASES // 10, config)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Runs on the RTL, seen from outside: reports during a run, when it is stopped, and when it stalls."""
+"""Runs on the RTL seen from outside: progress, interruption, and reports of stalls."""
 
 import io
 import itertools
@@ -55,7 +55,7 @@ def by_hand(*instructions: Instruction, layers: tuple[Layer, ...] = ()) -> Progr
 
 
 def stall(program: Program) -> list[str]:
-    """The lines of the report of a run that ends in an error."""
+    """The report's lines from a run that ends in an error."""
     device = RtlDevice(TINY)
     with pytest.raises(RunError) as raised:
         device.execute(program, build_memory(program))
@@ -125,7 +125,7 @@ def test_a_store_before_what_may_be_written_is_refused_with_its_address() -> Non
 
 
 def test_a_run_that_only_computes_ends_at_its_limit() -> None:
-    """65,535 rows and columns of windows of 1023 by 1023: more work than the age of the universe allows."""
+    """65,535 rows and columns of 1023-by-1023 windows: more work than could ever finish."""
     endless = Pool(kind=PoolKind.MAXIMUM, height=65535, width=65535, taps_y=1023, taps_x=1023, source_height=4,
                    source_width=4, row_pitch=4)
     program = replace(by_hand(endless, End()), cycle_limit=5000)

@@ -1,4 +1,4 @@
-"""Sessions from Python: batches, features, threads, and what they refuse."""
+"""Sessions from Python: batches, features, threads, and refusals."""
 
 import threading
 

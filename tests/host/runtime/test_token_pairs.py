@@ -1,4 +1,4 @@
-"""Every pair of units gives and takes a token, both with waiting and with the token already given."""
+"""Every pair of units passes a token, both when the consumer waits for it and when it is already there."""
 
 from itertools import permutations
 
@@ -29,7 +29,7 @@ LONG = {Unit.LOAD: 4000, Unit.ARRAY: 100, Unit.POST: 60, Unit.STORE: 4000}
 
 
 def work(unit: Unit, size: int, tokens: dict[str, int]) -> Instruction:
-    """An instruction of the unit that takes longer for larger sizes; no two units access the same words."""
+    """An instruction of the unit, longer for larger sizes; no two units access the same words."""
     if unit is Unit.LOAD:
         return LoadActivations(address=0, destination=0, words=size, rows=1, **tokens)
     if unit is Unit.STORE:

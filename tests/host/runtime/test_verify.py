@@ -1,4 +1,4 @@
-"""`arrayloom.verify`: a model and arrays, several images as one verdict."""
+"""``arrayloom.verify``: models and arrays, and one verdict over several images."""
 
 import numpy as np
 import onnx
@@ -128,7 +128,7 @@ def _qdq() -> onnx.ModelProto:
 
 
 def test_a_lowered_model_is_compared_as_it_was_given_too() -> None:
-    """Whether anything was lowered depends on the import, not on the operators' names."""
+    """Whether a model counts as lowered depends on the import, not on the names of its operators."""
     x = np.random.default_rng(0).integers(0, 256, (2, 4, 5, 5)).astype(np.uint8)
     verdict = arrayloom.verify(_qdq(), {"x": x}, "tiny", "emulator")
     assert verdict.bytes_differing == 0

@@ -1,4 +1,4 @@
-"""Windows of waveforms: valid specifications, their cycles, and refusals."""
+"""Windows of waveforms: their syntax, the cycles they cover, and refusals."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def track(*segments: tuple[int, int, int]) -> Track:
 
 @pytest.fixture
 def program() -> Program:
-    """Weights far ahead, a layer of Convolve and Drain, another of weights alone, and the end."""
+    """Weights loaded in advance, a layer of Convolve and Drain, a layer of weights alone, and the end."""
     code = encode_all([LoadWeights(words=4), Convolve(), Drain(), LoadWeights(words=4), End()])
     layers = [Layer("/conv1", "Conv", ((0, 3),), 0), Layer("/conv2", "Conv", ((3, 4),), 0)]
     return Program(PRESETS["tiny"], "made", code, np.zeros(0, np.uint8), 0, 0, 4096, [], [], None, layers, [], {}, {}, 0)

@@ -1,4 +1,4 @@
-"""The largest values that instruction fields can cause, on the RTL: no register is too narrow for them."""
+"""The largest values that legal fields can produce, on the RTL: no register is too narrow."""
 
 from collections.abc import Callable
 from typing import Any
@@ -37,7 +37,7 @@ LATER = (1 << 63) - 1                   # a threshold that no total reaches
 
 @pytest.fixture(scope="module")
 def run() -> Callable[..., Left]:
-    """Runs instructions on the RTL and, unless that takes minutes, on the emulator, whose words it compares."""
+    """Runs instructions on the RTL and compares with the emulator, except where that would take minutes."""
     build = simulator_of(TINY)
 
     def runs(instructions: list[Instruction], memory: NDArray[np.uint8], scratchpad: NDArray[np.int8],
@@ -56,7 +56,7 @@ def run() -> Callable[..., Left]:
 
 
 def of_thresholds(values: list[int]) -> NDArray[np.uint8]:
-    """Memory that begins with parameter entries of these 256 thresholds."""
+    """A memory that begins with parameter entries that hold these 256 thresholds."""
     halves = np.array(values, np.int64).view(np.uint32).reshape(THRESHOLDS, 2, 1)
     memory = np.zeros(MEMORY_BYTES, np.uint8)
     data = np.repeat(halves, TINY.lanes, 2).ravel().view(np.uint8)
@@ -65,7 +65,7 @@ def of_thresholds(values: list[int]) -> NDArray[np.uint8]:
 
 
 def float_sum(terms: NDArray[np.float32]) -> int:
-    """Added one after the other in float32, as ONNX Runtime does."""
+    """Adds the values in sequence in float32, like ONNX Runtime."""
     return int(np.add.accumulate(terms, dtype=np.float32)[-1])
 
 
@@ -86,7 +86,7 @@ def test_the_largest_sums_of_an_average(run: Any, side: int, byte: int, zero: in
 
 @pytest.mark.parametrize("seed", range(3))
 def test_large_averages_of_any_bytes(run: Any, seed: int) -> None:
-    """All rows of a window are the same words, so that the order matters and the sum exceeds 48 bits."""
+    """Every row of a window has the same words, so their order matters and the sum grows beyond 48 bits."""
     rng = np.random.default_rng(seed)
     side, zero, multiplier = 300, -128, int(rng.integers(1 << 23, 1 << 24))
     scratchpad = rng.integers(-128, 128, (TINY.activation_words, TINY.size)).astype(np.int8)
@@ -116,7 +116,7 @@ def test_the_largest_integer_sum(run: Any, byte: int) -> None:
 
 
 def adds(seed: int) -> list[dict[str, int]]:
-    """Constants of the residual add at the ends of their ranges."""
+    """Residual-add constants at the ends of their ranges."""
     rng = np.random.default_rng(seed)
 
     def either(*values: int) -> int:
@@ -153,7 +153,7 @@ WALKS = {
 
 @pytest.mark.parametrize("name", WALKS)
 def test_windows_that_reach_far(run: Any, name: str) -> None:
-    """Positions far outside the source do not wrap to positions inside."""
+    """Positions far outside the source must not alias to positions inside."""
     scratchpad = np.random.default_rng(4).integers(-128, 128, (TINY.activation_words, TINY.size)).astype(np.int8)
     source = {"source_height": 65535, "source_width": 65535}
     run([Pool(**{"kind": PoolKind.MAXIMUM, "destination": 8000} | source | WALKS[name])],
@@ -170,14 +170,14 @@ def test_windows_that_reach_far(run: Any, name: str) -> None:
      "source_height": 0, "blocks": 600},
 ], ids=["below", "above", "left", "corner", "planes"])
 def test_convolutions_that_reach_far(run: Any, fields: dict[str, int]) -> None:
-    """Sums of the largest products too, of -128 and -128."""
+    """Including sums of the largest products, -128 times -128."""
     convolve = Convolve(**{"source_height": 65535, "source_width": 9000, "padding": -128, "first": 1, "last": 1} | fields)
     check_convolve(run, convolve, convolve.tiles * TINY.size * LARGEST_PRODUCT)
 
 
 @pytest.mark.parametrize(("tiles", "wraps"), [(32764, False), (2 * 16383, False), (3 * 16383, True)])
 def test_sums_up_to_the_last_bit_and_beyond(run: Any, tiles: int, wraps: bool) -> None:
-    """Sums of more than 32 bits wrap, in the array as in the emulator."""
+    """Sums wrap at 32 bits, in the array as in the emulator."""
     taps = {32764: 4}.get(tiles, tiles // 16383)
     convolve = Convolve(height=1, width=2, padding=-128, taps_y=taps, blocks=tiles // taps, first=1, last=1)
     largest = tiles * TINY.size * LARGEST_PRODUCT
@@ -187,7 +187,7 @@ def test_sums_up_to_the_last_bit_and_beyond(run: Any, tiles: int, wraps: bool) -
 
 
 def check_convolve(run: Any, convolve: Convolve, largest: int) -> Left:
-    """Runs it with weights of -128, and drains it with a scale that makes 127 of ``largest``."""
+    """Runs it with weights of -128, and drains it with a scale that maps ``largest`` to 127."""
     memory = np.full(1 << 20, 128, np.uint8)
     entry = np.array([0] * TINY.lanes + [encode_scale(127 / largest).word] * TINY.lanes, np.uint32).view(np.uint8)
     memory[MEMORY_BYTES:MEMORY_BYTES + entry.size * TINY.groups] = np.tile(entry, TINY.groups)

@@ -1,11 +1,11 @@
-"""Segments on the RTL: merged, they equal the whole run to the cycle, and any fault is detected."""
+"""Segments on the RTL: their concatenation equals the whole run to the cycle, and every fault is found."""
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
-from segments import Emulated, InTurn, Network, digits_on, random_on
+from segments import Emulated, InTurn, Network, digits_on, mobile, random_on
 
 from arrayloom.host.runtime.backends import RtlDevice
 from arrayloom.host.runtime.errors import RunError
@@ -37,7 +37,7 @@ def unsegmented(network: Network) -> Verdict:
 
 
 def some_cuts(network: Network, count: int) -> tuple[int, ...]:
-    """Cuts at about equal distances."""
+    """Cuts at roughly equal distances."""
     cuts = network.cuts()
     return tuple(cuts[len(cuts) * number // (count + 1)] for number in range(1, count + 1))
 
@@ -46,7 +46,14 @@ def some_cuts(network: Network, count: int) -> tuple[int, ...]:
     ("digits", "tiny", 4), ("digits", "edge", 2), (18, "tiny", 4), (23, "edge", 2), (29, "edge", 3),
     (53, "tiny", 3)])
 def test_put_together_they_are_the_whole_run(name: str | int, config: str, pieces: int) -> None:
-    network = digits_on(config) if isinstance(name, str) else random_on(config, name)
+    check_put_together(digits_on(config) if isinstance(name, str) else random_on(config, name), pieces)
+
+
+def test_put_together_they_are_the_whole_run_with_a_depthwise_unit() -> None:
+    check_put_together(mobile(), 4)
+
+
+def check_put_together(network: Network, pieces: int) -> None:
     found, wanted = in_segments(network, some_cuts(network, pieces - 1)), unsegmented(network)
     assert found.exact
     assert len(found.tasks) == pieces
@@ -61,7 +68,7 @@ def test_put_together_they_are_the_whole_run(name: str | int, config: str, piece
 
 
 def test_what_never_comes_to_the_same_state_is_an_estimate() -> None:
-    """A graph of which each layer waits for the bus, so that no state is repeated before the end."""
+    """A graph in which each layer waits for the bus, so that no state repeats before the end."""
     network = random_on("tiny", 28)
     found, wanted = in_segments(network, some_cuts(network, 2)), unsegmented(network)
     assert not found.exact
@@ -73,7 +80,7 @@ def test_what_never_comes_to_the_same_state_is_an_estimate() -> None:
 
 @dataclass(frozen=True)
 class Runs:
-    """A network in three segments, and what they do on the RTL."""
+    """A network in three segments, and their runs on the RTL."""
 
     network: Network
     segments: list[Segment]
@@ -81,14 +88,14 @@ class Runs:
     runs: list[Run]
 
     def compare(self, number: int, segment: Segment | None = None, start: State | None = None) -> Comparison:
-        """Segment ``number`` with other instructions, or from another state, against the emulator."""
+        """Compares segment ``number``, with other instructions or another initial state, with the emulator."""
         own = self.segments[number]
         run = run_segment(self.network.program, segment or own, start or self.emulated.states[own.first], lambda _: None)
         judge = Judge(self.network.program, self.emulated.capture)
         return judge.compare(own, run, self.emulated.states[own.first], self.emulated.states[own.end])
 
     def whole(self, program: Program) -> Divergence | None:
-        """The difference found without segments if the RTL runs ``program`` instead."""
+        """The finding of the unsegmented comparison when the RTL runs ``program``."""
         device = RtlDevice(program.configuration)
         memory = self.network.memory()
         memory[program.code_address:program.code_address + program.instructions.size] = program.instructions
@@ -112,7 +119,7 @@ def runs() -> Runs:
 
 
 def changed(segment: Segment, index: int, **fields: int) -> Segment:
-    """The segment with other fields in its instruction ``index``."""
+    """The segment with changed fields in instruction ``index``."""
     code = segment.instructions.copy().reshape(-1, INSTRUCTION_BYTES)
     number = segment.code_address // INSTRUCTION_BYTES + index
     code[index] = np.frombuffer(replace(decode(code[index].tobytes(), number), **fields).encode(number), np.uint8)
@@ -120,7 +127,7 @@ def changed(segment: Segment, index: int, **fields: int) -> Segment:
 
 
 def place(segment: Segment, kind: type[Instruction], again: bool = False) -> int:
-    """The index of the segment's first instruction of a kind; ``again``: of those that fill the FIFOs as they were."""
+    """The index of the first instruction of a kind in the segment; ``again``: in the part that refills the FIFOs."""
     code, first = segment.instructions.reshape(-1, INSTRUCTION_BYTES), segment.code_address // INSTRUCTION_BYTES
     low, high = (0, segment.first) if again else (segment.first, segment.last)
     return next(index for index, place in enumerate(segment.places.tolist())
@@ -128,7 +135,7 @@ def place(segment: Segment, kind: type[Instruction], again: bool = False) -> int
 
 
 def with_instruction(program: Program, index: int, **fields: int) -> Program:
-    """The program with other fields in one instruction."""
+    """The program with changed fields in one instruction."""
     one = replace(list(program)[index], **fields)
     code = program.instructions.copy()
     code[index * INSTRUCTION_BYTES:][:INSTRUCTION_BYTES] = np.frombuffer(one.encode(program.first_index + index), np.uint8)
@@ -169,7 +176,7 @@ def test_a_byte_of_weights_in_one_segments_memory_is_found_where_the_whole_run_f
 
 
 def test_a_load_that_is_missing_at_the_beginning_is_found(runs: Runs) -> None:
-    """Weights loaded earlier in the whole program: without them, later weights are used too early and do not suffice."""
+    """Without the weights loaded before the segment, later weights arrive too early and are too few."""
     segment = runs.segments[1]
     index = place(segment, LoadWeights, again=True)
     code = np.delete(segment.instructions.reshape(-1, INSTRUCTION_BYTES), index, 0).ravel()
@@ -190,7 +197,7 @@ def test_a_wrong_word_among_what_is_loaded_again_is_found(runs: Runs) -> None:
 
 @pytest.mark.parametrize("word", ["read", "idle"])
 def test_a_wrong_word_of_the_scratchpad_is_found(runs: Runs, word: str) -> None:
-    """A wrong word that the segment reads is detected by its results, another one by the final memory."""
+    """Of two wrong words, one shows in the segment's results, the other only in the final state."""
     segment, start = runs.segments[1], runs.emulated.states[runs.segments[1].first]
     written = {int(address) for index, addresses, _ in runs.emulated.capture.writes
                if segment.first <= index < segment.end for address in addresses}
@@ -232,4 +239,4 @@ def test_seams_are_where_the_digests_say(runs: Runs) -> None:
     moved = merge(runs.segments, [runs.runs[0], replace(runs.runs[1], points=later), runs.runs[2]])
     assert moved.exact
     assert (moved.seams[0].instruction or 0) > (merged.seams[0].instruction or 0)
-    assert np.array_equal(moved.events, merged.events)      # the run is the same wherever they are joined
+    assert np.array_equal(moved.events, merged.events)      # whichever boundaries are joined, the run is the same

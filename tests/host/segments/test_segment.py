@@ -1,11 +1,10 @@
-"""Segments as programs, on the emulator: their instructions have the same effect as in the whole program, and nothing is
-left over."""
+"""Segments as programs on the emulator: the same effect as in the whole program, and nothing left over."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from segments import Network, digits_on, random_on
+from segments import Network, digits_on, mobile, random_on
 
 from arrayloom.host.segments.errors import SegmentError
 from arrayloom.host.segments.flow import Flow
@@ -17,12 +16,13 @@ from arrayloom.isa.fields import CORE_UNITS, INSTRUCTION_BYTES, Unit, encode_all
 from arrayloom.isa.instructions import End
 from arrayloom.sim.emulator import Emulator
 
-PAIRS = 12      # segments that are tried of each network
+PAIRS = 12      # segments tried per network
 
 NETWORKS = {
     "digits, tiny": lambda: digits_on("tiny"), "digits, edge": lambda: digits_on("edge"),
     "random, tables": lambda: random_on("tiny", 18), "random, pools": lambda: random_on("tiny", 29),
     "random, tokens": lambda: random_on("tiny", 53), "random, stores": lambda: random_on("edge", 23),
+    "mobile": mobile,
 }
 
 
@@ -32,7 +32,7 @@ def network(request: pytest.FixtureRequest) -> Network:
 
 
 def bounds(network: Network, seed: int = 0) -> list[tuple[int, int]]:
-    """First instructions and ends of segments of any length."""
+    """First and end instructions of segments of any length."""
     rng, cuts = np.random.default_rng(seed), [0, *network.cuts(), network.flow.end]
     return [(int(first), int(end)) for first, end in (sorted(rng.choice(cuts, 2, replace=False)) for _ in range(PAIRS))]
 
@@ -46,7 +46,7 @@ def test_a_segment_does_what_its_instructions_do(network: Network) -> None:
         memory, scratchpad = segment.memory(program), start.scratchpad.copy()
         start.changes.apply(memory)
         emulator = Emulator(segment.program(program), program.configuration)
-        emulator.execute(memory, True, scratchpad=scratchpad)       # raises where anything is left over
+        emulator.execute(memory, True, scratchpad=scratchpad)       # raises if anything is left over
         assert np.array_equal(scratchpad, stop.scratchpad), segment
         wanted = segment.memory(program)
         stop.changes.apply(wanted)
@@ -105,7 +105,7 @@ def test_a_program_without_an_end_cannot_be_cut() -> None:
         Flow(program)
 
 
-@pytest.mark.parametrize("config", ["tiny", "edge", "16x16", "32x32", "64x64"])
+@pytest.mark.parametrize("config", ["tiny", "edge", "16x16", "32x32", "64x64", "16x16-mobile"])
 @pytest.mark.parametrize("tokens", [
     {(Unit.ARRAY, Unit.POST): 3, (Unit.ARRAY, Unit.LOAD): 1}, {(Unit.LOAD, Unit.ARRAY): 4}, {(Unit.STORE, Unit.POST): 2},
     {(Unit.POST, Unit.ARRAY): 1, (Unit.POST, Unit.STORE): 2},
@@ -115,6 +115,8 @@ def test_idle_instructions_give_and_take_tokens_and_change_nothing(config: str,
                                                                    tokens: dict[tuple[Unit, Unit], int]) -> None:
     program = digits_on("tiny").program
     chosen = PRESETS[config]
+    if Unit.DEPTHWISE in chosen.units:
+        tokens = tokens | {(Unit.DEPTHWISE, Unit.POST): 3, (Unit.LOAD, Unit.DEPTHWISE): 1, (Unit.DEPTHWISE, Unit.LOAD): 1}
     idle = Idle(chosen, 5, 1 << 16)
     giving = idle.giving(tokens)
     assert len(giving) == count_giving(tokens)

@@ -1,4 +1,4 @@
-"""Bundles, and one service that all tests of plain requests share; attacks are those of the benchmarks."""
+"""Bundles, and one service shared by all tests of ordinary requests; attacks come from the benchmarks."""
 
 import sys
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ from checkout import ROOT
 
 from arrayloom.host.serving import Bundle
 
-sys.path.append(str(ROOT))      # the last one, so that Arrayloom is the installed one
+sys.path.append(str(ROOT))      # last on the path, so that the installed Arrayloom is imported
 
 
 @pytest.fixture(scope="session")
 def bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folders ``one`` (digits:1), ``two`` (digits:2) and ``turned`` (turned:1)."""
+    """A folder with ``one`` (digits:1), ``two`` (digits:2) and ``turned`` (turned:1)."""
     folder = tmp_path_factory.mktemp("bundles")
     serving.make_bundles(folder)
     return folder
@@ -28,7 +28,7 @@ def bundles(bundle_folder: Path) -> dict[str, Bundle]:
 
 @pytest.fixture(scope="session")
 def server(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[serving.Server]:
-    """digits:1 on the device, digits:2 and turned:1 known; small limits."""
+    """A service with digits:1 on the device, digits:2 and turned:1 available, and small limits."""
     arguments = ["--max-image", "20000", "--max-pixels", "40000", "--max-message", "300000", "--max-batch", "8"]
     folders = [bundle_folder / name for name in ("one", "two", "turned")]
     with serving.Server(tmp_path_factory.mktemp("server"), *folders, *arguments) as server:

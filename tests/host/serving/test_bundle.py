@@ -1,4 +1,4 @@
-"""Bundles: what is written is read back, and any change is refused."""
+"""Bundles: a round trip, and the refusal of every change after writing."""
 
 import json
 import os
@@ -106,7 +106,7 @@ def test_links_and_missing_files(folder: Path) -> None:
     with pytest.raises(BundleError, match=r"program\.loom is a link, a pipe or a device"):
         Bundle.load(folder)
     (folder / "program.loom").unlink()
-    os.mkfifo(folder / "program.loom")      # which would never end, and hold up the start of a service
+    os.mkfifo(folder / "program.loom")      # reading it would never end, and block the start of a service
     with pytest.raises(BundleError, match=r"program\.loom is a link, a pipe or a device"):
         Bundle.load(folder)
 

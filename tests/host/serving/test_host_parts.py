@@ -1,4 +1,4 @@
-"""A network with a head and a tail on the host, served: metadata are the model's own, and answers go through both."""
+"""A served network with a head and a tail on the host: the model's own metadata, and answers that pass through both."""
 
 import json
 import urllib.request
@@ -24,7 +24,7 @@ from arrayloom.host.vision import RecipeError
 
 
 def _of_bytes() -> onnx.ModelProto:
-    """``x`` float [N, 3, 8, 8] to ``y``, the means of its channels as int8 by 0.05 and -3."""
+    """``x`` float [N, 3, 8, 8] to ``y``, its channel means as int8 with scale 0.05 and zero point -3."""
     net = Network(opset=17)
     net.quantize("x", 0.02, 128, output="bytes")
     mean = net.node("GlobalAveragePool", [net.dequantize("bytes", 0.02, 128)])
@@ -95,7 +95,7 @@ def test_outputs_without_a_common_size_are_refused(server: serving.Server) -> No
             client.score_numpy_arrays({"image": images})
 
 
-def test_a_client_is_told_what_bytes_stand_for(server: serving.Server) -> None:
+def test_metadata_say_what_bytes_stand_for(server: serving.Server) -> None:
     with PredictionClient("127.0.0.1", server.port, model_name="bytes") as client:
         (scale, zero_point), = client.encodings().values()
     assert (np.float32(scale), zero_point) == (np.float32(0.05), -3)

@@ -1,4 +1,4 @@
-"""The start of a service: what it warns of, and that it can be ended at any moment."""
+"""The start of a service: its warnings, and termination at any moment."""
 
 import signal
 import subprocess
@@ -25,7 +25,7 @@ def test_open_ports_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_sigterm_ends_a_service_that_starts(bundle_folder: Path, tmp_path: Path) -> None:
-    """At the moment when its replica has begun to start."""
+    """At the moment when its replica begins to start."""
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen([sys.executable, "-m", "arrayloom", "serve", bundle_folder / "one", "--port", "0",
                                     "--http-port", "0", "--ready-file", tmp_path / "ready"], stdout=log, stderr=log)

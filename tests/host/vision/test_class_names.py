@@ -1,4 +1,4 @@
-"""The class names that come with Arrayloom, and where they are taken instead of a file."""
+"""The class names shipped with Arrayloom, and when they are used in place of a file."""
 
 from pathlib import Path
 

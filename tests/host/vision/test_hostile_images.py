@@ -1,4 +1,4 @@
-"""Images designed to take long are refused before decoding; real ones are not."""
+"""Images made to take long are refused before decoding, and real ones are accepted."""
 
 import io
 import time
@@ -11,7 +11,7 @@ from arrayloom.host.vision import ImageError, load_image
 
 
 def _with_scans(count: int) -> bytes:
-    """A progressive JPEG with its last scan repeated many times."""
+    """A progressive JPEG with its last scan repeated the given number of times."""
     file = io.BytesIO()
     Image.new("RGB", (64, 64), (10, 200, 30)).save(file, "JPEG", progressive=True)
     data = file.getvalue()
@@ -30,7 +30,7 @@ def test_scans_of_a_jpeg_are_counted_before_it_is_decoded() -> None:
 
 
 def test_bytes_of_a_jpegs_segments_are_no_scans() -> None:
-    """Metadata that a camera or a program adds to the picture may hold any bytes."""
+    """The metadata of a camera or a program may contain any bytes."""
     plain = _with_scans(0)
     noise = b"\xff\xda" * 30_000
     segment = b"\xff\xe5" + (len(noise) + 2).to_bytes(2, "big") + noise

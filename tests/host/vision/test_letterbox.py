@@ -1,4 +1,4 @@
-"""Letterboxes: position of the picture, its surroundings, and points mapped back to the picture."""
+"""Letterboxes: the place of the picture, the border, and the mapping of points back to the picture."""
 
 import io
 
@@ -18,7 +18,7 @@ INPUTS = [(640, 640), (96, 160), (64, 64), (33, 47)]
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", ["yolo", "yolox", "ssd"])
 def test_points_come_back_within_a_pixel_of_the_input(name, size, shape):
-    """A picture whose pixels encode their position: the tensor's value at a point must equal the inverse of the geometry."""
+    """Pixels encode their position: undoing the geometry of a point must give the position that the tensor shows."""
     rows, columns = np.mgrid[:size[0], :size[1]]
     image = np.zeros((*size, 3), np.uint8)
     image[..., 0], image[..., 1] = np.rint(rows * 250 / max(size)), np.rint(columns * 250 / max(size))
@@ -48,8 +48,8 @@ def test_points_come_back_within_a_pixel_of_the_input(name, size, shape):
     ((641, 333), (640, 640), (0, 154, 640, 332)),     # 333 * 640 / 641 = 332.48; 308 columns of grey
     ((97, 1001), (640, 640), (289, 0, 62, 640)),
     ((200, 100), (32, 32), (0, 8, 32, 16)),
-    ((5, 4), (10, 9), (0, 0, 10, 8)),                 # one column of grey, which goes to the right
-    ((1, 1000), (64, 64), (31, 0, 1, 64)),            # the side of 0.064 pixels becomes one
+    ((5, 4), (10, 9), (0, 0, 10, 8)),                 # one column of grey, on the right
+    ((1, 1000), (64, 64), (31, 0, 1, 64)),            # the side of 0.064 pixels becomes one pixel
 ])
 def test_place_is_that_of_ultralytics(size, shape, wanted):
     assert recipe("yolo").fitted(*shape).geometry(*size) == Geometry(shape, *wanted)
@@ -101,7 +101,7 @@ def test_channels_last_are_made_and_placed():
     last, first = (preprocess(data, "yolo", shape) for shape in (["N", 64, 96, 3], ["N", 3, 64, 96]))
     np.testing.assert_array_equal(last, first.transpose(0, 2, 3, 1))
     assert input_size((1, 64, 96, 3)) == input_size((1, 3, 64, 96)) == (64, 96)
-    assert input_size((1, 3, 96, 3)) == (96, 3)         # channels first where both may be
+    assert input_size((1, 3, 96, 3)) == (96, 3)         # channels first if both would fit
     assert input_size((1, 10)) is input_size(("N", 3, "H", "W")) is None
     with pytest.raises(RecipeError, match="the model's input is \\[N, 64, 96, 3\\]"):
         preprocess(data, "cifar10", ["N", 64, 96, 3])
@@ -145,7 +145,7 @@ def test_headers_that_are_none(tmp_path):
 @pytest.mark.parametrize("shape", INPUTS)
 @pytest.mark.parametrize("size", [*SIZES, (1281, 1279)])
 def test_pixels_are_opencvs_within_one(size, shape):
-    """Against ``LetterBox`` and ``preproc`` written with OpenCV, where that is installed; it is no dependency."""
+    """Compared with ``LetterBox`` and ``preproc`` written with OpenCV, if it is installed; it is no dependency."""
     cv2 = pytest.importorskip("cv2")
     image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
     for name in ("yolo", "yolox"):

@@ -1,4 +1,4 @@
-"""`preprocess_array` and its recipes against values that TensorFlow computed, and every argument a user can get wrong."""
+"""``preprocess_array`` and its recipes against values computed by TensorFlow, and the refusal of each bad argument."""
 
 import importlib.util
 import io
@@ -67,7 +67,7 @@ def test_paths_too(tmp_path):
 
 @pytest.mark.parametrize(("height", "width"), [(300, 300), (260, 800), (1000, 20), (256, 257)])
 def test_outputs_beyond_256_with_the_aspect_preserved(height, width):
-    """The image is made large enough, in proportion."""
+    """The image is first enlarged in proportion."""
     image = np.zeros((100, 200, 3), np.uint8)
     image[:, 100:] = 200
     file = io.BytesIO()
@@ -81,7 +81,7 @@ def test_outputs_beyond_256_with_the_aspect_preserved(height, width):
 
 
 def test_ssd300_is_torchs_interpolation():
-    """Half-pixel centres, no antialiasing: halving takes the mean of pairs, doubling leaves the border constant."""
+    """Half-pixel centres, no antialiasing: halving averages pairs, doubling repeats the border."""
     pixels = np.random.default_rng(4).integers(0, 256, (600, 150, 3), np.uint8)
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")

@@ -1,4 +1,4 @@
-"""Preprocessing: recipes against formulas written independently, decoding, and every input a user can get wrong."""
+"""Preprocessing: recipes against independently written formulas, decoding, and the refusal of each bad input."""
 
 import io
 import re
@@ -28,7 +28,7 @@ def encoded(pixels, image_format="PNG", **options):
 
 
 def png_header(width, height, colour_type=2, depth=8):
-    """A PNG that declares a size and holds no pixels."""
+    """A PNG that declares a size and contains no pixels."""
 
     def chunk(kind, body):
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -201,7 +201,7 @@ def test_exif_orientation_is_applied(image_format):
     assert pixels[17:].max() < 15
 
 
-# What a user can get wrong
+# Errors that a user can cause
 
 
 def test_errors_are_arrayloom_errors():

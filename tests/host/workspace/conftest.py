@@ -1,4 +1,4 @@
-"""Workspaces: an empty one for each test, and one with the digits network converted for each module."""
+"""Workspaces: an empty one per test, and one per module with the digits network converted."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    """A workspace that the tests of a module share: models ``digits`` and ``digits.loom``."""
+    """A workspace shared by the tests of a module: models ``digits`` and ``digits.loom``."""
     workspace = Workspace.create(tmp_path_factory.mktemp("shop") / "ws")
     model = Model.register(workspace, digits.MODEL, "digits")
     convert = AccelOnnxConverter.convert(workspace, model, config="tiny", preprocess="digits", labels=digits.LABELS)

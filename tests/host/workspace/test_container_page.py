@@ -1,4 +1,4 @@
-"""docs/kubernetes.md: its commands exist, and its ports and names are the image's."""
+"""docs/kubernetes.md: its commands exist, and its ports and names match the image."""
 
 import itertools
 import re
@@ -18,7 +18,7 @@ BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 
 
 def commands(word: str) -> Iterator[list[str]]:
-    """The commands that begin with a word, up to where they are piped elsewhere."""
+    """The commands that begin with a word, each up to its first pipe."""
     for language, block in BLOCKS:
         for line in block.splitlines() if language == "sh" else ():
             if line.startswith(f"{word} "):
@@ -43,7 +43,7 @@ def test_docker_runs_the_image_at_its_ports() -> None:
 
 
 def test_no_key_stands_in_a_command() -> None:
-    """Everything except here-documents counts as arguments."""
+    """Here-documents are not arguments; everything else is."""
     for page in ("kubernetes.md", "tutorial.md", "service.md"):
         text = (ROOT / "docs" / page).read_text(encoding="utf-8")
         assert not re.findall(r"^.*(?:--header|-H) ?[\"']Authorization.*$", text, re.MULTILINE)

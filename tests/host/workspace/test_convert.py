@@ -236,7 +236,7 @@ def test_what_is_cancelled_at_the_last_moment_is_not_published(workspace: Worksp
 
 
 def test_the_worker_and_the_job_mean_the_same_cancellation(workspace: Workspace, model: Model) -> None:
-    """The worker runs as ``__main__``: it must catch the imported exception class, not its own copy."""
+    """The worker runs as ``__main__``: the class it catches must be the one that is raised, not a second copy."""
     running = start(workspace, model)
     while running.refresh().entry.details.get("pid") is None:
         time.sleep(0.01)
@@ -272,7 +272,7 @@ def test_what_the_host_may_compute_goes_with_the_conversion(workspace: Workspace
 @pytest.mark.slow
 @pytest.mark.parametrize("form", ["onnx", "archive"])
 def test_pytorch_modules(workspace: Workspace, tmp_path: Path, form: str) -> None:
-    """A user's own module is converted through ONNX; an archive needs permission to run code."""
+    """A user's own module goes through ONNX; an archive from others needs permission to run code."""
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnxscript")
     from arrayloom.host.workspace.frameworks import export_module
@@ -301,7 +301,7 @@ def test_pytorch_modules(workspace: Workspace, tmp_path: Path, form: str) -> Non
 
 
 def _stopped(running: Operation) -> Operation:
-    """Waits for the worker and halts it in the middle, so that it cannot finish by itself."""
+    """Waits for the worker and stops it midway, so that it cannot finish by itself."""
     while running.refresh().entry.details.get("pid") is None:
         time.sleep(0.01)
     os.killpg(running.entry.details["pid"], signal.SIGSTOP)
@@ -322,7 +322,7 @@ def _nothing_staged(workspace: Workspace) -> None:
     assert [path.name for path in (workspace.path / "staging").iterdir()] == [files.GATE]
 
 
-def test_a_success_is_told_when_nothing_of_its_process_is_left(workspace: Workspace, model: Model) -> None:
+def test_a_success_is_reported_when_its_process_has_released_everything(workspace: Workspace, model: Model) -> None:
     """The result is recorded while the process still holds its staged files."""
     done = start(workspace, model)
     assert done.wait_for_completion(), done.error

@@ -1,4 +1,4 @@
-"""Two processes at once, and processes that are killed at any point: rows and files always agree."""
+"""Concurrent processes, and processes killed at any point: rows and files always agree."""
 
 import os
 import shutil
@@ -33,7 +33,7 @@ def model_file(tmp_path: Path) -> Path:
 
 
 def check(path: Path) -> list[Model]:
-    """Opens the workspace, which sweeps, and asserts that rows and files match."""
+    """Opens the workspace, which removes leftovers, and asserts that rows and files match."""
     workspace = Workspace(path)
     models = Model.list(workspace)
     for model in models:
@@ -76,7 +76,9 @@ def test_killed_at_any_point_of_delete(workspace: Workspace, model_file: Path) -
 
 def test_killed_at_any_point_of_create(tmp_path: Path) -> None:
     path = tmp_path / "new"
+    found = set()
     for _ in kill_at_each_point(lambda: Workspace.create(path)):
+        found.add((path / MARKER).exists())
         if (path / MARKER).exists():
             check(path)
             (path / MARKER).unlink()
@@ -86,6 +88,7 @@ def test_killed_at_any_point_of_create(tmp_path: Path) -> None:
         check(Workspace.create(path).path)
         shutil.rmtree(path)
     check(path)
+    assert found == {True, False}
 
 
 def test_killed_at_random_moments_while_another_writes(workspace: Workspace, model_file: Path) -> None:

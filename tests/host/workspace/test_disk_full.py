@@ -1,4 +1,4 @@
-"""A full disk: failed writes are reported, and existing data can still be read."""
+"""A full disk: failed writes are reported, and existing data stays readable."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Files of an earlier version of Arrayloom are refused with a remedy."""
+"""Files of earlier versions of Arrayloom are refused with a remedy."""
 
 import hashlib
 import json

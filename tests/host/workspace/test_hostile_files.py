@@ -1,4 +1,4 @@
-"""Files that were made to run code or to reach other files when a user registers, converts or opens them."""
+"""Files made to run code or to reach other files when a user registers, converts or opens them."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from arrayloom.host.workspace.operation import Operation
 
 
 class _Command:
-    """Code that an unpickler would run."""
+    """A command for an unpickler to run."""
 
     def __init__(self, mark: Path) -> None:
         self._mark = mark
@@ -33,7 +33,7 @@ class _Command:
 
 
 def _archive(path: Path, mark: Path) -> Path:
-    """Laid out as ``torch.export.save`` does it, with sample inputs that PyTorch unpickles."""
+    """An archive laid out as by ``torch.export.save``, with sample inputs that PyTorch unpickles."""
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("net/archive_format", "pt2")
         file.writestr("net/data/sample_inputs/model.pt", pickle.dumps(_Command(mark)))
@@ -48,7 +48,7 @@ def _saved_model(folder: Path) -> Path:
 
 
 def test_files_that_hold_code_want_leave(workspace: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whether or not PyTorch and TensorFlow are installed: nothing is opened, and nothing is started."""
+    """With or without PyTorch and TensorFlow installed, nothing is opened or started."""
     mark = tmp_path / "was-run"
     for name, file in (("net", _archive(tmp_path / "net.pt2", mark)), ("saved", _saved_model(tmp_path / "saved"))):
         model = Model.register(workspace, file, name)
@@ -73,7 +73,7 @@ def test_external_data_stays_in_its_folder(tmp_path: Path, monkeypatch: pytest.M
     os.link(secret, home / "hard.bin")
     model = _with_external(kind, str(secret) if location == "ABSOLUTE" else location)
     (home / "net.onnx").write_bytes(model.SerializeToString())
-    monkeypatch.chdir(home)     # to where ONNX Runtime itself would look
+    monkeypatch.chdir(home)     # the path that ONNX Runtime itself would use
     with pytest.raises(ModelError, match=r"external (data|file)"):
         read_model(home / "net.onnx")
 
@@ -107,7 +107,7 @@ def test_links_pipes_and_devices_are_not_registered(workspace: Workspace, tmp_pa
     assert Model.list(workspace) == []
 
 
-def test_data_beside_a_model_is_registered_with_it(workspace: Workspace, tmp_path: Path) -> None:
+def test_external_data_is_registered_with_its_model(workspace: Workspace, tmp_path: Path) -> None:
     values = np.arange(64, dtype=np.float32)
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "net.bin").write_bytes(values.tobytes())

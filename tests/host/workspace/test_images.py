@@ -228,7 +228,7 @@ def test_a_server_that_cannot_start_says_why(image: Image) -> None:
 
 @pytest.mark.slow
 def test_dependencies_make_it_complete(shop: Workspace, program: Model, tmp_path: Path) -> None:
-    """On a Python that has nothing installed."""
+    """On a Python with no packages installed."""
     from arrayloom.host.serving.client import PredictionClient
 
     made = make(shop, program, dependencies=True)

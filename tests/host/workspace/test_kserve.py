@@ -1,4 +1,4 @@
-"""KServe's objects: valid by KServe's own schemas, strictly, and true of the image and its server."""
+"""KServe's objects: valid by KServe's strict schemas, and consistent with the image and its server."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ KINDS = {"ServingRuntime": ("servingruntimes", "v1alpha1"), "InferenceService": 
 
 @pytest.fixture(scope="module")
 def validators() -> dict[str, jsonschema.Draft202012Validator]:
-    """Made once and not checked themselves, as the schemas are large."""
+    """Created once and not checked themselves, as the schemas are large."""
     return {kind: jsonschema.Draft202012Validator(
         crd.schema(SCHEMAS / f"serving.kserve.io_{plural}.yaml.xz", kind, version))
         for kind, (plural, version) in KINDS.items()}

@@ -65,7 +65,7 @@ def test_names_hang_together() -> None:
 
 
 def test_probes_ask_what_answers() -> None:
-    """Each at the port where the server listens, by a path that needs no key, over TLS where there is TLS."""
+    """Each probe uses the server's port, a path that needs no key, and TLS if the server has it."""
     keyless = {route.path for protocol in PROTOCOLS for route in protocol.routes if route.keyless}
     for tls in (None, "t"):
         _, deployment, *_ = manifests(KubernetesConfiguration("digits", "digits:1", tls_secret=tls, keys_secret="k"))
@@ -87,7 +87,7 @@ def test_the_autoscaler_asks_for_what_the_server_counts() -> None:
     assert metric["pods"]["metric"]["name"] in names
 
 
-def test_the_prometheus_operator_is_told_of_the_pods() -> None:
+def test_the_prometheus_operator_finds_the_pods() -> None:
     _, deployment, monitor, _ = manifests(KubernetesConfiguration("digits", "digits:1", pod_monitor=True))
     jsonschema.validate(monitor, crd.schema(SCHEMAS / "monitoring.coreos.com_podmonitors.yaml.xz", "PodMonitor", "v1"))
     pod = deployment["spec"]["template"]

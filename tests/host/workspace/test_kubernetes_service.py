@@ -1,4 +1,4 @@
-"""Services in a cluster, with a local API server that accepts what the public schemas allow."""
+"""Services in a cluster; its API server runs on the loopback and accepts what the public schemas allow."""
 
 import base64
 import json
@@ -208,7 +208,7 @@ def test_commands(shop: Workspace, image: Image, api: KubeApi, target: Kubernete
     first = run("keys", "digits")
     assert set(first) == {"primary", "secondary", "admin"}
     assert run("keys", "digits", "--regenerate", "secondary")["primary"] == first["primary"]
-    api.objects["team", "Deployment", "digits"]["spec"]["replicas"] = 3     # so that the command need not wait
+    api.objects["team", "Deployment", "digits"]["spec"]["replicas"] = 3     # lets the command return without waiting
     api.roll_out("digits", "team")
     api.objects["team", "Deployment", "digits"]["status"]["observedGeneration"] = 9
     assert run("update", "digits", "--replicas", "3")["replicas"] == 3

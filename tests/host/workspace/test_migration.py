@@ -1,4 +1,4 @@
-"""docs/migration.md, executed unchanged; and every Arrayloom name that it mentions exists."""
+"""docs/migration.md, executed as written; every Arrayloom name on the page exists."""
 
 import inspect
 import re
@@ -41,7 +41,7 @@ def test_a_name_of_the_page(name: str) -> None:
 
 
 def test_the_originals_keywords() -> None:
-    """Its arguments by name, as its samples give them."""
+    """Its arguments by name, as in its samples."""
     for call, names in ((arrayloom.Model.register, "workspace model_path model_name tags description"),
                         (arrayloom.Image.create, "workspace name models image_config"),
                         (arrayloom.Webservice.deploy_from_image,

@@ -107,7 +107,7 @@ def test_what_it_serves_cannot_be_deleted(image: Image) -> None:
 
 
 def _listening(pid: int) -> set[str]:
-    """Where a process listens, as ``HOST:PORT``; gRPC binds IPv4 addresses as IPv4-mapped IPv6 ones."""
+    """The address at which a process listens, as ``HOST:PORT``; gRPC binds IPv4 addresses as IPv4-mapped IPv6 ones."""
     sockets = {link.readlink().name for link in Path(f"/proc/{pid}/fd").iterdir() }
     found = set()
     for family, table in ((socket.AF_INET, "tcp"), (socket.AF_INET6, "tcp6")):
@@ -120,7 +120,7 @@ def _listening(pid: int) -> set[str]:
 
 
 def test_it_listens_where_it_says(shop: Workspace, image: Image, service: Webservice) -> None:
-    """The default, which the image's own command would have otherwise, and another address of the loopback."""
+    """The default, where the image's own command has another, and another loopback address."""
     config = LocalWebservice.deploy_configuration(auth_enabled=False, host="127.0.0.2", replicas=1)
     other = Webservice.deploy_from_image(shop, "other", image, config)
     try:
@@ -135,7 +135,7 @@ def test_it_listens_where_it_says(shop: Workspace, image: Image, service: Webser
 
 
 def test_every_setting_reaches_the_server() -> None:
-    """Also options equal to their default, since an image's own command has other values."""
+    """Including those equal to their default, since the image's own command has others."""
     config = LocalWebservice.deploy_configuration(port=Settings.port, http_port=Settings.http_port)
     options = config.options("digits", Path("keys.json"), {})
     assert {*options[::2]} == {f"--{field.name.replace('_', '-')}" for field in fields(Settings)
@@ -230,7 +230,7 @@ def test_settings_that_are_none() -> None:
         LocalWebservice.deploy_configuration(queue=0)
 
 
-def test_a_server_that_does_not_come_up_is_told_with_its_log(shop: Workspace, image: Image, tmp_path: Path) -> None:
+def test_a_failed_start_of_a_server_is_reported_with_its_log(shop: Workspace, image: Image, tmp_path: Path) -> None:
     config = LocalWebservice.deploy_configuration(tls_cert=tmp_path / "cert.pem", tls_key=tmp_path / "key.pem")
     service = Webservice.deploy_from_image(shop, "tls", image, config)
     try:

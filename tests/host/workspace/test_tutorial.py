@@ -1,4 +1,4 @@
-"""docs/tutorial.md, executed as it is written: its commands by bash, its Python by this interpreter."""
+"""docs/tutorial.md, executed as written: its commands by bash, its Python by this interpreter."""
 
 import re
 import shutil
@@ -32,7 +32,7 @@ def test_the_tutorials_python(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_tutorials_real_networks(tmp_path: Path, shared_data: Path) -> None:
-    """With random weights, as the machine that tests runs on may reach no model zoo."""
+    """With random weights, as the test machine may reach no model zoo."""
     shutil.copy(shared_data / "images" / "owl.jpg", tmp_path / "owl.jpg")
     blocks = steps(NETWORKS, "sh")
     with services_ended(tmp_path / "ws-networks"):

@@ -1,4 +1,4 @@
-"""The commands on workspaces, as a user types them."""
+"""The workspace commands, as a user types them."""
 
 import json
 import os
@@ -19,7 +19,7 @@ MODEL = str(digits.MODEL)
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Path:
-    """A folder whose commands use a workspace of its own."""
+    """A folder whose commands use their own workspace."""
     monkeypatch.chdir(tmp_path)
     assert main(["workspace", "create", "ws", "--use"]) == 0
     capsys.readouterr()
@@ -28,7 +28,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
 @pytest.fixture
 def arrayloom(capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs a command that must succeed; its JSON."""
+    """Runs a command that must succeed; returns its JSON."""
     def run(*arguments: str) -> Any:
         assert main([*arguments, "--json"]) == 0, capsys.readouterr().err
         return json.loads(capsys.readouterr().out)
@@ -124,7 +124,7 @@ def test_services_by_command(arrayloom: Any) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("here")
-def test_an_image_runs_until_it_is_told_to_stop(arrayloom: Any) -> None:
+def test_an_image_runs_until_it_is_stopped(arrayloom: Any) -> None:
     arrayloom("model", "register", MODEL, "--name", "digits")
     arrayloom("convert", "digits", "--config", "tiny", "--preprocess", "digits")
     arrayloom("image", "create", "digits", "digits.loom")

@@ -1,5 +1,7 @@
-"""The edits of Verilator's C++: common guards, and no change if the text is not as expected; the table of
-fields; and how the harness determines the active islands."""
+"""Changes to Verilator's C++: guards are grouped under common guards, and unexpected text is left unchanged.
+
+Also the table of fields, and the harness's collection of the islands that are awake.
+"""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""The fast Verilog computes signed arithmetic of many widths like the hardware; netlists are read and changed."""
+"""The fast Verilog computes the hardware's signed arithmetic in many widths; netlists are read and changed."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,4 @@
-"""Access to the scratchpad from outside: units read the words set there, and their writes are visible there, in every
-variant."""
+"""The scratchpad from outside: units read what is written there, and their writes are visible, in every variant."""
 
 from collections.abc import Iterator
 

@@ -1,13 +1,16 @@
-"""Conversion of Amaranth to Verilog: what is kept, removed and refused."""
+"""Amaranth to Verilog: what is kept, removed and refused."""
 
 import re
+from contextlib import nullcontext
 
 import pytest
-from amaranth.hdl import Assert, ClockDomain, Format, Module, Signal
+from amaranth.back import rtlil
+from amaranth.hdl import Assert, ClockDomain, Format, Fragment, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from arrayloom.sim.rtl import verilog
 from arrayloom.sim.rtl.errors import BuildError
 from arrayloom.sim.rtl.verilog import write_fast_verilog, write_sleepless_verilog, write_verilog
 
@@ -45,6 +48,21 @@ def test_memories_stay_and_zeros_are_not_spelled_out(tmp_path):
     assert text.count("module store(") == 1
     assert re.search(r"reg \[7:0\] \S+\s*\[63:0\];", text)
     assert "initial" not in text and "assert" not in text and "$write" not in text
+
+
+def test_without_the_patch_of_amaranth_zeros_would_be_spelled_out(tmp_path, monkeypatch):
+    """The patch is of a method that is not public: a version of Amaranth that no longer calls it fails the test above."""
+    monkeypatch.setattr(verilog, "_without_zeros", nullcontext)
+    write_verilog(Store(), tmp_path / "plain.v", "store")
+    assert "[63] = 8'h00" in (tmp_path / "plain.v").read_text()
+
+
+def test_an_amaranth_without_the_patched_method_is_refused(tmp_path, monkeypatch):
+    store = Store()
+    Fragment.get(store, None)       # or Amaranth warns that it was never used
+    monkeypatch.delattr(rtlil.ModuleEmitter, "emit_memory")
+    with pytest.raises(BuildError, match=r"amaranth .* has no ModuleEmitter\.emit_memory.*install amaranth>=0\.5\.8,<0\.6"):
+        write_verilog(store, tmp_path / "plain.v", "store")
 
 
 def test_values_of_a_memory_stay(tmp_path):

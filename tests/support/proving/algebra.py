@@ -1,4 +1,4 @@
-"""Proofs about whole numbers instead of bits: identities, and lemmas about models with unbounded counters."""
+"""Proofs about integers instead of bits: identities, and lemmas about models with unbounded counters."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ class Wrong:
     Attributes
     ----------
     name
-        What is wrong.
+        The fault in it.
     statement
-        Instead of the lemma's own.
+        The false statement, in place of the lemma's own.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Lemma:
     statement : callable
         Makes the statement.
     wrong : sequence of Wrong
-        Statements about the same with a fault: each must have a counterexample.
+        Faulty versions of the statement: each must have a counterexample.
     """
 
     how, solver, depth, result = "whole numbers", "z3", 0, "proved"
@@ -45,7 +45,7 @@ class Lemma:
         self.name, self.unit, self.claim, self.statement, self.faults = name, unit, claim, statement, tuple(wrong)
 
     def check(self) -> None:
-        """Raises ``ProofError`` with values for which the statement is false."""
+        """Raises ``ProofError`` with values that make the statement false."""
         self._require(self.statement)
 
     def fails_with(self, fault: Wrong) -> bool:

@@ -15,9 +15,9 @@ class Fault:
     Attributes
     ----------
     name
-        A short description of the fault.
+        The fault, in a few words.
     function
-        Of the hardware, or of the library that it uses.
+        A function of the hardware, or of the library that it uses.
     old
         A piece of its source that occurs exactly once.
     new
@@ -31,8 +31,7 @@ class Fault:
 
     @contextmanager
     def planted(self) -> Iterator[None]:
-        """Within the context, the function has the fault for all callers. Raises ``ValueError`` where it cannot be
-        planted."""
+        """The function has the fault within the context, for all callers. Raises ``ValueError`` if it cannot be planted."""
         function: Any = self.function
         sound = function.__code__
         function.__code__ = self._changed()

@@ -1,6 +1,6 @@
-"""A harness: a unit, what its surroundings may do, and what is claimed of both.
+"""A harness: a unit, the assumptions about its environment, and the claims about both.
 
-The surroundings are free: in every cycle an input has any value that the assumptions allow. The only port is the clock.
+The environment is free: in every cycle, an input has any value that the assumptions allow. The only port is the clock.
 """
 
 import re
@@ -23,7 +23,7 @@ CLAIM, ASSUMPTION, COVER = "claim", "assumption", "cover"
 
 
 class Inside:
-    """The inside of a unit: its signals by name, its parts, its memory."""
+    """Access to the internals of a unit: its signals by name, its submodules, its memory."""
 
     def __init__(self, fragment: Fragment, local: dict[str, Any] | None = None) -> None:
         self.fragment = fragment
@@ -37,14 +37,14 @@ class Inside:
                         known.append(signal)
 
     def __getitem__(self, name: str) -> Signal:
-        """The signal that the unit's source calls so, or the only one of that name which the unit drives."""
+        """The signal of that name in the unit's source, or the only one of that name which the unit drives."""
         if name in self._local:
             return self._local[name]
         (found,) = self.all(name)
         return found
 
     def all(self, name: str) -> list[Signal]:
-        """The signals of that name, in the order in which they are driven first."""
+        """All signals of that name, in the order of their first assignment."""
         if name not in self._signals:
             raise KeyError(f"signal {name!r}: the unit drives none; it drives {', '.join(sorted(self._signals))}")
         return self._signals[name]
@@ -72,7 +72,7 @@ class Inside:
 
 @contextmanager
 def _local_signals(component: Elaboratable) -> Iterator[dict[str, Any]]:
-    """Signals that the component's functions have in variables: several that are made in one line have no names."""
+    """Signals in local variables of the component's functions: several created in one line have no names."""
     found: dict[str, Any] = {}
     before = sys.getprofile()
 
@@ -99,38 +99,38 @@ def _state_name(machine: Signal, number: int) -> str | None:
 
 
 class Harness(Elaboratable):
-    """Derived classes define the claims in ``describe``."""
+    """Subclasses state their claims in ``describe``; nothing else is needed."""
 
     def __init__(self) -> None:
         self.m = Module()
-        self.kinds: dict[str, str] = {}     # of named conditions: claim, assumption or cover
+        self.kinds: dict[str, str] = {}     # named conditions: claim, assumption or cover
         self._names: dict[str, int] = {}
         self._started: Signal | None = None
 
     @abstractmethod
     def describe(self) -> None:
-        """Places the unit, assumes and claims."""
+        """Places the unit, states assumptions and claims."""
 
     def elaborate(self, platform: Any) -> Module:
         self.describe()
         return self.m
 
-    # Surroundings.
+    # Environment.
 
     def free(self, name: str, shape: Any = 1) -> Any:
-        """Any value, another in every cycle."""
+        """An arbitrary value in every cycle."""
         signal = Signal(shape, name=name)
         self.m.d.comb += Value.cast(signal).eq(AnySeq(Value.cast(signal).shape()))
         return signal
 
     def fixed(self, name: str, shape: Any = 1) -> Any:
-        """Any value, the same in every cycle."""
+        """An arbitrary value, constant over time."""
         signal = Signal(shape, name=name)
         self.m.d.comb += Value.cast(signal).eq(AnyConst(Value.cast(signal).shape()))
         return signal
 
     def drive(self, port: Any, **given: Any) -> None:
-        """Inputs of a component or of one of its interfaces are free, but for those ``given`` by name."""
+        """Makes the inputs of a component or interface free, except those ``given`` by name."""
         signature = port.signature
         used = set()
         for path, member, value in signature.flatten(port):
@@ -146,14 +146,14 @@ class Harness(Elaboratable):
             raise KeyError(f"inputs {sorted(unknown)}: the component has none of that name")
 
     def place(self, component: Elaboratable, name: str = "unit") -> Inside:
-        """The component as a part of the harness, and a look inside."""
+        """Adds the component to the harness; returns access to its internals."""
         with _local_signals(component) as local:
             fragment = Fragment.get(component, None)
         self.m.submodules[name] = fragment
         return Inside(fragment, local)
 
     def word(self, inside: Inside, memory: str, place: Any) -> Signal:
-        """The word that a memory of the unit holds at ``place``, through a port that only the harness has."""
+        """The word at ``place`` in a memory of the unit, read through a port that only the harness has."""
         found = inside.memory(memory)
         word = Signal(Shape.cast(found._data.shape), name=self._name(f"word_of_{memory}"))
         address = Signal(ceil_log2(found._data.depth), name=self._name(f"place_in_{memory}"))
@@ -163,7 +163,7 @@ class Harness(Elaboratable):
 
     @staticmethod
     def borrowed(component: Elaboratable) -> Any:
-        """A component of which only functions are used, and that is no part of the harness."""
+        """A component used only for its functions, not part of the harness."""
         component._MustUse__used = True
         return component
 
@@ -178,7 +178,7 @@ class Harness(Elaboratable):
         return self._started
 
     def past(self, value: Any, name: str | None = None) -> Signal:
-        """The value in the cycle before; 0 in the first."""
+        """The value in the previous cycle; 0 in the first."""
         value = Value.cast(value)
         before = Signal(value.shape(), name=name or self._name("past"))
         self.m.d.sync += before.eq(value)
@@ -191,7 +191,7 @@ class Harness(Elaboratable):
         return on
 
     def count(self, name: str, shape: Any, more: Any, less: Any = 0, init: int = 0) -> Signal:
-        """The sum of increments minus decrements in the previous cycles, modulo the shape."""
+        """The number of ``more`` minus the number of ``less`` events in earlier cycles, modulo the shape."""
         total = Signal(shape, name=name, init=init)
         self.m.d.sync += total.eq(total + more - less)
         return total
@@ -212,12 +212,12 @@ class Harness(Elaboratable):
         self.m.d.comb += Assume(self._condition(ASSUMPTION, name, condition))
 
     def cover(self, name: str, condition: Any) -> None:
-        """A state that the assumptions must allow, or else the proof says nothing."""
+        """A state that the assumptions must allow; otherwise the proof is vacuous."""
         self.m.d.comb += Cover(self._condition(COVER, name, condition))
 
     @staticmethod
     def claim_named(name: str) -> str:
-        """The signal that says whether a claim of that name holds."""
+        """The signal of the claim of that name."""
         return _of_condition(CLAIM, name)
 
     def _condition(self, kind: str, name: str, condition: Any) -> Signal:
@@ -231,14 +231,14 @@ class Harness(Elaboratable):
         return name if number == 1 else f"{name}_{number}"
 
     def stays(self, name: str, valid: Any, ready: Any, *payload: Any) -> None:
-        """The rule of a stream: what is offered is offered until it is taken."""
+        """The rule of a stream: an offer stays until it is accepted."""
         waits = self.past(Value.cast(valid) & ~Value.cast(ready), self._name(f"waits_{name.replace(' ', '_')}"))
         self.claim(f"{name} stays offered", ~waits | valid)
         for value in payload:
             self.claim(f"{name} stays the same", ~waits | (self.past(value) == Value.cast(value)))
 
     def rtlil(self) -> str:
-        """The harness and its unit as RTLIL with the clock as its port."""
+        """The harness and its unit as RTLIL with the clock as the only port."""
         domain = ClockDomain("sync", reset_less=True)
         self.m.domains.sync = domain
         return rtlil.convert(self, name="top", ports=[domain.clk], emit_src=False)

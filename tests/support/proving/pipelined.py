@@ -1,4 +1,4 @@
-"""Harnesses of pipelines: one value is followed from stage to stage, with anything before and after it."""
+"""Harnesses of pipelines: one value is followed from stage to stage, among arbitrary values before and after it."""
 
 from typing import Any
 
@@ -8,11 +8,10 @@ from .harness import Harness
 
 
 class Pipelined(Harness):
-    """A value enters when it is ``marked``; at each stage the inputs belong to it while it is there, and are arbitrary
-    otherwise."""
+    """A value enters when ``marked``; each stage's inputs belong to it while it is there, and are arbitrary otherwise."""
 
     def begin(self, latency: int) -> None:
-        """The marks at stages 0 to ``latency``; ``enables`` says where there is a value, the marked one or another."""
+        """The marks at stages 0 to ``latency``; ``enables`` says where there is a value, marked or not."""
         mark = self.free("marked")
         self.marks = self.ages(mark, latency, "marked_at")
         self.valid = self.ages(mark | self.free("another"), latency, "valid_at")

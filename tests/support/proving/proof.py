@@ -1,4 +1,4 @@
-"""A proof: a claim about a unit, how it is decided, and the faults with which it must fail."""
+"""A proof: a claim about a unit, the method of deciding it, and the faults with which it must fail."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,19 +12,19 @@ from .harness import ASSUMPTION, CLAIM, COVER, Harness
 from .solving import WITH, WITHOUT, ask, step_of, write_system
 from .trace import table
 
-SECONDS = 600       # for one question to a solver, unless a proof says more
+SECONDS = 600       # time limit of one question to a solver, unless a proof sets another
 
 
 class Method(Enum):
-    """How a claim about every cycle is decided."""
+    """The method of deciding a claim about every cycle."""
 
-    INDUCTION = "induction"     # from reset for ``depth`` cycles; and still after any ``depth`` cycles in which it holds
-    FLUSH = "any state"         # ``depth`` cycles after any state: all that went in before has left the pipeline
-    BOUNDED = "bounded"         # from reset for ``depth`` cycles, no longer
+    INDUCTION = "induction"     # from reset for ``depth`` cycles, and by induction over ``depth`` cycles
+    FLUSH = "any state"         # ``depth`` cycles after any state: all earlier inputs have left the pipeline
+    BOUNDED = "bounded"         # from reset for ``depth`` cycles only
 
 
 class ProofError(AssertionError):
-    """A claim that does not hold; the message shows the states that lead there."""
+    """A claim that does not hold; the message shows the states that lead to the failure."""
 
 
 @dataclass(frozen=True)
@@ -34,31 +34,31 @@ class Proof:
     Attributes
     ----------
     name
-        Of the proof, unique.
+        A unique name.
     unit
-        The unit under proof.
+        The unit that the claim is about.
     claim
         The claim, in one sentence.
     harness
         Makes the harness.
     method
-        How.
+        The method of deciding it.
     depth
-        Cycles that the method looks at.
+        The number of cycles in the method.
     solver
         ``yices`` or ``z3``.
     faults
-        With each of them the proof must fail.
+        The proof must fail with each of them.
     apart
-        Claims whose induction step is decided separately, since it is hard.
+        Claims so hard that their induction step is a separate question.
     cover_depth
-        Cycles within which the covers are reached.
+        The number of cycles within which the covers are reached.
     cover_solver
         The solver that reaches them.
     slow
-        It takes long.
+        Whether the proof takes long.
     slow_faults
-        Its faults do not belong to the tests that run always.
+        Whether its faults are tested only with the slow tests.
     """
 
     name: str
@@ -78,7 +78,7 @@ class Proof:
 
     @property
     def result(self) -> str:
-        """The statement that a successful proof establishes."""
+        """The result of a successful proof."""
         return f"bounded to {self.depth}" if self.method is Method.BOUNDED else "proved"
 
     @property
@@ -86,15 +86,14 @@ class Proof:
         return self.method.value
 
     def check(self) -> None:
-        """Raises ``ProofError`` where a claim does not hold, or if the assumptions are too strong for it to be
-        meaningful."""
+        """Raises ``ProofError`` if a claim does not hold, or if the assumptions make it vacuous."""
         harness, folder = self._written()
         self._decide(harness, folder)
         self._reach(harness, folder)
         rmtree(folder)
 
     def fails_with(self, fault: Fault) -> bool:
-        """Whether a claim fails when the fault is planted."""
+        """Whether a claim fails with the planted fault."""
         with fault.planted():
             harness, folder = self._written()
         try:

@@ -1,4 +1,4 @@
-"""Definitions of the roundings, for any width, with which the hardware's optimized forms are compared."""
+"""Rounding modes by their definitions, for any width: the reference for the hardware's shortcuts."""
 
 from amaranth.hdl import Module, Mux, Signal, Value
 
@@ -21,7 +21,7 @@ def nearest_even(value: Value, drop: int) -> Value:
 
 
 def nearest_even_by(m: Module, value: Signal, drop: Value, most: int) -> Value:
-    """Likewise for a ``drop`` from 1 to ``most`` that is not known."""
+    """Likewise for a variable ``drop`` from 1 to ``most``."""
     one = named(m, "unit_of_drop", Value.cast(1) << drop)[:most + 1]
     low = named(m, "dropped", value & (one - 1))
     half = named(m, "half", one >> 1)
@@ -30,7 +30,7 @@ def nearest_even_by(m: Module, value: Signal, drop: Value, most: int) -> Value:
 
 
 def to_24_bits(value: Value) -> Value:
-    """A magnitude rounded to 24 significant bits: what float32 keeps of it."""
+    """A magnitude rounded to the 24 significant bits of float32."""
     result = value
     for length in range(SIGNIFICANT + 1, len(value) + 1):
         drop = length - SIGNIFICANT

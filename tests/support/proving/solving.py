@@ -1,4 +1,4 @@
-"""From RTLIL to an answer: Yosys writes the transition system, yosys-smtbmc asks a solver about its steps."""
+"""Solves RTLIL harnesses: Yosys writes the transition system, yosys-smtbmc asks a solver about its steps."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ class Answer:
     Attributes
     ----------
     holds
-        Whether the claim holds.
+        Whether the property holds.
     text
         Its output.
     """
@@ -41,23 +41,23 @@ class Answer:
 
 
 def write_system(folder: Path, text: str) -> None:
-    """The transition system of a harness, with its claims as assertions; and without, for those that are decided apart."""
+    """Writes the transition system of a harness with its claims as assertions, and without them for claims decided apart."""
     (folder / "design.il").write_text(text)
     run_yosys(folder, *BEFORE, "design -save claims", *AFTER, f"write_smt2 -wires {WITH}",
               "design -load claims", "chformal -assert -remove", *AFTER, f"write_smt2 -wires {WITHOUT}")
 
 
 def step_of(folder: Path, depth: int, known: Iterable[str], asked: Iterable[str]) -> list[str]:
-    """Options for a step of induction: all that is known in ``depth`` cycles is assumed, and what is asked follows."""
+    """Options for an induction step: everything known is assumed for ``depth`` cycles, and the claim follows."""
     lines = [line for cycle in range(depth) for line in (f"state {cycle}", *(f"assume [{name}]" for name in known))]
     (folder / "step.smtc").write_text("\n".join([*lines, f"state {depth}", *(f"assert [{name}]" for name in asked), ""]))
     return ["--noinit", "-t", f"{depth}:{depth + 1}", "--smtc", "step.smtc"]
 
 
 def ask(folder: Path, solver: str, seconds: int, *options: str, trace: str, system: str = WITH) -> Answer:
-    """Runs smtbmc on a system; where a claim fails, the states that lead there are in the file ``trace``.
+    """Runs smtbmc on a system; if a claim fails, the states that lead to the failure are in the file ``trace``.
 
-    Raises ``SolverError`` where there is no answer within ``seconds``.
+    Raises ``SolverError`` if there is no answer within ``seconds``.
     """
     command = [sys.executable, "-c", SMTBMC, "-s", solver, "--dump-vcd", trace, *options, system]
     with subprocess.Popen(command, cwd=folder, env=_environment(), text=True, stdout=subprocess.PIPE,
@@ -65,7 +65,7 @@ def ask(folder: Path, solver: str, seconds: int, *options: str, trace: str, syst
         try:
             text, _ = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, 9)       # the solver too
+            os.killpg(process.pid, 9)       # including the solver
             raise SolverError(f"{solver}: no answer within {seconds} s") from None
     if "Status: PASSED" in text or "Status: passed" in text:
         return Answer(True, text)

@@ -1,4 +1,4 @@
-"""A counterexample as a table: a line for each signal of the harness, a column for each cycle."""
+"""A counterexample as a table: a line per signal of the harness, a column per cycle."""
 
 from pathlib import Path
 
@@ -6,12 +6,12 @@ from pywellen import Waveform
 
 from .harness import CLAIM, Harness
 
-LAST = 12       # cycles that are shown
-CYCLE = 10      # of the waveform's time
+LAST = 12       # cycles shown
+CYCLE = 10      # time units of the waveform per cycle
 
 
 def table(trace: Path, harness: Harness) -> str:
-    """The environment's signals and the claims, up to the cycle in which a claim fails."""
+    """Inputs, internal values and claims up to the cycle in which a claim fails."""
     waveform = Waveform(str(trace))
     changes = {name: list(waveform[f"top.{name}"].tv) for name in _signals(waveform)}
     cycles = 1 + max(int(time) for pairs in changes.values() for time, _ in pairs) // CYCLE
@@ -27,7 +27,7 @@ def table(trace: Path, harness: Harness) -> str:
 
 
 def _signals(waveform: Waveform) -> list[str]:
-    """The names of those that belong to the harness itself."""
+    """The names of the harness's own signals."""
     names = [str(var.full_name).split(".") for var in waveform.all_vars()]
     return [parts[1] for parts in names if len(parts) == 2 and parts[1] != "clk"]
 

@@ -1,4 +1,4 @@
-"""Checks many random networks and prints the failures, those of one kind together."""
+"""Checks many random networks and prints the failures, grouped by kind."""
 
 import sys
 
@@ -7,11 +7,11 @@ import campaign
 from .check import check_share
 
 COUNT = 1000
-DEVICE_SHARE = 10   # one network in ten is compiled and executed by the emulator
+DEVICE_SHARE = 10   # one network in ten is compiled and run on the emulator
 
 
 def main() -> int:
-    """Exit code 1 if a network failed."""
+    """Returns exit code 1 if a network failed."""
     parser = campaign.parser("random_qdq", __doc__ or "", COUNT)
     parser.add_argument("--jobs", dest="workers", type=int, metavar="N", help="the same as --workers")
     parser.add_argument("--device-share", type=int, default=DEVICE_SHARE, help="one in so many is emulated; 0: none")

@@ -1,4 +1,4 @@
-"""One random network through import, interpreter, host and emulator, against ONNX Runtime."""
+"""One random network through import, interpreter, host and emulator, compared with ONNX Runtime."""
 
 import re
 import traceback
@@ -26,14 +26,14 @@ from .generator import Case, generate
 
 @dataclass(frozen=True)
 class Limits:
-    """How far a result may be from the original network's: one of the two must hold.
+    """Largest distance of a result from the original network: one of the two limits must hold.
 
     Attributes
     ----------
     ratio
-        DB, of its signal to the distance.
+        Least signal-to-noise ratio, in dB.
     steps
-        Median of the distance, in 255ths of its range with 0.
+        Largest median distance, in 255ths of the range of the result and 0.
     """
 
     ratio: float
@@ -41,7 +41,7 @@ class Limits:
 
 
 EXACT = Limits(20.0, 1.5)
-ROUNDED = Limits(5.0, 25.0)     # where values were rounded, on ranges that were estimated
+ROUNDED = Limits(5.0, 25.0)     # for rounded values on estimated ranges
 
 #: Parts of the reasons for which a network may be refused.
 PERMITTED = (
@@ -57,14 +57,14 @@ PERMITTED = (
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a network failed: `kind` groups similar failures, `text` has the details."""
+    """Why a network failed: ``kind`` is the same for similar failures, ``text`` has all details."""
 
     kind: str
     text: str
 
 
 def check(seed: int, on_device: bool = False) -> Failure | None:
-    """None for a network that passes; `on_device` also compiles it, for the emulator."""
+    """None for a network that passes; ``on_device`` also compiles it for the emulator."""
     try:
         case = generate(seed)
         imported = import_model(case.model, case.options)
@@ -79,7 +79,7 @@ def check(seed: int, on_device: bool = False) -> Failure | None:
 
 
 def check_share(seed: int, share: int) -> Failure | None:
-    """One network; of `share` networks one is compiled for the emulator, too, and none where it is 0."""
+    """Checks one network; one in ``share`` networks is also compiled for the emulator, none if ``share`` is 0."""
     return check(seed, on_device=bool(share) and seed % share == 0)
 
 
@@ -127,7 +127,7 @@ def _check_device(case: Case, imported: ImportedModel) -> Failure | None:
 
 
 def _on_device_alone(case: Case) -> UnsupportedError | None:
-    """The refusals if the host may compute nothing."""
+    """The refusal when nothing may run on the host."""
     try:
         import_model(case.model, replace(case.options, host=HostPolicy.NONE))
     except UnsupportedError as error:
@@ -136,12 +136,12 @@ def _on_device_alone(case: Case) -> UnsupportedError | None:
 
 
 def _is_permitted(error: UnsupportedError) -> bool:
-    """Whether a refusal is for a reason that is permitted, from which others may follow."""
+    """Whether the refusal has a permitted reason, from which others may follow."""
     return any(known in entry.reason for entry in error.nodes for known in PERMITTED)
 
 
 def _forced_to_host(refusal: UnsupportedError | None, operators: list[str]) -> Failure:
-    """Explains why nodes of these operators between integers were assigned to the host."""
+    """Explains why nodes with these operators, between integers, run on the host."""
     if refusal is None:
         return Failure("on the host: nothing is refused", str(operators))
     entries = [entry for entry in refusal.nodes if "so that it would be the host's" not in entry.reason] or refusal.nodes
@@ -150,7 +150,7 @@ def _forced_to_host(refusal: UnsupportedError | None, operators: list[str]) -> F
 
 
 def _between_integers(model: onnx.ModelProto, imported: ImportedModel) -> list[str]:
-    """Operators of the host's nodes that have integers before and after them in the original network."""
+    """Operators on the host that have integers before and after them in the original network."""
     listed = {node.name: node.op for part in imported.graph.host.parts.values() for node in part.nodes}
     edges = [(set(node.input), set(node.output), node) for node in model.graph.node]
     active = _reached(edges, {value.name for value in model.graph.input})
@@ -162,7 +162,7 @@ def _between_integers(model: onnx.ModelProto, imported: ImportedModel) -> list[s
 
 
 def _reached(edges: Iterable[tuple[set[str], set[str], onnx.NodeProto]], seeds: set[str]) -> set[str]:
-    """The seeds and all values that edges lead to from them."""
+    """The seeds and all values reachable from them."""
     edges, found, size = list(edges), set(seeds), -1
     while len(found) != size:
         size = len(found)
@@ -171,13 +171,13 @@ def _reached(edges: Iterable[tuple[set[str], set[str], onnx.NodeProto]], seeds: 
 
 
 def _counts_differently(node: onnx.NodeProto) -> bool:
-    """Whether ONNX Runtime's integer kernel divides by another number of elements than its float kernel, which is noted."""
+    """Whether ONNX Runtime's integer kernel divides by another element count than its float kernel, a known difference."""
     given = {attribute.name: attribute.i for attribute in node.attribute}
     return node.op_type == "AveragePool" and bool(given.get("ceil_mode")) and bool(given.get("count_include_pad"))
 
 
 def _check_original(case: Case, values: Mapping[str, Array], limits: Limits) -> Failure | None:
-    """Compares with the original network, run node by node in float."""
+    """Close to the original network, run node by node in float."""
     session = Session(case.model, optimize=False)
     suppressed = any(node.op_type == "NonMaxSuppression" for node in case.model.graph.node)
     for name, wanted in session.run({name: case.inputs[name] for name in session.inputs}).items():
@@ -191,7 +191,7 @@ def _check_original(case: Case, values: Mapping[str, Array], limits: Limits) -> 
 
 
 def distance(wanted: Array, got: Array, limits: Limits = EXACT) -> str | None:
-    """The fault of a result that is far from another: a small ratio of signal to noise, and many steps."""
+    """Describes how a result is far off: a low signal-to-noise ratio, and many steps."""
     integer = wanted.dtype.kind in "iu"
     wanted, got = wanted.astype(np.float64), got.astype(np.float64)
     step = 1.0 if integer else max(float(np.ptp(np.append(wanted, 0))), 1e-6) / 255

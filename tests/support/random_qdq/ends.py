@@ -1,4 +1,4 @@
-"""Beginnings and ends: inputs of several kinds, and what the host computes in float before and after the integers."""
+"""Beginnings and ends: several kinds of inputs, and the host's float computation before and after the integers."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,7 +12,7 @@ Ending = Callable[[FloatNetwork, str], list[str]]
 
 
 def image(net: FloatNetwork, name: str, shape: Sequence[int]) -> str:
-    """A float input [1, C, ...], channels last now and then."""
+    """A float input [1, C, ...], sometimes channels last."""
     values = net.rng.normal(0, 1, (1, *shape)).astype(np.float32)
     if len(shape) < 2 or net.chance(0.75):
         return net.given(name, values)
@@ -22,7 +22,7 @@ def image(net: FloatNetwork, name: str, shape: Sequence[int]) -> str:
 
 
 def picture(net: FloatNetwork, name: str, shape: Sequence[int]) -> str:
-    """A uint8 input whose pixels the host turns into floats around 0."""
+    """A uint8 input whose pixels the host converts to floats around 0."""
     last = net.chance(0.5)
     extents = (1, *shape[1:], shape[0]) if last else (1, *shape)
     net.given(name, net.rng.integers(0, 256, extents).astype(np.uint8))
@@ -42,14 +42,14 @@ def picture(net: FloatNetwork, name: str, shape: Sequence[int]) -> str:
 
 
 def classes(net: FloatNetwork, x: str) -> list[str]:
-    """One value for each class, and perhaps a softmax that is quantized, too."""
+    """One value per class, and sometimes a quantized softmax."""
     flat = pools.flat(net, x) if np.prod(net.shape(x)) < 200 and net.chance(0.3) else pools.features(net, x)
     y = products.gemm(net, flat)
     return [net.node("Softmax", [y], axis=-1)] if net.chance(0.15) else [y]
 
 
 def one_map(_: FloatNetwork, x: str) -> list[str]:
-    """The map as it is."""
+    """The map itself."""
     return [x]
 
 
@@ -78,7 +78,7 @@ def softened(net: FloatNetwork, x: str) -> list[str]:
 
 
 def scored_map(net: FloatNetwork, x: str) -> list[str]:
-    """A class for each pixel, as segmentation ends: Softmax or ArgMax over the channels, perhaps enlarged before."""
+    """A class per pixel, as in segmentation: Softmax or ArgMax over the channels, sometimes after upsampling."""
     x = products.conv(net, x, net.count(2, 5), 1, 1)
     net.prefix = "tail_"
     if net.chance(0.5):
@@ -87,7 +87,7 @@ def scored_map(net: FloatNetwork, x: str) -> list[str]:
 
 
 def boxes(net: FloatNetwork, x: str) -> list[str]:
-    """A detector: two maps of boxes and scores, joined, decoded around anchors, and perhaps suppressed."""
+    """A detector: two maps of boxes and scores, joined, decoded with anchors, and sometimes suppressed."""
     maps = [x, products.conv(net, x, kernel=3, stride=1)]
     rows = []
     for value in maps:

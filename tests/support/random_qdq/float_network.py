@@ -1,4 +1,4 @@
-"""A float network under construction, each of whose nodes runs as soon as it is drawn: shapes and ranges are known."""
+"""A float network under construction; each node runs as soon as it is drawn, so shapes and ranges are known."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,24 +10,24 @@ from networks import Array
 
 
 class FloatNetwork:
-    """Nodes, constants and the value of everything for one random input.
+    """Nodes, constants and all values for one random input.
 
     Attributes
     ----------
     values
-        Every value that depends on an input, for that input, [1, ...].
+        Every value that depends on an input, for the random input, [1, ...].
     weights
         Constants that are weights of products, and the axis of their output channels.
     biases
-        Constants that are biases of products: by name the activation and the weight of the product.
+        Constants that are biases of products, with the names of the product's activation and weight.
     loose
-        Values that quantizers of every style may leave in float, such as a convolution's before its Relu.
+        Values that quantizers of every style may leave in float, such as that between a convolution and its Relu.
     rounded
-        Such values before other functions, which are then to be rounded by the compiler.
+        Such values before other functions, which the compiler must round.
     open_batch
-        Whether the batch is to be left open.
+        Whether the batch dimension is left open.
     prefix
-        Put before names of nodes: which part of the network is drawn.
+        A prefix for names of nodes that identifies the part of the network being drawn.
     """
 
     def __init__(self, rng: np.random.Generator, opset: int) -> None:
@@ -54,7 +54,7 @@ class FloatNetwork:
         return choices[int(self.rng.integers(len(choices)))]
 
     def count(self, low: int, high: int) -> int:
-        """An integer of low to high, both included."""
+        """An integer from low to high, inclusive."""
         return int(self.rng.integers(low, high + 1))
 
     def shape(self, value: str) -> tuple[int, ...]:
@@ -62,27 +62,27 @@ class FloatNetwork:
         return self.values[value].shape
 
     def given(self, name: str, value: Array) -> str:
-        """A further input of the network."""
+        """Adds an input to the network."""
         self.inputs.append(name)
         self.values[name] = value
         return name
 
     def constant(self, value: Any, dtype: Any = np.float32) -> str:
-        """A further constant."""
+        """Adds a constant."""
         name = f"{self.prefix}constant_{len(self.constants)}"
         self.constants[name] = np.asarray(value, dtype)
         return name
 
     def integers(self, *values: int) -> str:
-        """A constant of int64 [n]."""
+        """Adds an int64 constant [n]."""
         return self.constant(values, np.int64)
 
     def node(self, operator: str, inputs: Sequence[str], **attributes: Any) -> str:
-        """The result of one more node."""
+        """Adds a node; returns its result."""
         return self.split(operator, inputs, 1, **attributes)[0]
 
     def split(self, operator: str, inputs: Sequence[str], count: int, **attributes: Any) -> list[str]:
-        """The results of one more node with several."""
+        """Adds a node with several outputs; returns its results."""
         stem = f"{self.prefix}{operator.lower()}_{len(self.nodes)}"
         names = [stem if place == 0 else f"{stem}_{place}" for place in range(count)]
         node = onnx.helper.make_node(operator, list(inputs), names, name=f"{stem}_node", **attributes)
@@ -91,14 +91,14 @@ class FloatNetwork:
         return names
 
     def reshape(self, value: str, *extents: int) -> str:
-        """A Reshape to [1, *extents]; where nothing else is, the batch is inferred."""
+        """A Reshape to [1, *extents]; sometimes the batch is inferred, if no extent is."""
         first = [0] if self.open_batch else [0, 1]
         if -1 not in extents:
             first.append(-1)
         return self.node("Reshape", [value, self.integers(self.pick(first), *extents)])
 
     def reduce(self, operator: str, value: str, axes: Sequence[int], keepdims: bool = True) -> str:
-        """A reduction; axes are an attribute or an operand, as the operator set has it."""
+        """A reduction; axes are an attribute or an operand, depending on the operator set."""
         since = 13 if operator == "ReduceSum" else 18
         if self.opset >= since:
             return self.node(operator, [value, self.integers(*axes)], keepdims=int(keepdims))

@@ -1,4 +1,4 @@
-"""Functions of one value, and operators of two."""
+"""Unary functions and binary operators."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,7 +17,7 @@ _UNARY: tuple[tuple[str, int, Mapping[str, Any]], ...] = (
 
 
 def activation(net: FloatNetwork, x: str) -> str:
-    """An operator of one element."""
+    """An element-wise operator."""
     if net.chance(0.2):
         return net.node("Clip", [x, net.constant(0), net.constant(net.pick([6.0, 1.5]))])
     if net.chance(0.1):
@@ -29,7 +29,7 @@ def activation(net: FloatNetwork, x: str) -> str:
 
 
 def written_out(net: FloatNetwork, x: str) -> str:
-    """Hard-swish, SiLU, GELU or a square as several operators."""
+    """Hard-swish, SiLU, GELU or a square written as several operators."""
     first = len(net.nodes)
     y = net.pick([_hard_swish, _silu, _gelu, _mish])(net, x)
     if net.chance(0.5):
@@ -63,7 +63,7 @@ def _mish(net: FloatNetwork, x: str) -> str:
 
 
 def with_constant(net: FloatNetwork, x: str) -> str:
-    """A sum, difference, product or quotient with a scalar, or with one value for each channel."""
+    """A sum, difference, product or quotient with a scalar or with one value per channel."""
     operator = net.pick(["Add", "Sub", "Mul", "Div", "Max", "Min"])
     spatial = [1] * (len(net.shape(x)) - 2)
     shape: list[int] = net.pick([[], [1], [net.shape(x)[1], *spatial], [1, net.shape(x)[1], *spatial]])
@@ -74,7 +74,7 @@ def with_constant(net: FloatNetwork, x: str) -> str:
 
 
 def batch_norm(net: FloatNetwork, x: str) -> str:
-    """BatchNormalization that cannot be folded into a convolution."""
+    """A BatchNormalization that cannot be folded into a convolution."""
     count = net.shape(x)[1]
     operands = (net.rng.uniform(0.5, 1.5, count), net.rng.normal(0, 0.3, count), net.rng.normal(0, 0.3, count),
                 net.rng.uniform(0.5, 1.5, count))
@@ -82,7 +82,7 @@ def batch_norm(net: FloatNetwork, x: str) -> str:
 
 
 def two(net: FloatNetwork, x: str, y: str) -> str:
-    """An operator of two values of one shape, or of which one is broadcast."""
+    """An operator on two values of equal shape, or with one of them broadcast."""
     operands = [x, y] if net.chance(0.5) else [y, x]
     kind = net.pick(["Add", "Add", "Add", "Sub", "Mul", "Max", "Min", "Div", "distance"])
     if kind == "Div":
@@ -110,7 +110,7 @@ def residual(net: FloatNetwork, x: str) -> str:
 
 
 def layer(net: FloatNetwork, x: str, channels: int | None = None, stride: int | None = None) -> str:
-    """A convolution, and perhaps BatchNormalization or an activation, before which it may stay in float."""
+    """A convolution, sometimes with BatchNormalization or an activation, before which it may stay in float."""
     y = products.conv(net, x, channels, stride=stride) if channels or net.chance(0.7) else products.depthwise(net, x, stride)
     if net.chance(0.6):
         loose, plain = net.chance(0.8), net.chance(0.6)
@@ -121,7 +121,7 @@ def layer(net: FloatNetwork, x: str, channels: int | None = None, stride: int | 
 
 
 def squeeze_and_excitation(net: FloatNetwork, x: str) -> str:
-    """A mean for each channel, two products, a gate."""
+    """A mean per channel, two products, a gate."""
     channels, axes = net.shape(x)[1], list(range(2, len(net.shape(x))))
     mean = net.node("GlobalAveragePool", [x]) if net.chance(0.5) \
         else net.reduce(net.pick(["ReduceMean", "ReduceMean", "ReduceMax"]), x, axes)

@@ -15,12 +15,12 @@ from .quantizer import Quantizer
 from .style import Parameters
 
 OPSETS = (13, 14, 17, 18, 20, 21)
-MOST_ELEMENTS = 1500    # of a value to which a block is applied
+MOST_ELEMENTS = 1500    # size limit of a value that a block is applied to
 
 
 @dataclass(frozen=True)
 class Case:
-    """A network to be imported.
+    """A network to import.
 
     Attributes
     ----------
@@ -29,9 +29,9 @@ class Case:
     inputs
         Values of its inputs by name, [1, ...].
     options
-        Options of the import.
+        The options of the import.
     style
-        How it was quantized.
+        The style of its quantization.
     """
 
     model: onnx.ModelProto
@@ -41,7 +41,7 @@ class Case:
 
 
 def generate(seed: int) -> Case:
-    """The network of a seed."""
+    """The network for a seed."""
     rng = np.random.default_rng(seed)
     net = FloatNetwork(rng, int(rng.choice(OPSETS)))
     integer_inputs: dict[str, Parameters] = {}
@@ -65,7 +65,7 @@ def generate(seed: int) -> Case:
 
 
 def _begin(net: FloatNetwork, integer_inputs: dict[str, Parameters]) -> str:
-    """One or two inputs, which are then joined by a layer or two."""
+    """One or two inputs, joined by a layer or two."""
     extents = [net.count(4, 9) for _ in range(net.pick([1, 2, 2, 2, 2]))]
     shape = (net.count(1, 4), *extents)
     kind = net.pick(["image", "image", "image", "picture", "integer"])
@@ -85,7 +85,7 @@ def _begin(net: FloatNetwork, integer_inputs: dict[str, Parameters]) -> str:
 
 
 def _make_integer(net: FloatNetwork, integer_inputs: dict[str, Parameters]) -> None:
-    """The first input as bytes: the network reads the result of their DequantizeLinear."""
+    """Makes the first input bytes: the network reads the result of their DequantizeLinear."""
     name, dtype = net.inputs[0], net.pick(["uint8", "int8"])
     value = net.values[name]
     integer_inputs[name] = style.fitted(value.min(), value.max(), dtype, False, False)
@@ -107,7 +107,7 @@ def _conv_transpose(net: FloatNetwork, x: str) -> str:
 
 
 def _odd_outputs(net: FloatNetwork, quantizer: Quantizer) -> list[str]:
-    """Now and then a constant, an input, as outputs."""
+    """Occasionally makes a constant or an input an output."""
     odd = []
     if net.chance(0.03):
         odd.append(quantizer.store("constant_output", net.rng.normal(0, 1, (1, 3)).astype(np.float32)))

@@ -1,4 +1,4 @@
-"""Movement: parts, joins, shuffles, padding, resizing, layouts."""
+"""Data movement: slices, concatenations, shuffles, padding, resizing, layouts."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import numpy as np
 from . import functions, products
 from .float_network import FloatNetwork
 
-LARGEST = 12    # pixels along one side, beyond which nothing enlarges
+LARGEST = 12    # size limit of enlarging, in pixels per side
 
 
 def part(net: FloatNetwork, x: str, axis: int, start: int, end: int, step: int = 1) -> str:
@@ -16,7 +16,7 @@ def part(net: FloatNetwork, x: str, axis: int, start: int, end: int, step: int =
 
 
 def parts(net: FloatNetwork, x: str, axis: int, sizes: Sequence[int]) -> list[str]:
-    """A Split along one axis, as the operator set and the draw have it, or Slices."""
+    """A Split along one axis, in a form of the operator set, or Slices."""
     if net.chance(0.25):
         ends = np.cumsum(sizes).tolist()
         return [part(net, x, axis, end - size, end) for size, end in zip(sizes, ends, strict=True)]
@@ -28,7 +28,7 @@ def parts(net: FloatNetwork, x: str, axis: int, sizes: Sequence[int]) -> list[st
 
 
 def split_and_join(net: FloatNetwork, x: str) -> str:
-    """Parts along some axis, one of them computed on, joined in another order."""
+    """Parts along some axis, one of them through a layer, joined in another order."""
     axes = [axis for axis in range(1, len(net.shape(x))) if net.shape(x)[axis] > 1]
     if not axes:
         return x
@@ -44,7 +44,7 @@ def split_and_join(net: FloatNetwork, x: str) -> str:
 
 
 def join(net: FloatNetwork, x: str) -> str:
-    """Concatenates the value with a layer's result or a constant along the channels, or with itself along another axis."""
+    """The value and a layer of it, or a constant, along the channels; along another axis with itself."""
     rank = len(net.shape(x))
     if net.chance(0.25) and max(net.shape(x)[2:], default=99) * 2 <= LARGEST:
         return net.node("Concat", [x, functions.activation(net, x)], axis=rank - 1)
@@ -60,7 +60,7 @@ def join(net: FloatNetwork, x: str) -> str:
 
 
 def cut(net: FloatNetwork, x: str) -> str:
-    """A Slice along some axes, perhaps with a step."""
+    """A Slice along some axes, sometimes with a step."""
     axis = net.count(1, len(net.shape(x)) - 1)
     extent = net.shape(x)[axis]
     if extent < 3:
@@ -96,7 +96,7 @@ def space_to_depth(net: FloatNetwork, x: str) -> str:
 
 
 def depth_to_space(net: FloatNetwork, x: str) -> str:
-    """DepthToSpace after a convolution, as super-resolution networks end, or written as Reshape, Transpose, Reshape."""
+    """DepthToSpace after a convolution, as in super-resolution networks, or written as Reshape, Transpose, Reshape."""
     _, _, height, width = net.shape(x)
     if max(height, width) * 2 > LARGEST:
         return x
@@ -138,7 +138,7 @@ def resize(net: FloatNetwork, x: str) -> str:
 
 
 def channels_last(net: FloatNetwork, x: str) -> str:
-    """One operator between two Transposes, the channels last, as TensorFlow writes all of them."""
+    """One operator between two Transposes, channels last, as in exports from TensorFlow."""
     rank = len(net.shape(x))
     turned = net.node("Transpose", [x], perm=[0, *range(2, rank), 1])
     channels = net.shape(x)[1]

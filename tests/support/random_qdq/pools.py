@@ -1,4 +1,4 @@
-"""Pooling in all its modes, and reductions."""
+"""Pooling in all modes, and reductions."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,7 +26,7 @@ def pool(net: FloatNetwork, x: str) -> str:
 
 
 def _all_windows_count(extents: Sequence[int], side: int, attributes: Mapping[str, Any]) -> bool:
-    """Whether rounding up gives no window that starts after the image: shape inference counts it, kernels do not."""
+    """Whether rounding up adds no window that starts after the image: shape inference counts it, kernels do not."""
     begin, end = attributes["pads"][: len(extents)], attributes["pads"][len(extents):]
     last = (-(-(extent + first + second - side) // stride) * stride
             for extent, first, second, stride in zip(extents, begin, end, attributes["strides"], strict=True))
@@ -34,7 +34,7 @@ def _all_windows_count(extents: Sequence[int], side: int, attributes: Mapping[st
 
 
 def attention_over_pixels(net: FloatNetwork, x: str) -> str:
-    """Mean and maximum over the channels, a convolution of both, a gate for each pixel."""
+    """Mean and maximum over the channels, a convolution of both, a gate per pixel."""
     both = [net.reduce(operator, x, [1]) for operator in ("ReduceMean", "ReduceMax")]
     gate = products.conv(net, net.node("Concat", both, axis=1), 1, 3, 1)
     if net.shape(gate)[2:] != net.shape(x)[2:]:
@@ -50,7 +50,7 @@ def reduced(net: FloatNetwork, x: str) -> str:
 
 
 def features(net: FloatNetwork, x: str) -> str:
-    """One value for each channel, [1, C], in one of the ways that exporters write it."""
+    """One value per channel, [1, C], in one of the forms that exporters write."""
     axes = list(range(2, len(net.shape(x))))
     kind = net.pick(["GlobalAveragePool", "GlobalAveragePool", "ReduceMean", "ReduceMean", "GlobalMaxPool", "ReduceSum"])
     if kind.startswith("Global"):
@@ -63,7 +63,7 @@ def features(net: FloatNetwork, x: str) -> str:
 
 
 def flat(net: FloatNetwork, x: str) -> str:
-    """[1, K] of everything."""
+    """All elements as [1, K]."""
     rank = len(net.shape(x))
     kinds = ["Flatten", "Reshape", "Reshape"]
     if all(extent == 1 for extent in net.shape(x)[2:]):

@@ -1,4 +1,4 @@
-"""Products: convolutions of all kinds, transposed ones, matrix products."""
+"""Products: convolutions of all kinds, transposed convolutions, matrix products."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ MOST_CHANNELS = 8
 
 def conv(net: FloatNetwork, x: str, channels: int | None = None, kernel: int | None = None,
          stride: int | None = None) -> str:
-    """A convolution over one or two dimensions; padded so that something is left, and often to the same size."""
+    """A convolution over one or two dimensions, padded enough for a non-empty output, often of the same size."""
     _, inputs, *extents = net.shape(x)
     groups = net.pick([1, 1, 1, *[g for g in (2, 4) if inputs % g == 0]])
     outputs = channels or net.count(1, MOST_CHANNELS // groups) * groups
@@ -19,7 +19,7 @@ def conv(net: FloatNetwork, x: str, channels: int | None = None, kernel: int | N
 
 
 def depthwise(net: FloatNetwork, x: str, stride: int | None = None) -> str:
-    """A depthwise convolution, now and then with several outputs for each input."""
+    """A depthwise convolution, sometimes with several outputs per input."""
     _, inputs, *extents = net.shape(x)
     return _conv(net, x, inputs * net.pick([1, 1, 1, 2]), inputs, [net.pick([3, 3, 5]) for _ in extents], stride)
 
@@ -54,7 +54,7 @@ def _fits(begin: list[int], end: list[int], reach: list[int], extents: list[int]
 
 
 def conv_transpose(net: FloatNetwork, x: str) -> str:
-    """A transposed convolution that doubles height and width, or keeps them."""
+    """A transposed convolution that doubles or keeps height and width."""
     _, inputs, *extents = net.shape(x)
     stride, kernel, pad, extra = net.pick([(2, 2, 0, 0), (2, 4, 1, 0), (2, 3, 1, 1), (1, 3, 1, 0), (2, 3, 0, 0)])
     groups = net.pick([1, 1, inputs])
@@ -78,7 +78,7 @@ def gemm(net: FloatNetwork, x: str, outputs: int | None = None) -> str:
 
 
 def matmul(net: FloatNetwork, x: str, outputs: int | None = None) -> str:
-    """MatMul over the last axis by a constant, of rank 2 to 4, and perhaps an Add."""
+    """MatMul over the last axis by a constant, of rank 2 to 4, sometimes with an Add."""
     inputs, outputs = net.shape(x)[-1], outputs or net.count(2, MOST_CHANNELS)
     weight = _weight(net, (inputs, outputs), inputs, axis=1)
     y = net.node("MatMul", [x, weight])

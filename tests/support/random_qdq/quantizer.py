@@ -1,4 +1,4 @@
-"""A float network in QDQ form, in some producer's style, with scales of the ranges that its values have."""
+"""A float network in QDQ form, in some producer's style, with scales from the ranges of its values."""
 
 import numpy as np
 import onnx
@@ -31,7 +31,7 @@ class Quantizer:
     constants
         Its initializers.
     plan
-        Parameters of the activations that have Q and DQ after them.
+        Parameters of the activations that are followed by QuantizeLinear and DequantizeLinear.
     """
 
     def __init__(self, net: FloatNetwork, style: Style, integer_inputs: dict[str, Parameters]) -> None:
@@ -48,7 +48,7 @@ class Quantizer:
         self._count = 0
 
     def run(self) -> dict[str, str]:
-        """Writes everything; the names of the outputs' values in the QDQ form, by their names in the float network."""
+        """Writes the whole network; returns the outputs' names in the QDQ form by their names in the float network."""
         for name in self.net.inputs:
             self._plan_value(name, None)
         for node in self.net.nodes:
@@ -154,7 +154,7 @@ class Quantizer:
         return name
 
     def _read(self, name: str) -> str:
-        """The DQ of a planned value."""
+        """The DequantizeLinear of a planned value."""
         parameters = self.plan[name]
         integer = name if name in self.integer_inputs else f"{name}_integer"
         if integer != name and integer not in self._made:
@@ -171,7 +171,7 @@ class Quantizer:
         return output
 
     def store(self, name: str, value: Array) -> str:
-        """A further initializer."""
+        """Adds an initializer."""
         self.constants[name] = np.asarray(value)
         return name
 
@@ -192,7 +192,7 @@ class Quantizer:
         return self._linear("DequantizeLinear", integer, parameters, made, axis)
 
     def _weight_parameters(self, name: str) -> tuple[Parameters, list[int]]:
-        """Parameters of a weight, and their shape. Of a transposed convolution's groups there is one for all."""
+        """Parameters of a weight, and their shape. The groups of a transposed convolution share one."""
         values, axis = self.net.constants[name], self.net.weights[name]
         transposed = any(node.op_type == "ConvTranspose" for node in self._readers[name])
         single = not self.style.per_channel or transposed
@@ -202,7 +202,7 @@ class Quantizer:
         return parameters, [] if single else [-1 if place == axis else 1 for place in range(values.ndim)]
 
     def _bias(self, name: str) -> str:
-        """int32 with the scale of the products, where the activation's is known."""
+        """An int32 bias with the scale of the products, if the activation's scale is known."""
         x, weight = self.net.biases[name]
         given = self._source(x)
         values = self.net.constants[name]
@@ -219,7 +219,7 @@ class Quantizer:
         return real
 
     def _source(self, name: str) -> Parameters | None:
-        """The parameters of a value, or of the value from which movement produced it."""
+        """The parameters of a value, or of the value that it was moved from."""
         while name not in self.plan:
             node = next((node for node in self.net.nodes if name in node.output), None)
             if node is None or not is_movement(node):

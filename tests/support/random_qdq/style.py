@@ -1,4 +1,4 @@
-"""A quantizer's style: placement of its nodes, dtypes, scales and forms."""
+"""The style of a quantizer: placement of its nodes, dtypes, scales and forms."""
 
 from dataclasses import dataclass
 
@@ -9,35 +9,35 @@ from .float_network import FloatNetwork
 
 @dataclass(frozen=True)
 class Style:
-    """The habits of one producer.
+    """The style of one producer.
 
     Attributes
     ----------
     only_products
-        Q and DQ stand before products alone, and everything else is left in float (TensorRT's style).
+        Whether only inputs of products are quantized, and everything else is left in float (TensorRT's style).
     movement
-        Results of movement have parameters of their own ("own"), those of what is moved ("same"), or stay
+        Whether results of movement have parameters of their own ("own"), those of their source ("same"), or stay
         in float ("none").
     dtypes
         Of activations: "uint8", "int8", "symmetric" (int8 with zero points of 0) or "mixed".
     scales
-        "fitted" to the range, powers of two ("binary"), or equal to another value's where that fits ("equal").
+        "fitted" to the range, powers of two ("binary"), or equal to another value's if that fits ("equal").
     weight_dtype
         "int8", or "uint8" with a zero point.
     per_channel
         Whether weights have a scale for each output channel.
     weight_form
-        Bytes and DQ ("bytes"), or floats, Q and DQ ("floats").
+        Bytes and DequantizeLinear ("bytes"), or floats with both nodes ("floats").
     integer_biases
-        Int32 and DQ, or floats.
+        Whether biases are int32 with DequantizeLinear, or floats.
     integer_constants
-        Operands of elementwise operators as bytes and DQ, or floats.
+        Whether constant operands of element-wise operators are bytes with DequantizeLinear, or floats.
     many_readers
-        One DQ for each reader, or one for all.
+        Whether each reader has its own DequantizeLinear.
     per_channel_activations
-        Before depthwise convolutions.
+        Whether activations before depthwise convolutions are quantized per channel.
     insert_roundings
-        Whether values between products and other functions are left to the compiler.
+        Whether the compiler rounds the values between products and other functions.
     """
 
     only_products: bool
@@ -55,7 +55,7 @@ class Style:
 
 
 def draw(net: FloatNetwork) -> Style:
-    """A style that ONNX Runtime can run: it has no int8 activations with uint8 weights."""
+    """A style that ONNX Runtime can run: it has no kernels for int8 activations with uint8 weights."""
     dtypes = net.pick(["uint8", "uint8", "int8", "symmetric", "mixed"])
     unsigned = dtypes == "uint8" and net.chance(0.2)
     only_products = net.chance(0.25)
@@ -94,7 +94,7 @@ class Parameters:
 
 
 def fitted(low: np.ndarray, high: np.ndarray, dtype: str, symmetric: bool, binary: bool) -> Parameters:
-    """Parameters under which low to high, and 0, are in range; element by element."""
+    """Parameters whose range contains 0 and low to high, element-wise."""
     info = np.iinfo(dtype)
     low, high = np.minimum(low, 0), np.maximum(high, 0)
     reach = np.maximum(high, -low) * 2 if symmetric else high - low

@@ -11,7 +11,7 @@ import onnx
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.rewriting.editor import Editor
-from arrayloom.compiler.frontend.rewriting.layout.order import Layout, inverse
+from arrayloom.compiler.frontend.rewriting.layout.order import Layout, Order, inverse
 from arrayloom.compiler.frontend.runtime import Array
 
 
@@ -30,6 +30,8 @@ class Constants:
         if layout.unflattened is not None:
             picks = np.argsort(layout.sources())
             return self._made(name, values if values.shape[-1] == 1 else np.take(values, picks, axis=-1))
+        if values.ndim == rank and self._follows_batch(name):
+            return self._transposed(name, inverse(layout.order))
 
         def arranged(array: Array) -> Array:
             return array.reshape((1,) * (rank - array.ndim) + array.shape).transpose(inverse(layout.order))
@@ -51,6 +53,29 @@ class Constants:
         if channel == axis:
             return self._made(name, np.take(self._model.constants[name], picks, axis))
         return self._through_dequantizer(name, lambda array: np.take(array, picks, axis), lambda given: given)
+
+    def _follows_batch(self, name: str) -> bool:
+        """Whether a constant takes its extents from a value of the model, as a class token for each image does."""
+        waiting, seen = [name], {name}
+        while waiting:
+            node = self._model.producers.get(waiting.pop())
+            if node is None:
+                continue
+            if node.op_type == "Shape":
+                return True
+            waiting += [given for given in node.input if given and given not in seen]
+            seen.update(node.input)
+        return False
+
+    def _transposed(self, name: str, order: Order) -> str:
+        """The constant behind a Transpose, which keeps what its extents follow; before a DequantizeLinear."""
+        node = self._model.producers[name]
+        output = self._editor.fresh(f"{name}_arranged")
+        if node.op_type != "DequantizeLinear" or self._channel_axis(node) is not None:
+            return self._editor.add("Transpose", [name], output, like=node, perm=order)
+        quantized = self._editor.fresh(f"{node.input[0]}_arranged")
+        self._editor.add("Transpose", [node.input[0]], quantized, like=node, perm=order)
+        return self._editor.add("DequantizeLinear", [quantized, *node.input[1:]], output, like=node, domain=node.domain)
 
     def _through_dequantizer(self, name: str, change: Callable[[Array], Array], moved: Callable[[int], int]) -> str:
         node = self._model.producers.get(name)

@@ -3,6 +3,7 @@
 import numpy as np
 import onnx
 
+from arrayloom.compiler.frontend.attention import NORM, is_marked
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
 from arrayloom.compiler.frontend.lowering import reductions as lowering
@@ -37,7 +38,8 @@ def is_misplaced(model: Model, node: onnx.NodeProto, layout: Layout) -> bool:
     if node.op_type in ("Concat", "QLinearConcat"):
         return layout.order[attribute(node, "axis") % rank] != 1
     if node.op_type in REDUCTIONS:
-        return sorted(layout.order[axis] for axis in reduced_axes(model, node)) != list(range(2, rank))
+        wanted = [1] if is_marked(node, NORM) else list(range(2, rank))
+        return sorted(layout.order[axis] for axis in reduced_axes(model, node)) != wanted
     if node.op_type not in FUNCTIONS or node.op_type == "BatchNormalization":
         return False
     shapes = [model.shapes[name] for name in node.input if name and model.is_constant(name)]

@@ -34,11 +34,12 @@ async def watch(service: Service, message: Any, call: Call) -> AsyncIterator[Any
     """The status now and whenever it changes, until the service stops."""
     known = _known(call)
     last = None
-    while not service.stopping:
-        if (response := _response(service, message.service, known)) != last:
-            last = response
-            yield response
-        await asyncio.sleep(WATCH_SECONDS)
+    with service.small_streams.one():
+        while not service.stopping:
+            if (response := _response(service, message.service, known)) != last:
+                last = response
+                yield response
+            await asyncio.sleep(WATCH_SECONDS)
     yield _response(service, message.service, known)
 
 

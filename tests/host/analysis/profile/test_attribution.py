@@ -1,4 +1,4 @@
-"""Attribution of cycles, checked cycle by cycle on synthetic runs of a real program."""
+"""Attribution of cycles to layers and causes, counted cycle by cycle on made-up runs of a real program."""
 
 from dataclasses import replace
 
@@ -64,7 +64,7 @@ def test_rows_hold_each_instruction_once(program: Program) -> None:
     names = [row.name for row in rows.rows]
     assert names[-3:] == list(OUTSIDE)
     assert len(names) == len(set(names))
-    assert set(rows.of_instruction[:-1]) == set(range(rows.count))      # all but the end belong to layers
+    assert set(rows.of_instruction[:-1]) == set(range(rows.count))      # every instruction but the end belongs to a layer
     assert rows.rows[rows.of_instruction[-1]].name == WIND_DOWN
     add = next(row for row in rows.rows if row.name == "Conv_4_quant")
     assert [layer.name for layer in add.fused] == ["Add_5_quant"]
@@ -72,7 +72,7 @@ def test_rows_hold_each_instruction_once(program: Program) -> None:
     assert sum(row.macs for row in rows.rows) == program.macs
 
 
-def test_interleaved_layers_are_told_apart(program: Program) -> None:
+def test_interleaved_layers_are_separated(program: Program) -> None:
     """The pooling runs between the pieces of the convolution before it."""
     rows = Rows(program)
     pool = next(layer for layer in program.layers if layer.operator == "QLinearGlobalAveragePool")
@@ -115,7 +115,7 @@ def test_spans_are_from_the_first_to_the_last_computing_cycle(profile: Profile) 
 
 
 def _small() -> list:
-    """LOAD gives two tokens, one for each Convolve; the second Convolve waits for POST as well."""
+    """LOAD gives two tokens, one to each Convolve; the second Convolve also waits for POST."""
     return [LoadActivations(signal=Units.ARRAY), LoadWeights(), Convolve(wait=Units.LOAD, first=1, last=1),
             Drain(signal=Units.ARRAY), LoadActivations(signal=Units.ARRAY, wait=Units.LOAD),
             Convolve(wait=Units.LOAD | Units.POST, first=1, last=1), Drain(), End()]

@@ -53,15 +53,18 @@ def test_the_trace_has_a_track_for_each_unit(profile: Profile, tmp_path: Path) -
 
 
 def test_the_trace_s_slices_nest(profile: Profile, tmp_path: Path) -> None:
-    """As the format requires: an event that begins inside a slice of its thread ends inside it."""
+    """As the format requires: a slice that begins inside another slice of its thread also ends inside it."""
     events = [event for event in _trace(profile, tmp_path / "trace.json", 300)["traceEvents"] if event["ph"] == "X"]
+    nested = 0
     for thread in {event["tid"] for event in events}:
         stack: list[int] = []
         for event in sorted((one for one in events if one["tid"] == thread), key=lambda one: (one["ts"], -one["dur"])):
             while stack and stack[-1] <= event["ts"]:
                 stack.pop()
             assert not stack or event["ts"] + event["dur"] <= stack[-1]
+            nested += bool(stack)
             stack.append(event["ts"] + event["dur"])
+    assert nested
 
 
 def test_the_trace_names_layer_and_operands(profile: Profile, tmp_path: Path) -> None:
@@ -86,7 +89,7 @@ def test_a_bounded_trace_says_that_it_merged(profile: Profile, tmp_path: Path) -
 
 
 class _Balance(HTMLParser):
-    """Checks that every element is closed, and collects everything that could load a resource."""
+    """Checks that every element is closed, and collects attributes and text that could load something."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -113,7 +116,7 @@ def test_the_page_is_well_formed_and_needs_nothing_else(html: str) -> None:
     assert balance.open == []
     assert balance.loads == []
     addresses = set(re.findall(r"https?://[^\"' <)]+", html))
-    assert addresses == {"http://www.w3.org/2000/svg"}      # an XML namespace, which is not fetched
+    assert addresses == {"http://www.w3.org/2000/svg"}      # the name of a namespace, which nothing fetches
     assert "@import" not in html
     assert "url(" not in html
     assert "fetch(" not in html

@@ -1,4 +1,4 @@
-"""Registers are moved into multiplier and memory blocks exactly if their behaviour does not change."""
+"""Registers move into multiplier blocks and memories only where the behaviour stays the same."""
 
 from copy import deepcopy
 from itertools import count
@@ -23,7 +23,7 @@ def netlist(cells: dict[str, Any], ports: list[int]) -> Netlist:
 
 
 def product() -> tuple[Netlist, dict[str, list[int]]]:
-    """A product of 3 by 2 bits with a register for each bit of all three; the numbers of its nets by their place."""
+    """A 3-by-2-bit product with a register for each bit of both operands and the product; its net numbers by place."""
     nets = count(10)
     ports = {f"{side}{index}": "0" for side in "AB" for index in range(OPERAND_BITS)}
     cells: dict[str, Any] = {"product": {
@@ -70,12 +70,12 @@ def test_a_register_that_others_read_stays_too() -> None:
 
 @pytest.mark.parametrize(("cell", "change", "kept"), [
     ("P2_register", {"parameters": {"REGSET": "SET"}}, "P"),            # starts at one
-    ("P2_register", {"parameters": {"CLKMUX": "INV"}}, "P"),            # the other edge
-    ("P2_register", {"parameters": {"CEMUX": "INV"}}, "P"),             # enable with an inversion that the block does not support
-    ("P2_register", {"connections": {"LSR": [99]}}, "P"),               # is reset
-    ("P2_register", {"connections": {"CE": [99]}}, "P"),                # another enable than the other bits
+    ("P2_register", {"parameters": {"CLKMUX": "INV"}}, "P"),            # uses the other clock edge
+    ("P2_register", {"parameters": {"CEMUX": "INV"}}, "P"),             # has an enable that the block cannot invert
+    ("P2_register", {"connections": {"LSR": [99]}}, "P"),               # has a reset
+    ("P2_register", {"connections": {"CE": [99]}}, "P"),                # has a different enable from the other bits
     ("A0_register", {"connections": {"LSR": [99]}}, "AB"),
-    ("B1_register", {"connections": {"CLK": [99]}}, "AB"),              # another clock than the other operand
+    ("B1_register", {"connections": {"CLK": [99]}}, "AB"),              # has a different clock from the other operand
 ])
 def test_what_would_change_stays(cell: str, change: dict[str, Any], kept: str) -> None:
     design, _ = product()
@@ -97,7 +97,7 @@ def test_a_product_that_is_read_unregistered_stays() -> None:
 
 
 def memory() -> Netlist:
-    """A memory, with a register at each of the four bits that port B reads, and port A's four read as they are."""
+    """A memory: a register at each of the four bits that port B reads, and none at the four bits that port A reads."""
     ports = {f"DO{side}{index}": [20 + 10 * number + index] for number, side in enumerate("AB") for index in range(4)}
     inputs = {"CLKA": [CLOCK], "CLKB": [CLOCK], "RSTA": ["0"], "RSTB": ["0"], "OCEA": ["1"], "OCEB": ["1"]}
     cells: dict[str, Any] = {"memory": {

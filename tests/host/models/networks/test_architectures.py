@@ -1,4 +1,4 @@
-"""The five architectures: torchvision's parameters, the original service's shapes, valid ONNX."""
+"""The five architectures: parameters as in torchvision, shapes as in the original service, valid ONNX."""
 
 import math
 
@@ -9,7 +9,7 @@ import pytest
 from arrayloom.host.models.networks import SPECS, NetworkError, find_spec
 from arrayloom.host.models.networks.architectures import densenet121, resnet, ssd_vgg, vgg16
 
-# torchvision's published numbers of learned parameters (SSD: with 21 classes), and running statistics on top of them
+# torchvision's published numbers of learned parameters (SSD: with 21 classes), then of running statistics
 COUNTS = {
     "resnet50": (25_557_032, 53_120),
     "resnet152": (60_192_808, 151_424),

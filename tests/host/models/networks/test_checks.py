@@ -1,4 +1,4 @@
-"""SSD's L2 normalization as integer operators, on the accelerator and against float."""
+"""SSD's L2 normalization as integer operators: on the accelerator, and compared with float."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ CHANNELS = 64
 
 @pytest.fixture(scope="module")
 def network():
-    """A convolution, its normalization, and a convolution that reads it, as around SSD's conv4_3."""
+    """A convolution, its normalization, and a convolution that reads the result, as around SSD's conv4_3."""
     b = Builder("normalized", 12, 12)
     x = b.relu(b.conv(b.image, "first", CHANNELS, 3, padding=1))
     y = b.conv(l2_normalize(b, x), "head", 8, 3, padding=1, scaled_by="scale")

@@ -1,4 +1,4 @@
-"""Downloads from a server on this machine: the recorded SHA-256, broken downloads, no network."""
+"""Downloads from a local server: the recorded SHA-256, broken downloads, no network."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content[:len(content) // 2] if self.path == "/cut" else content)
 
     def log_message(self, *_: object) -> None:
-        """Quiet."""
+        """Prints no log."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The classes: names and sizes, features and classifier on either side, files that are another network's."""
+"""The network classes: names and sizes, features and classifier, and refusal of files of other networks."""
 
 import numpy as np
 import onnx
@@ -34,7 +34,7 @@ def images():
 
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda each: each.__name__)
 def test_names_and_sizes_of_the_service(kind, tmp_path):
-    """Uses a file without weights, since only the metadata is read."""
+    """Checked on a file without weights, since only the metadata is read."""
     spec = kind.specs[0]
     path = tmp_path / "network.onnx"
     onnx.save(_empty(spec.name, kind.quantized, spec.classes), path)
@@ -83,7 +83,7 @@ def test_features_and_classifier_of_the_float_network(built, images):
 
 @pytest.mark.parametrize("backend", ["emulator", "rtl"])
 def test_features_and_classifier_of_the_quantized_network(quantized, images, backend):
-    """The classifier on the CPU equals the accelerator's bit for bit."""
+    """The classifier on the CPU equals the accelerator's, bit for bit."""
     with QuantizedSmall.of(quantized, "tiny", backend) as network:
         features = network.featurize(images)
         assert features.shape == (3, 1, 1, 12)

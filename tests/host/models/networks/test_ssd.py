@@ -1,4 +1,4 @@
-"""SSD's side of the host against the paper's numbers, brute force, and every argument a user can get wrong."""
+"""SSD's postprocessing on the host against the paper's numbers and brute force, and the refusal of each bad argument."""
 
 import numpy as np
 import pytest
@@ -56,7 +56,7 @@ def test_decoding_inverts_encoding():
 
 
 def _silence():
-    """Outputs in which every box is background."""
+    """Outputs that classify every box as background."""
     logits = [np.zeros((2, side, side, boxes, 21), np.float32) for side, boxes in zip(SIDES, BOXES, strict=True)]
     for each in logits:
         each[..., 0] = 20

@@ -1,4 +1,4 @@
-"""Weights from every kind of file, weights that do not fit, and seeded ones that keep every layer alive."""
+"""Weights from every kind of file, refusals of files that do not fit, and seeded weights that keep every layer alive."""
 
 import re
 
@@ -58,7 +58,7 @@ def test_half_precision_widens(weights, tmp_path):
 
 
 def _exported(weights):
-    """As torch exports: normalization inside the convolutions, numbered names."""
+    """A network as torch exports it: normalization folded into the convolutions, numbered names."""
     model = BLUEPRINT.model(weights)
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     nodes = [node for node in model.graph.node if node.op_type != "BatchNormalization"]
@@ -173,7 +173,7 @@ def test_seeded_weights_keep_every_layer_alive_and_are_the_same_again():
         deviation = values[name].std(axis=(0, 2, 3))
         assert (deviation > 0.5).all(), name
         assert (deviation < 1.5).all(), name
-    assert values["logits"].std(axis=0).min() > 0.1     # images differ in every class
+    assert values["logits"].std(axis=0).min() > 0.1     # different images give different values in every class
 
 
 def test_pictures_differ_and_use_the_whole_range():
@@ -201,7 +201,7 @@ def test_random_weights_are_said_to_be_random_wherever_they_go(tmp_path):
         assert NOTICE in {entry.key for entry in again.model.metadata_props}
 
 
-def test_ssds_scale_multiplies_the_weights_behind_it():
+def test_ssds_scale_multiplies_the_weights_after_it():
     blueprint = ssd_vgg(4)
     values = {name: np.ones(shape, np.float32) for name, shape in blueprint.parameters.items()}
     values["backbone.scale_weight"] = np.arange(512, dtype=np.float32)
@@ -223,7 +223,7 @@ def test_arguments_that_do_not_fit(arguments, message):
 
 
 def test_a_trained_network_computes_what_its_file_computes(shared_data):
-    """ResNet-50 as exported elsewhere, its weights in our layers: the same logits on a photograph, and the right class."""
+    """ResNet-50 from another exporter, its weights in our layers: the same logits on a photograph, and the right class."""
     path = shared_data / "models" / "resnet50_fp32.onnx"
     built = build_float(SPECS["resnet50"], path)
     assert built.provenance.notice is None

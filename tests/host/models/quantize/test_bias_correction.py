@@ -1,4 +1,4 @@
-"""Bias correction for rounded weights."""
+"""Bias correction, which compensates for rounded weights."""
 
 import numpy as np
 import onnx
@@ -13,7 +13,7 @@ INPUTS = np.abs(images(8)) + 2     # with a mean far from 0, as after a Relu
 
 
 def _with_rounded_weights(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The network with DequantizeLinear after every weight of more than one dimension, per channel, in 4 bits."""
+    """The network with every weight of two or more dimensions in 4 bits per channel, through DequantizeLinear."""
     rounded = onnx.ModelProto()
     rounded.CopyFrom(model)
     for tensor in list(rounded.graph.initializer):
@@ -46,7 +46,7 @@ def _check_mean(group: int) -> None:
     made = _with_rounded_weights(corrected)
     wanted = Session(model.proto).run({"data": INPUTS})[model.outputs[0]].mean(axis=0)
     before, after = (Session(each).run({"data": INPUTS})[model.outputs[0]].mean(axis=0) for each in (rounded, made))
-    assert np.abs(after - wanted).max() < np.abs(before - wanted).max() / 5    # windows at the border differ from the mean
+    assert np.abs(after - wanted).max() < np.abs(before - wanted).max() / 5    # windows at the border have another mean
     assert mean_sqnr(model, made, feeds) > mean_sqnr(model, rounded, feeds) + 3
 
 
@@ -56,7 +56,7 @@ def test_the_mean_of_a_network_of_rounded_weights_is_that_of_the_float_network()
 
 
 def test_quantized_networks_come_no_farther_from_float() -> None:
-    """The plain or corrected biases are used, whichever give less noise."""
+    """The correction is kept only if it lowers the noise."""
     n = FloatNetwork()
     x = n.node("Relu", [n.conv(n.node("Relu", [n.conv("data")]))])
     quantized = quantize(n.classify(x), Calibration.from_arrays(INPUTS))

@@ -12,6 +12,7 @@ from PIL import Image
 from arrayloom.compiler.errors import ModelError, UnsupportedError
 from arrayloom.host.models.quantize import METHODS, Calibration, Port, QuantizeError, load_classes, quantize
 from arrayloom.host.vision import recipe
+from arrayloom.host.vision.errors import ImageError
 
 PORT = Port("data", (3, 32, 32))
 
@@ -33,7 +34,7 @@ def test_a_folder(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not an image")
     calibration = Calibration.from_folder(tmp_path, "cifar10")
     assert [Path(name).name for name in calibration.names] == ["c.JPG", "b.png"]
-    for _ in range(2):  # may be repeated
+    for _ in range(2):  # the data can be iterated again
         feeds = _feeds(calibration)
         assert [feed["data"].shape for feed in feeds] == [(1, 3, 32, 32)] * 2
     expected = recipe("cifar10").apply(np.asarray(Image.open(tmp_path / "b.png")))
@@ -76,7 +77,7 @@ def test_unreadable_images_are_all_named(tmp_path: Path) -> None:
 def test_a_truncated_image_is_named(tmp_path: Path) -> None:
     path = _photograph(tmp_path / "cut.png")
     path.write_bytes(path.read_bytes()[:-2000])
-    with pytest.raises(Exception, match=r"cut\.png: damaged or truncated image"):
+    with pytest.raises(ImageError, match=r"cut\.png: damaged or truncated image"):
         _feeds(Calibration.from_folder(tmp_path, "cifar10"))
 
 

@@ -1,4 +1,4 @@
-"""Concatenations: their parts share a scale, except those clamped by saturation."""
+"""Concatenations: their parts share a scale, except those that saturation clamps."""
 
 import numpy as np
 import onnx
@@ -12,7 +12,7 @@ CALIBRATION = Calibration.from_arrays(images(6))
 
 
 def _beside(clamp: str) -> onnx.ModelProto:
-    """A clamped map, concatenated with one without a clamp."""
+    """A clamped map, concatenated with an unclamped one."""
     n = FloatNetwork()
     bounds = [n.constant(np.float32(0)), n.constant(np.float32(0.8))] if clamp == "Clip" else []
     features = n.node(clamp, [n.conv("data"), *bounds], "features")

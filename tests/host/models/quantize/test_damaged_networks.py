@@ -1,4 +1,4 @@
-"""Damaged float networks end in an error of Arrayloom's, or are quantized; nothing of ONNX Runtime's reaches the user."""
+"""Damaged float networks are refused with an ArrayloomError or quantized; no exception of ONNX Runtime reaches the user."""
 
 import float_networks
 import numpy as np

@@ -1,4 +1,4 @@
-"""Float networks that split, shuffle, pad, interpolate and pool in unusual ways: quantized, exact, and near the original."""
+"""Float networks with unusual splits, shuffles, padding, interpolation and pooling: quantized, exact, near the original."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +24,7 @@ def _split(n: FloatNetwork, x: str, sizes: list[int] | None = None, axis: int = 
 
 
 def _halves(opset: int) -> onnx.ModelProto:
-    """As in ShuffleNet: one half goes through, the other through a convolution, and channels are shuffled."""
+    """As in ShuffleNet: one half passes unchanged, the other through a convolution, and channels are shuffled."""
     n = FloatNetwork(opset)
     first, second = _split(n, n.node("Relu", [n.conv("data")]))
     joined = n.node("Concat", [first, n.node("Relu", [n.conv(second, 3, 3)])], axis=1)
@@ -46,7 +46,7 @@ def _pixel_shuffle() -> onnx.ModelProto:
 
 
 def _focus() -> onnx.ModelProto:
-    """The stem of YOLOX: every other pixel, in four phases."""
+    """The stem of YOLOX: every second pixel, in four phases."""
     n = FloatNetwork()
     parts = []
     for top, left in ((0, 0), (1, 0), (0, 1), (1, 1)):

@@ -1,4 +1,4 @@
-"""Quantization of small float networks: all of it on the accelerator, exactly, and near the float original."""
+"""Quantization of small float networks: entirely on the accelerator, bit-exact, and close to the float original."""
 
 import weakref
 from collections.abc import Iterator
@@ -76,7 +76,7 @@ def test_nothing_float_is_left_between_integers() -> None:
 
 
 def test_a_sum_and_its_relu_are_two_values() -> None:
-    """ONNX Runtime's own QOperator form confuses the two."""
+    """ONNX Runtime's own QOperator format takes one for the other."""
     quantized = _quantized("residual_before_activation")
     given = {"data": images(4, seed=8)}
     wanted = Session(NETWORKS["residual_before_activation"]()).run(given)
@@ -157,7 +157,7 @@ def test_agreement_and_accuracy() -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_images_are_streamed(method: str) -> None:
-    """At most three images are in memory, however many there are."""
+    """At most three images are in memory, whatever their number."""
     alive: list[weakref.ref[np.ndarray]] = []
 
     def feeds(_: object) -> Iterator[dict[str, np.ndarray]]:
@@ -169,5 +169,5 @@ def test_images_are_streamed(method: str) -> None:
             del image
 
     quantized = quantize(NETWORKS["residual"](), Calibration([str(seed) for seed in range(20)], feeds), method)
-    assert len(alive) % 20 == 0    # whole passes: for ranges, for biases, and for the noise before and after
+    assert len(alive) % 20 == 0    # whole passes: for ranges, biases, and the noise before and after correction
     assert quantized.layers

@@ -1,4 +1,4 @@
-"""Whole networks through the quantizer: trained ones against their float originals, and the light models of onnx."""
+"""Whole networks through the quantizer: trained networks against their float originals, and the light models of onnx."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ CIFAR = "cifar10_lossless_130.npz"
 
 
 def _no_float_between_integers(quantized: Quantized) -> None:
-    """Only element-wise functions between DequantizeLinear and QuantizeLinear, and none that could be avoided."""
+    """Only element-wise operators stand between DequantizeLinear and QuantizeLinear, and none if they can be folded."""
     readers = {name: node for node in quantized.model.graph.node for name in node.input}
     for node in quantized.model.graph.node:
         if node.op_type == "DequantizeLinear" and node.output[0] in readers:
@@ -50,7 +50,7 @@ def test_resnet50_keeps_its_classes(shared_data: Path, method: str) -> None:
 @pytest.mark.parametrize("name", ["squeezenet", *(pytest.param(name, marks=pytest.mark.slow)
                                                   for name in ("resnet50", "densenet121", "vgg19"))])
 def test_light_models(name: str) -> None:
-    """Real topologies with random weights; what differs between classes and images shows that they are computed."""
+    """Real topologies with random weights; scores that differ by class and image show that the network is computed."""
     images = pictures(2, seed=2)
     quantized = quantize(light_model(name, seed=1), Calibration.from_arrays(images))
     first, second = (scores.ravel() for scores in assert_exact(quantized.model, images, "32x32"))
@@ -58,4 +58,4 @@ def test_light_models(name: str) -> None:
     for scores in (first, second):
         assert len(np.unique(scores)) > 50
     assert np.mean(first != second) > 0.5
-    assert first.argmax() != second.argmax() or not np.allclose(first, second)
+    assert not np.allclose(first, second)

@@ -1,4 +1,4 @@
-"""What stays float at the beginning and the end of a quantized network, and that the rest is quantized."""
+"""The float beginning and end of a quantized network, and the quantized rest."""
 
 from typing import Any
 
@@ -28,13 +28,13 @@ def _sqnr(quantized: Quantized, given: dict[str, NDArray[Any]]) -> list[float]:
 
 
 def _detector(n: FloatNetwork) -> onnx.ModelProto:
-    """Two scales of boxes and scores, arranged as detectors do."""
+    """Boxes and scores at two scales, arranged as in detectors."""
     x = n.node("Relu", [n.conv("data")])
     y = n.node("Relu", [n.conv(x, strides=[2, 2])])
     parts = []
     for value in (x, y):
         boxes, scores = n.conv(value, outputs=4, kernel=1, pad=0), n.conv(value, outputs=3, kernel=1, pad=0)
-        large = n.node("Mul", [boxes, n.constant(np.float32(64))])     # becomes a factor of the weights
+        large = n.node("Mul", [boxes, n.constant(np.float32(64))])     # folded into the weights
         joined = n.node("Concat", [large, n.node("Sigmoid", [scores])], axis=1)
         parts.append(n.node("Reshape", [joined, n.constant(np.array([0, 7, -1]))]))
     return n.finish(n.node("Concat", parts, axis=2))
@@ -59,15 +59,15 @@ def test_an_operator_that_only_the_host_has_ends_the_integers() -> None:
     assert _sqnr(quantized, {"data": images(4, seed=9)})[0] > 30
 
 
-def test_a_product_behind_it_stays_float_while_it_is_small() -> None:
-    """The convolution of a distribution focal loss, for one."""
+def test_a_product_after_it_stays_float_while_it_is_small() -> None:
+    """For example, the convolution of a distribution focal loss."""
     def network() -> onnx.ModelProto:
         n = FloatNetwork(opset=17)
         soft = n.node("Softmax", [n.conv(n.conv("data", outputs=60, kernel=5, pad=2), inputs=60)], axis=1)
         return n.finish(n.conv(soft, outputs=1, kernel=1, pad=0))
 
     quantized = quantize(network(), CALIBRATION)
-    assert _operators(quantized)[1] == ["Conv"]    # a softmax at the border is not listed
+    assert _operators(quantized)[1] == ["Conv"]    # a softmax is at every border, and is not listed
     assert 0 < quantized.host.share < 0.01
     with pytest.raises(UnsupportedError, match="Softmax"):
         quantize(network(), CALIBRATION, options=ImportOptions(HostPolicy.NONE))
@@ -97,7 +97,7 @@ def test_features_without_a_classifier_stay_on_the_accelerator() -> None:
 
 
 def test_the_tail_of_a_fixed_batch() -> None:
-    """Its constants hold a batch of 1; the quantized network then takes one image."""
+    """The tail's constants have a batch of 1; the quantized network therefore takes one image."""
     n = FloatNetwork(opset=17)
     x = n.node("Relu", [n.conv("data")])
     flat = n.node("Reshape", [n.conv(x, outputs=4), n.constant(np.array([1, 4, SIDE * SIDE]))])

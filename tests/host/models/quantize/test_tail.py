@@ -1,4 +1,4 @@
-"""Networks whose end has no integer form: quantizing stops before it, and the host computes it in float."""
+"""Networks whose end has no integer form: the quantizer stops before it, and the host computes it in float."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Ports and links: refusals, and boards that do not answer or send nonsense."""
+"""Ports and links: refusals, and boards that stay silent or send nonsense."""
 
 import socket
 import threading
@@ -47,7 +47,7 @@ def test_without_litex_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> N
 
 @contextmanager
 def serial_peer(answer: bytes) -> Iterator[str]:
-    """A serial line over TCP, whose other end sends a number of the bytes of ``answer`` for each command."""
+    """A serial line over TCP; for each command, its other end returns so many bytes of ``answer``."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         def serve() -> None:
             peer, _ = server.accept()

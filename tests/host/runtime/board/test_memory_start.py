@@ -1,4 +1,4 @@
-"""Initialization of a memory, on a model whose reads are correct only with some delays."""
+"""Memory training at start-up, on a model of a memory whose reads are right only at some delays."""
 
 from dataclasses import dataclass, field, replace
 
@@ -24,12 +24,12 @@ SYSTEM = Description(board="the model", config="tiny", digest="0", clock_hz=1, m
 
 @dataclass
 class Chip:
-    """A memory of two bytes in width, each read right at its bitslip and within its delays.
+    """A memory two bytes wide; each byte reads right at its bitslip and within its delays.
 
     Attributes
     ----------
     right
-        Of each byte, its bitslip, its first delay and its last.
+        Per byte: its bitslip, its first delay and its last delay.
     """
 
     right: list[tuple[int, int, int]]
@@ -55,7 +55,7 @@ class Chip:
         return [self.words[address + WORD * index] ^ self._wrong() for index in range(count)]
 
     def _wrong(self) -> int:
-        """Bits that are read wrongly with the current delays."""
+        """The bits that are wrong at the current delays."""
         masks = (0x00FF00FF, 0xFF00FF00)
         return sum(mask for mask, (bitslip, delay), (wanted, first, last) in zip(masks, self.set, self.right, strict=True)
                    if bitslip != wanted or not first <= delay <= last)

@@ -1,4 +1,4 @@
-"""ONNX's own node tests on the accelerator, and the rest of the backend's interface."""
+"""ONNX's own node tests on the accelerator, and the rest of the backend interface."""
 
 from collections import Counter
 
@@ -22,11 +22,11 @@ PASSING = {
     "qlinearmatmul_3D_uint8_float32", "quantizelinear", "sub_int8", "sub_uint8",
 }
 REFRESH = "run: python -m arrayloom.host.runtime.onnx_backend.node_tests"
-BLOCKS = 12     # tests of the page, for the workers to share
+BLOCKS = 12     # the page's tests, divided among the workers
 
 
 def _official_tests() -> type:
-    """ONNX's test runner with our backend; of its tests those that the page says pass."""
+    """ONNX's test runner with our backend and the tests that the page lists as passing."""
     nodes = onnx.backend.test.BackendTest(ArrayloomBackend, __name__).test_cases["OnnxBackendNodeModelTest"]
     for name in [name for name in vars(nodes) if name.startswith("test_")]:
         if name.removeprefix("test_").removesuffix("_cpu") not in PASSING:
@@ -38,7 +38,7 @@ TestNodes = _official_tests()
 
 
 def _page() -> dict[str, str]:
-    """The section of every test on the page."""
+    """The page's section for each test."""
     found = {}
     for section in node_tests.PATH.read_text(encoding="utf-8").split("\n## ")[1:]:
         title, body = section.split("\n\n", 1)
@@ -118,7 +118,7 @@ def test_other_weights_compile_anew() -> None:
 
 
 def test_a_model_without_a_batch_gets_one() -> None:
-    """Two independent matrix products: the first dimension belongs to the matrices."""
+    """Two independent matrix products, whose first dimension is their own."""
     net = Network(21)
     a = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
     weight = np.array([[[1], [2], [3]], [[4], [5], [6]]], np.uint8)

@@ -1,4 +1,4 @@
-"""A scripted service: each call gets the next answer or error, so that every step of the client can be observed."""
+"""A scripted service: each call takes the next answer or error, so tests control every retry of the client."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +15,7 @@ Step = Callable[[Any], Any]
 
 
 class Script:
-    """``steps``: the reaction to each Predict; ``requests`` and ``metadata``: received so far."""
+    """``steps``: the effect of each Predict on its request; ``requests`` and ``metadata``: those received."""
 
     def __init__(self) -> None:
         self.steps: list[Any] = []
@@ -39,7 +39,7 @@ class Script:
 
 
 def answer(**outputs: np.ndarray) -> Any:
-    """A PredictResponse with these outputs."""
+    """A PredictResponse with the given outputs."""
     response = tfs.PredictResponse()
     for name, values in outputs.items():
         response.outputs[name].CopyFrom(tensors.from_array(values))

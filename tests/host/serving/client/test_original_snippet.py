@@ -1,4 +1,4 @@
-"""The snippet from the original service's documentation, word for word."""
+"""The snippet from the original service's documentation, verbatim."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""The client against a scripted service: what it sends, what it returns, and when it tries again."""
+"""The client against a scripted service: requests, results, and retries."""
 
 import subprocess
 import sys
@@ -53,7 +53,7 @@ def test_what_is_sent(script: Any, answering: Callable[..., Any], tmp_path: Path
 
 
 def test_one_image_has_no_batch_axis(script: Any, answering: Callable[..., Any], tmp_path: Path) -> None:
-    """Only for a single image; a batch of one keeps its axis, and outputs of other servers without an axis are unchanged."""
+    """Only for a model that takes one image; a batch of one stays a batch, as do arrays for other vendors' servers."""
     (tmp_path / "image.jpg").write_bytes(b"jpeg")
     script.steps = [answering(a=ONE, b=TWO, c=np.float32(3))] * 7
     with _client(script) as client:
@@ -134,7 +134,7 @@ def test_a_client_for_a_service(script: Any, answering: Callable[..., Any]) -> N
 
 
 def test_extras_are_imported_when_they_are_needed() -> None:
-    """The command line works without gRPC, and the client without what only the servers need."""
+    """The command line works without gRPC, and the client without packages that only servers need."""
     script = """
 import sys
 import arrayloom.host.serving.client, arrayloom.host.serving.errors

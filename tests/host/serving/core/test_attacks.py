@@ -1,4 +1,4 @@
-"""Clients that waste a service's resources: it keeps answering, and releases its memory afterwards."""
+"""Clients that attack a service: it keeps answering, and releases the memory afterwards."""
 
 import time
 from pathlib import Path
@@ -37,7 +37,7 @@ def _settles(server: serving.Server, most: int, seconds: float = 10) -> None:
 
 
 def _attacked(folder: Path, bundle_folder: Path, bundles: dict[str, Bundle], size: int, seconds: float) -> dict[str, float]:
-    """The 99th percentile of probes by port while four clients attack; honest requests are answered, memory comes back."""
+    """The 99th percentile of probe times per port under four attackers; honest requests are answered, memory is released."""
     inputs = serving.images(2)
     with serving.Server(folder, bundle_folder / "one") as server:
         before = _resident(server)
@@ -46,9 +46,9 @@ def _attacked(folder: Path, bundle_folder: Path, bundles: dict[str, Bundle], siz
             for _ in range(3):
                 answer = asking.oip_grpc(server, Ask({"image": inputs}))["logits"]
                 assert answer.tobytes() == serving.expected(bundles["one"], inputs).tobytes()
-        assert attackers.sent >= 4      # one of each client at least, however slow the machine
+        assert attackers.sent >= 4      # at least one attack by each client, however slow the machine
         _settles(server, before + 200 * MIB)
-        assert _held(server) <= 1 << 16      # the question's own
+        assert _held(server) <= 1 << 16      # the memory of the measurement itself
         assert not server.events("failure")
         assert not server.events("replica_lost")
     return {port: float(np.percentile(values, 99)) for port, values in times.items()}
@@ -56,7 +56,7 @@ def _attacked(folder: Path, bundle_folder: Path, bundles: dict[str, Bundle], siz
 
 def test_attacks_of_every_kind(bundles: dict[str, Bundle], bundle_folder: Path, tmp_path: Path) -> None:
     times = _attacked(tmp_path, bundle_folder, bundles, 4 * MIB, 4)
-    assert max(times.values()) < 2      # the machine does other things meanwhile
+    assert max(times.values()) < 2      # with margin for other work on the machine
 
 
 @pytest.mark.slow
@@ -78,8 +78,7 @@ def test_parts_are_counted_before_they_are_made(server: serving.Server, path: st
 
 
 def test_memory_is_shared_by_both_ports(bundle_folder: Path, tmp_path: Path) -> None:
-    """Stalled bodies hold memory for the bytes sent; when the budget is used up, others are refused, but probes are
-    answered."""
+    """Stalled bodies hold the memory of what they have sent; at the limit, requests are refused but probes answered."""
     options = ["--memory", "2000000", "--max-message", "400000", "--receive-timeout", "3"]
     body = b'{"instances": [' + b" " * 390_000
     with serving.Server(tmp_path, bundle_folder / "one", *options) as server:

@@ -1,4 +1,4 @@
-"""Keys: how they match and are replaced, and who may read their file."""
+"""Keys: matching, rotation, and permissions of their file."""
 
 import stat
 from pathlib import Path
@@ -76,7 +76,7 @@ def test_secrets_are_for_their_owner(key_file: Path) -> None:
 
 
 def test_the_operators_key(tmp_path: Path) -> None:
-    """The admin key is valid for everything; without it in the file there is no operator, and it can be added later."""
+    """The operator's key permits everything; without one in the file nobody is an operator, and one can be added."""
     path = tmp_path / "keys.json"
     Keys("first-key-of-tests", "second-key-of-tests").save(path)
     file = KeyFile(path)

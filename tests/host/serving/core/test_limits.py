@@ -1,4 +1,4 @@
-"""Messages that are malformed, oversized, slow or bombs, queues that are full and deadlines that pass."""
+"""Malformed, oversized, slow and compressed messages, full queues and expired deadlines."""
 
 import asyncio
 import gzip
@@ -128,14 +128,14 @@ def test_lengths_of_the_json_part(server: serving.Server, length: str) -> None:
 def test_oversized_messages(server: serving.Server) -> None:
     with pytest.raises(RefusedError, match="INVALID_ARGUMENT: a message of 400003 bytes; at most 300000 are accepted"):
         call_bytes(server, PREDICT.path, b"\x1a\x80\x10" + bytes(400_000))
-    with pytest.raises(RefusedError, match="RESOURCE_EXHAUSTED"):     # gRPC itself, before it reads so much
+    with pytest.raises(RefusedError, match="RESOURCE_EXHAUSTED"):     # gRPC itself refuses it, before reading that much
         call_bytes(server, PREDICT.path, bytes(3_000_000))
     with pytest.raises(RefusedError, match="larger than the 300000 bytes accepted"):
         http(server, V1, bytes(400_000))
 
 
 def test_decompression_bombs(server: serving.Server) -> None:
-    """A body and an image that are small until they are unpacked."""
+    """A body and an image that are small until decompressed."""
     before = resident_bytes(server.process.pid)
     for body, encoding in ((gzip.compress(bytes(50_000_000)), "gzip"), (zlib.compress(bytes(50_000_000)), "deflate")):
         with pytest.raises(RefusedError, match="larger than the 300000 bytes accepted"):
@@ -154,7 +154,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 @pytest.fixture(scope="module")
 def strict(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory):
-    """A slow device, a queue for two, and a second for requests to arrive; ``turned`` is refused until it is loaded."""
+    """A slow device, a queue for two, one second for requests to arrive; ``turned`` is refused until it is loaded."""
     options = ["--queue", "2", "--receive-timeout", "1", "--reflash", "refuse", "--backend", "rtl"]
     with serving.Server(tmp_path_factory.mktemp("strict"), bundle_folder / "one", bundle_folder / "turned",
                         *options) as server:
@@ -175,7 +175,7 @@ def test_slow_clients_are_cut_off(strict: serving.Server, sent: bytes) -> None:
 
 
 def test_full_queue(strict: serving.Server) -> None:
-    """Of many requests at once some are answered and the others refused; none waits for ever, none is lost."""
+    """Of many concurrent requests, some are answered and the rest refused; none hangs and none is lost."""
     batch = np.repeat(serving.images(1), 8, 0)
     codes: list[str] = []
 
@@ -211,7 +211,7 @@ def test_deadlines(strict: serving.Server) -> None:
 
 
 def test_refused_until_loaded(strict: serving.Server, bundles: dict) -> None:
-    """With --reflash refuse a model is served once an operator has loaded it, and the other one no longer is."""
+    """With --reflash refuse a model is served after an operator has loaded it, and the previous model no longer is."""
     image = serving.images(1)
     with pytest.raises(RefusedError, match="turned version 1 is not on the device") as refused:
         asking.rest(strict, Ask({"image": image}, "turned"))

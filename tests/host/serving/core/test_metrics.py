@@ -1,4 +1,4 @@
-"""Metrics: what ran is counted, in a form that Prometheus reads."""
+"""Metrics: runs are counted, in a format that Prometheus reads."""
 
 import asking
 import pytest
@@ -8,7 +8,7 @@ from arrayloom.host.serving.core.http_server import METRICS
 
 
 def test_metrics_add_up(server: serving.Server) -> None:
-    """Device time, cycles and utilization of what ran, in Prometheus' own parser."""
+    """Device time, cycles and utilization of the runs, read by Prometheus' own parser."""
     from prometheus_client.parser import text_string_to_metric_families
 
     def read() -> dict[tuple[str, str], float]:

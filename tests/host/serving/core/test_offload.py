@@ -1,4 +1,4 @@
-"""Processes that read large messages: kept while there is work, ended when there is none."""
+"""Processes that parse large messages: kept while busy, ended when idle."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ def reader() -> Iterator[Offload]:
 
 
 def _read(reader: Offload) -> set[int]:
-    """Reads a message; returns the processes that exist afterwards."""
+    """Parses a message; returns the processes that exist afterwards."""
     header = request_of(PREDICT.reader, {}, LIMITS)
     assert Reading.unpack(*asyncio.run(reader.call(header, [EMPTY]))).inputs == {}
     return set(reader.processes().values())

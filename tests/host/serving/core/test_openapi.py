@@ -1,4 +1,4 @@
-"""The description in OpenAPI is valid, complete, and true of the answers."""
+"""The OpenAPI description is valid and complete, and matches the answers."""
 
 import asyncio
 import json

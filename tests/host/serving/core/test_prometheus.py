@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes a service: by the metrics port without a key, and by the main one with a key."""
+"""A real Prometheus scrapes a service: the metrics port without a key, and the main port with one."""
 
 import json
 import shutil
@@ -45,7 +45,7 @@ def keyed(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 def _ask(port: int, query: str) -> dict[str, float]:
-    """The values of a query by job."""
+    """The results of a query, by job."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/query?query={quote(query)}", timeout=5) as answer:
         result: list[dict[str, Any]] = json.load(answer)["data"]["result"]
     return {each["metric"]["job"]: float(each["value"][1]) for each in result}

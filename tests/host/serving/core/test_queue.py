@@ -1,4 +1,4 @@
-"""The order of jobs and the model assigned to the devices, with a clock controlled by the test."""
+"""The order of jobs and the model chosen for the devices, on a simulated clock."""
 
 import asyncio
 from pathlib import Path
@@ -18,7 +18,7 @@ A, B = _model("a"), _model("b")
 
 
 class Bench:
-    """A queue with a clock; ``take`` is what an idle replica does."""
+    """A queue with a simulated clock; ``take`` acts as an idle replica."""
 
     def __init__(self, turn: float = 10) -> None:
         self.now = 0.0

@@ -1,4 +1,4 @@
-"""Replicas that end, hang or have to stop: accepted requests are answered, or refused with the reason."""
+"""Replicas that end, hang or must stop: accepted requests are answered, or refused with the reason."""
 
 import os
 import signal
@@ -18,11 +18,11 @@ from arrayloom.host.serving.client import ClientError, PredictionClient, Retries
 from arrayloom.host.serving.core.http_server import METRICS
 
 IMAGES = serving.images(48)
-SLOW = ["--backend", "rtl"]     # a run of so many images takes a second or two
+SLOW = ["--backend", "rtl"]     # a run of this many images takes a second or two
 
 
 class Asking(threading.Thread):
-    """A request for many images, in progress."""
+    """A pending request for many images."""
 
     def __init__(self, server: serving.Server) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ def test_lost_runs_are_repeated_but_not_for_ever(bundles: dict[str, Bundle], bun
         request = Asking(server)
         _wait_for(server, "arrayloom_requests_in_flight 1.0")
         assert server.replicas()
-        server.process.send_signal(signal.SIGTERM)      # a graceful stop finishes what was accepted
+        server.process.send_signal(signal.SIGTERM)      # a graceful stop finishes accepted requests
         request.join()
         assert request.answer is not None
         assert request.answer.tobytes() == answer.tobytes()
@@ -83,7 +83,7 @@ def test_lost_runs_are_repeated_but_not_for_ever(bundles: dict[str, Bundle], bun
 
 
 def test_a_spare_stands_in_for_a_replica(bundles: dict[str, Bundle], bundle_folder: Path, tmp_path: Path) -> None:
-    """Without one a request waits until a process has started and loaded its model."""
+    """Without one, a request waits until a new process has started and loaded its model."""
     answer = serving.expected(bundles["one"], IMAGES[:1])
 
     def identifiers() -> dict[str, int]:
@@ -97,7 +97,7 @@ def test_a_spare_stands_in_for_a_replica(bundles: dict[str, Bundle], bundle_fold
             _wait_for(server, 'process="spare 0"')
             before = server.replicas()
             assert set(identifiers()) == {"service", "replica 0", "spare 0"}
-            os.kill(before[0], signal.SIGKILL)      # the older one is the replica
+            os.kill(before[0], signal.SIGKILL)      # the older process is the replica
             begin = time.monotonic()
             assert asking.tfs_grpc(server, Ask({"image": IMAGES[:1]}))["logits"].tobytes() == answer.tobytes()
             waits.append(time.monotonic() - begin)
@@ -108,7 +108,7 @@ def test_a_spare_stands_in_for_a_replica(bundles: dict[str, Bundle], bundle_fold
 
 
 def test_a_lost_spare_is_replaced(bundle_folder: Path, tmp_path: Path) -> None:
-    """Otherwise the next replica to be lost would find none."""
+    """Otherwise no spare would be ready for the next lost replica."""
     with serving.Server(tmp_path, bundle_folder / "one", "--spares", "1") as server:
         _wait_for(server, 'process="spare 0"')
         replica, spare = server.replicas()
@@ -132,9 +132,9 @@ def test_runs_that_take_too_long(bundle_folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("backend", "images"), [("emulator", 30_000), ("rtl", 600)])
 def test_runs_that_no_one_waits_for_end_early(bundle_folder: Path, tmp_path: Path, backend: str, images: int) -> None:
-    """A deadline passes, a client goes away: the next request does not wait for the rest of either's batch.
+    """After a passed deadline or a lost client, the next request does not wait for the rest of the batch.
 
-    A plan ends between its steps, the RTL between images.
+    A plan can be stopped between its steps, the RTL between images.
     """
     batch = np.repeat(serving.images(1), images, 0)
     with serving.Server(tmp_path, bundle_folder / "one", "--max-batch", str(images), "--backend", backend) as server:
@@ -153,7 +153,7 @@ def test_runs_that_no_one_waits_for_end_early(bundle_folder: Path, tmp_path: Pat
 
 
 def test_a_replica_that_overstays_is_replaced(bundles: dict[str, Bundle], bundle_folder: Path, tmp_path: Path) -> None:
-    """A replica that hangs within an image, simulated by a stopped process."""
+    """A replica stuck within an image, simulated by a stopped process."""
     answer = serving.expected(bundles["one"], IMAGES[:1])
     with serving.Server(tmp_path, bundle_folder / "one") as server:
         assert asking.tfs_grpc(server, Ask({"image": IMAGES[:1]}))["logits"].tobytes() == answer.tobytes()
@@ -170,7 +170,7 @@ def test_a_replica_that_overstays_is_replaced(bundles: dict[str, Bundle], bundle
 
 
 def test_models_that_cannot_be_loaded(bundle_folder: Path, bundles: dict[str, Bundle], tmp_path: Path) -> None:
-    """A bundle that is damaged after the start is refused by its digest, and the service goes on with the other."""
+    """A bundle damaged after the start is refused by its digest, and the service continues with the other one."""
     bundles["turned"].save(tmp_path / "turned")
     with serving.Server(tmp_path, bundle_folder / "one", tmp_path / "turned") as server:
         (tmp_path / "turned" / "program.loom").write_bytes(b"damaged")
@@ -185,7 +185,7 @@ def test_models_that_cannot_be_loaded(bundle_folder: Path, bundles: dict[str, Bu
 
 
 def test_a_service_on_the_rtl(bundle_folder: Path, bundles: dict[str, Bundle], tmp_path: Path) -> None:
-    """The same bytes as the emulator's, and cycles that the hardware counted."""
+    """The same bytes as on the emulator, and cycles counted by the hardware."""
     with Session(bundles["two"].program, bundles["two"].program.configuration, "rtl") as session:
         direct = session.run({"image": IMAGES[:2]})["logits"]
         assert session.report is not None

@@ -1,4 +1,4 @@
-"""A request's identifier in answers and logs, and the access log."""
+"""Request identifiers in answers and logs, and the access log."""
 
 import json
 import re
@@ -31,7 +31,7 @@ def server(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 def _http(server: serving.Server, path: str, headers: dict[str, str], body: bytes | None = None) -> tuple[int, str]:
-    """Status, and the identifier in the answer."""
+    """The status, and the identifier in the answer."""
     request = urllib.request.Request(server.url + path, body, headers)
     try:
         with urllib.request.urlopen(request, timeout=60) as response:
@@ -41,7 +41,7 @@ def _http(server: serving.Server, path: str, headers: dict[str, str], body: byte
 
 
 def _lines(server: serving.Server, identifier: str) -> list[dict[str, Any]]:
-    """A line is written after the answer has been sent, so it may appear slightly later."""
+    """A line is written after the answer is sent, so it may appear slightly later."""
     end = time.monotonic() + 30
     found: list[dict[str, Any]] = []
     while not found and time.monotonic() < end:
@@ -77,7 +77,7 @@ def test_identifiers_that_cannot_stand_in_a_log_are_replaced(given: str) -> None
 
 
 def test_grpc(server: serving.Server) -> None:
-    """A refused call has it too, in its trailing metadata."""
+    """Refused calls also have one, in their trailing metadata."""
     with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         request = oip.ModelMetadataRequest(name="digits").SerializeToString()
         for key, status in ((SECRET, "OK"), ("wrong" * 4, "UNAUTHENTICATED")):

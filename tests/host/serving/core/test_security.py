@@ -1,4 +1,4 @@
-"""Keys and TLS of a running service, each without the other and together, and what the log says."""
+"""Keys and TLS of a running service, separately and together, and the contents of the log."""
 
 import http.client
 import json
@@ -29,7 +29,7 @@ IMAGE = serving.images(1)
 
 @pytest.fixture(scope="module")
 def keyed(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[serving.Server, Path]]:
-    """A service with keys and without TLS."""
+    """A service with keys but without TLS."""
     folder = tmp_path_factory.mktemp("keyed")
     Keys.generate().save(folder / "keys.json")
     with serving.Server(folder, bundle_folder / "one", "--keys-file", folder / "keys.json") as server:
@@ -156,7 +156,7 @@ def test_malformed_requests_leave_no_key_in_the_log(keyed: tuple[serving.Server,
     ("Host: localhost\r\nOrigin: http://localhost", 200), ("Host: localhost\r\nOrigin: https://elsewhere.example", 403),
     ("Host: localhost\r\nOrigin: null", 403)])
 def test_pages_from_elsewhere_do_not_reach_the_loopback(server: serving.Server, headers: str, code: int) -> None:
-    """A browser sends requests for any page; without keys any web page could call ``load``."""
+    """Browsers send the requests of any page; without keys, every page could otherwise call ``load``."""
     answer = _raw(server, f"POST {open_inference.LOAD.at('digits')} HTTP/1.1\r\n{headers}\r\nContent-Length: 0\r\n\r\n")
     assert int(answer.split()[1]) == code
 
@@ -176,7 +176,7 @@ def test_what_is_loaded_is_said_by_its_bundle_alone(server: serving.Server) -> N
 
 
 def test_a_port_of_metrics_alone_needs_no_key(bundle_folder: Path, tmp_path: Path) -> None:
-    """A pod's scraper does not have its clients' keys."""
+    """A scraper of pods has none of the clients' keys."""
     Keys.generate().save(tmp_path / "keys.json")
     options = ["--keys-file", tmp_path / "keys.json", "--metrics-port", "0"]
     with serving.Server(tmp_path, bundle_folder / "one", *options) as server:
@@ -221,7 +221,7 @@ def _issue(folder: Path, authority: trustme.CA) -> int:
 
 
 def _serial(port: int) -> int:
-    """Serial number of the certificate that a port presents."""
+    """The serial number of the certificate that a port presents."""
     return x509.load_pem_x509_certificate(ssl.get_server_certificate(("127.0.0.1", port)).encode()).serial_number
 
 

@@ -1,4 +1,4 @@
-"""The models of a service: which one a name and a version mean."""
+"""The models of a service: how a name and a version select one."""
 
 from pathlib import Path
 
@@ -19,13 +19,13 @@ def test_which_model_is_meant() -> None:
     assert repository.find("", None) is repository.find("m", None) is one
     assert repository.find("m", 2) is two
     assert repository.find("n", None) is other
-    assert repository.find("m", None) is one        # whatever was asked for in between
+    assert repository.find("m", None) is one        # regardless of what was requested in between
     repository.choose(two)
     assert repository.find("", None) is repository.find("m", None) is two
     repository.choose(other)
     assert repository.find("", None) is other
     assert repository.find("m", None) is two
-    assert Repository([other, one, two]).find("m", None) is two     # the latest, where no one has chosen
+    assert Repository([other, one, two]).find("m", None) is two     # the latest version, if none was chosen
     for name, version in (("x", None), ("m", 3), ("../m", None)):
         with pytest.raises(ServiceError, match="known: "):
             repository.find(name, version)

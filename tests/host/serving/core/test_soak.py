@@ -1,4 +1,4 @@
-"""Load with simultaneous disturbances: models are swapped and replicas killed, and no answer is lost or wrong."""
+"""Load while models are swapped and replicas killed: no answer is lost or wrong."""
 
 import time
 from pathlib import Path
@@ -51,7 +51,7 @@ def test_swapped_and_killed(bundles: dict[str, Bundle], bundle_folder: Path, tmp
 
 @pytest.mark.slow
 def test_ten_thousand(bundles: dict[str, Bundle], bundle_folder: Path, shared_data: Path, tmp_path: Path) -> None:
-    """10,000 requests on digits and 100 on ResNet-50 from 32 clients, ten swaps, ten kills; memory stays flat."""
+    """10,000 requests to digits and 100 to ResNet-50 from 32 clients, ten swaps, ten kills; memory does not grow."""
     from arrayloom.compiler import compile_model
 
     resnet = Bundle.create("resnet50", compile_model(shared_data / "models" / "resnet50_int8_qop.onnx", config="16x16"))

@@ -1,4 +1,4 @@
-"""Threads of replicas: a setting, which reaches their devices."""
+"""The setting for the threads of replicas reaches their devices."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A scanner of TLS finds nothing on either port: no old protocol, no weak cipher, no known fault."""
+"""A TLS scanner reports nothing on either port: no old protocol, no weak cipher, no known vulnerability."""
 
 import shutil
 import subprocess
@@ -23,7 +23,7 @@ def _scan(port: int) -> ElementTree.Element:
 
 
 def findings(scan: ElementTree.Element) -> list[str]:
-    """A scanner's findings about a server."""
+    """The scanner's findings for a server."""
     protocols = {(each.get("type"), each.get("version")) for each in scan.findall("protocol") if each.get("enabled") == "1"}
     found = [f"protocol {kind} {version}" for kind, version in sorted(protocols ^ WANTED)]
     ciphers = scan.findall("cipher")

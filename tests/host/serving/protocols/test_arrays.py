@@ -1,4 +1,4 @@
-"""Nested lists of JSON: exact values, and refusal if they are not a tensor."""
+"""Nested lists of JSON: exact values, and refusals of lists that are no tensor."""
 
 import numpy as np
 import pytest

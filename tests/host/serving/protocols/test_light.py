@@ -1,4 +1,4 @@
-"""Which large messages are read in the service's own process: those that are nearly all plain bytes, and no others."""
+"""Which large messages the service parses in its own process: only those that are nearly all plain bytes."""
 
 import numpy as np
 import pytest
@@ -41,10 +41,10 @@ LYING = b"\x0a\xff\xff\xff\xff\x0f" + bytes(2 * INLINE)
     (PREDICT, _predict(NUMBERS), False),
     (PREDICT, _predict(HALVES), False),
     (PREDICT, STRINGS, False),
-    (PREDICT, CUT, True),      # which the parser refuses at once
+    (PREDICT, CUT, True),      # the parser refuses it at once
     (PREDICT, LYING, False),
     (PREDICT, b"\x12\x00" * INLINE, False),
-    (PREDICT, b"\x12\x00" * (INLINE // 2), True),      # short, with any content
+    (PREDICT, b"\x12\x00" * (INLINE // 2), True),      # short, whatever its content
     (PREDICT, b"\xff" * (INLINE + 1), False),
     (PREDICT, _predict(tensors.from_content(np.zeros(LIGHT // 4, np.float32))), False),
     (MODEL_INFER, _infer(1, TENSOR.tobytes()), True),

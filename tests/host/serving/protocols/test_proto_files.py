@@ -1,4 +1,4 @@
-"""The ``.proto`` files for other languages: compilers accept them, and clients built from them work."""
+"""The ``.proto`` files for other languages: compilers accept them, and clients generated from them get answers."""
 
 import os
 import re
@@ -69,7 +69,7 @@ def test_a_python_client_made_from_them(server: serving.Server, tmp_path: Path) 
 
 
 def test_the_names_of_the_page_on_csharp_are_generated(tmp_path: Path) -> None:
-    """Everything except the client's own class, for which Debian has no compiler."""
+    """All names except the client's own class, for which Debian has no compiler."""
     if not shutil.which("protoc"):
         pytest.skip("no compiler of .proto files for C#: apt install protobuf-compiler")
     protos = _protos(tmp_path)

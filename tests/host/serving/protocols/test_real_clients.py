@@ -1,4 +1,4 @@
-"""Third-party clients: tritonclient over both protocols, curl, and TensorFlow Serving's own stubs.
+"""Clients from other projects: tritonclient over both protocols, curl, and TensorFlow Serving's own stubs.
 
 The last need TensorFlow in an environment of its own: ARRAYLOOM_TENSORFLOW names its python.
 """
@@ -17,6 +17,7 @@ import pytest
 import serving
 import tritonclient.grpc
 import tritonclient.http
+from tritonclient.utils import InferenceServerException
 
 from arrayloom.host.models import digits
 from arrayloom.host.serving import Bundle
@@ -63,7 +64,7 @@ def test_triton_infers(triton: tuple[ModuleType, Any], bundles: dict[str, Bundle
     tensor.set_data_from_numpy(inputs)
     answer = client.infer("digits", [tensor], model_version="1", request_id="42")
     assert answer.as_numpy("logits").tobytes() == serving.expected(bundles["one"], inputs).tobytes()
-    with pytest.raises(Exception, match="'absent' is unknown; the model's are: logits"):
+    with pytest.raises(InferenceServerException, match="'absent' is unknown; the model's are: logits"):
         client.infer("digits", [tensor], outputs=[module.InferRequestedOutput("absent")])
 
 

@@ -1,4 +1,4 @@
-"""The registry: the methods and routes that the public protocols fix, and servers that take any entry."""
+"""The registry: the methods and routes fixed by the public protocols, and servers that take any entry."""
 
 import asyncio
 import urllib.request
@@ -118,7 +118,7 @@ def _get(url: str) -> bytes:
 
 
 def test_a_further_protocol_is_an_entry() -> None:
-    """Both servers support a new protocol from its entry alone, and count its requests."""
+    """Both servers serve a protocol unknown to them, and count its requests."""
     toy = Protocol("toy", {ECHO: _say}, {SHOUT: _shout})
     model = Model("a", 1, Path("a"), (), (), None, None, "tiny")
 

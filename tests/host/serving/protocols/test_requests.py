@@ -1,4 +1,4 @@
-"""The same requests over every protocol: right answers, and errors that name what was wrong and what would be valid."""
+"""The same requests over every protocol: right answers, and errors that name the fault and the valid values."""
 
 import io
 import re

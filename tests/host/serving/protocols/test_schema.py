@@ -1,4 +1,4 @@
-"""The reader of ``.proto`` files: its descriptors have the public names, and it refuses unsupported syntax."""
+"""The reader of ``.proto`` files: it yields the public names, and refuses syntax that it does not support."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def test_types_are_found_from_the_inside_outwards() -> None:
 
 @pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda each: each.name)
 def test_services_are_those_that_are_answered(protocol: object) -> None:
-    """Method by method: names, messages and streams, both ways."""
+    """Method by method: names, messages and streaming in both directions."""
     methods = {method.path: method for method in protocol.methods}  # type: ignore[attr-defined]
     described = {f"/{service.full_name}/{each.name}": each for service in
                  {POOL.FindServiceByName(method.service) for method in methods.values()} for each in service.methods}

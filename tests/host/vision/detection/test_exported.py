@@ -1,4 +1,4 @@
-"""Networks of this kind as other tools export them: their outputs are recognized, decoded or refused."""
+"""SSD and YOLO networks as other tools export them: outputs are recognized, decoded or refused."""
 
 from pathlib import Path
 
@@ -27,13 +27,13 @@ def test_outputs_of_exported_detectors(file: str, name: str, guessed: bool, reci
     outputs = {port.name: array for port, array in zip(session.get_outputs(), values, strict=True)}
     detector = guess_detector({key: array.shape for key, array in outputs.items()}, SIZE)
     assert (detector.name if detector else None) == (name if guessed else None)
-    if name == "ssd":       # its priors are in no file
+    if name == "ssd":       # no file contains its priors
         with pytest.raises(DetectionError, match="holds offsets from prior boxes"):
             find_boxes(outputs, SIZE)
         return
     place = chosen.geometry(*picture.shape[:2])
     (seen,) = find_boxes(outputs, SIZE, name, threshold=0.0001, geometries=[place])
-    if file.startswith("int8"):     # boxes and scores share one scale of 2 and more, so that every score is 0
+    if file.startswith("int8"):     # boxes and scores share one scale of 2 or more, which rounds every score to 0
         assert len(seen.scores) == 0
         return
     assert len(seen.scores) > 0

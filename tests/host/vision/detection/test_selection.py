@@ -1,4 +1,4 @@
-"""Selection of boxes, compared with brute force, and invalid boxes."""
+"""Selection of boxes against brute force, and invalid boxes."""
 
 from itertools import product
 
@@ -49,7 +49,7 @@ def test_suppression_is_that_of_brute_force():
 
 
 def overlap(one, other):
-    """Of two boxes by their areas, in float64."""
+    """Intersection over union of two boxes, in float64."""
     sides = [max(0.0, min(one[axis + 2], other[axis + 2]) - max(one[axis], other[axis])) for axis in (0, 1)]
     areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
     return sides[0] * sides[1] / (sum(areas) - sides[0] * sides[1])

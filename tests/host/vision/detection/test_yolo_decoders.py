@@ -1,4 +1,4 @@
-"""YOLO's outputs with boxes planted in them: every form gives back what was planted."""
+"""YOLO outputs that contain known boxes: the decoder of every form returns them."""
 
 import numpy as np
 import pytest
@@ -74,7 +74,7 @@ def test_yolov5_heads_before_they_are_decoded(merged):
     for stride in STRIDES:
         heads[f"s{stride}"] = np.full((1, 3, SIZE[0] // stride, SIZE[1] // stride, 5 + 4), -20, np.float32)
     width, height = ANCHORS[3][1][2]        # 59 x 119, stride 16
-    # The position that holds the centre: x 20 / 16 = 1.25 in column 1, y 48 / 16 = 3 in row 3.
+    # The position of the centre: x 20 / 16 = 1.25 in column 1, y 48 / 16 = 3 in row 3.
     fields = [(20 / 16 - 1 + 0.5) / 2, (48 / 16 - 3 + 0.5) / 2, (24 / width) ** 0.5 / 2, (36 / height) ** 0.5 / 2, 0.9]
     heads["s16"][0, 2, 3, 1, :5] = [logit(field) for field in fields]
     heads["s16"][0, 2, 3, 1, 7] = logit(0.8)

@@ -14,7 +14,7 @@ VECTORS = HERE / "vectors.npz"
 STEP = 331
 MEANS = (123.68, 116.779, 103.939)
 
-# height, width of the image; order, scaling factor, output height and width, aspect ratio preserved
+# image height, width; order, scaling factor, output height, width, aspect ratio preserved
 CASES = [
     (300, 401, "RGB", 1.0, 224, 224, True),
     (57, 40, "RGB", 0.017, 224, 224, True),

@@ -1,6 +1,6 @@
-"""Checks of the accelerator on the in-process simulator, by name, each of which must match its recording.
+"""Checks of the accelerator on the in-process simulator, by name, each compared with its record.
 
-    python -m sessions      records all of them anew (transcript.py), with tests/support and this folder on PYTHONPATH
+``python -m sessions``, with tests/support and this folder on PYTHONPATH, records all of them again (transcript.py).
 """
 
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Probes of both protocols while a service starts, swaps and stops."""
+"""Health probes over both protocols while a service starts, swaps and stops."""
 
 import signal
 import threading
@@ -67,3 +67,15 @@ def test_a_swap_by_operator_changes_the_default(server: serving.Server, bundles:
         assert answer.tobytes() == serving.expected(bundles[bundle], image).tobytes()
     with pytest.raises(RefusedError, match='"absent" is unknown'):
         asking.load(server, "absent")
+
+
+def test_many_health_streams_leave_room_for_other_calls(server: serving.Server) -> None:
+    """They would otherwise use up the calls that gRPC accepts at a time."""
+    with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        streams = [channel.unary_stream(WATCH.path)(b"", timeout=60) for _ in range(100)]
+        assert WATCH.response.FromString(next(streams[0])).status == STATUS["SERVING"]
+        with pytest.raises(grpc.RpcError, match="close one, or ask for the health with Check"):
+            next(streams[-1])
+        assert _check(server, "") == STATUS["SERVING"]
+        for stream in streams:
+            stream.cancel()

@@ -85,7 +85,7 @@ def test_statistics_count_requests_images_and_time(triton: tuple[ModuleType, Any
 
 
 def test_a_model_is_unloaded_and_loaded_again(bundle_folder: Path, tmp_path: Path) -> None:
-    """While it is unloaded it answers nothing, others do, and the device holds one of them."""
+    """Requests to the unloaded model fail, those to others succeed on the device."""
     with serving.Server(tmp_path, bundle_folder / "one", bundle_folder / "turned") as server:
         for module in (tritonclient.grpc, tritonclient.http):
             for _, client in _client(module, server):
@@ -133,13 +133,13 @@ def test_a_stream_answers_each_request_in_order(server: serving.Server, bundles:
 
 
 def test_only_so_many_streams_are_open_at_a_time(bundle_folder: Path, tmp_path: Path) -> None:
-    """Each may hold a message of the largest size, which is not visible before it is complete."""
+    """Each stream may buffer a message of the largest size, before the service can inspect it."""
     errors: queue.Queue[Any] = queue.Queue()
     with serving.Server(tmp_path, bundle_folder / "one", "--max-message", str(1 << 26), "--memory", "1") as server:
         clients = [tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{server.port}") for _ in range(5)]
         for client in clients:
             client.start_stream(lambda **found: errors.put(found["error"]))
-            with contextlib.suppress(InferenceServerException):     # where the stream is refused before this
+            with contextlib.suppress(InferenceServerException):     # a refused stream raises before this
                 client.async_stream_infer("digits", _ask(tritonclient.grpc, np.zeros((1, 1, 8, 8), np.float32)))
         found = [errors.get(timeout=60) for _ in clients]
         for client in clients:

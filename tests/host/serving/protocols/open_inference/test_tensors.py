@@ -1,4 +1,4 @@
-"""The Open Inference Protocol's tensors: exact values, and refusal of contradictory claims."""
+"""Tensors of the Open Inference Protocol: exact values, and impossible claims refused."""
 
 import arrays
 import numpy as np
@@ -24,7 +24,7 @@ def test_every_dtype_comes_back(dtype: np.dtype) -> None:
 
 
 def test_bytes_on_the_wire() -> None:
-    """Known bytes of the public protocol: field numbers and types as others encode them."""
+    """Known bytes of the public protocol: field numbers and types as other libraries encode them."""
     infer = oip.ModelInferRequest(model_name="m", id="7", raw_input_contents=[b"\x01"])
     assert infer.SerializeToString().hex() == "0a016d1a01373a0101"
 

@@ -1,4 +1,4 @@
-"""The page in a real Chromium: classes and boxes are seen, keys are typed, and nothing comes from elsewhere."""
+"""The page in a real Chromium: it shows classes and boxes, takes keys, and loads nothing from elsewhere."""
 
 import base64
 import json
@@ -28,12 +28,12 @@ PICTURE = digits.IMAGES / "digit_3_0705.png"
 KEY = "typed-by-a-person-0123456789"
 WAIT_SECONDS = 60
 NAMES = "{0: '<b>cat</b>', 1: 'dog'}"
-BOX = [0.25, 0.125, 0.75, 0.625]      # ymin, xmin, ymax, xmax of a picture of 100x200
+BOX = [0.25, 0.125, 0.75, 0.625]      # ymin, xmin, ymax, xmax in a picture of 100x200
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[serving.Server]:
-    """Digits and a detector whose box is planted, with keys."""
+    """Digits and a detector with a known box, with keys."""
     folder = tmp_path_factory.mktemp("page")
     rows = yolov8_rows({3: [14.0, 16, 8, 16, 0.875, 0]})
     onnx.save(planted_model({"output0": (rows, 1 / 8)}, NAMES), folder / "detector.onnx")
@@ -100,7 +100,7 @@ def test_a_person_sees_classes_and_boxes(served: serving.Server, browser: Any) -
     from selenium.webdriver.support.ui import Select
     Select(browser.find_element("id", "model")).select_by_index(1)
     browser.find_element("id", "file").send_keys(str(served.log_path.parent / "portrait.png"))
-    _until(browser, lambda: "<b>cat</b>" in _text(browser, "seen"))     # a label is always shown as text
+    _until(browser, lambda: "<b>cat</b>" in _text(browser, "seen"))     # a label is text, whatever it contains
     top, left, bottom, right = BOX
     across, down = (left + right) / 2, (top + bottom) / 2
     for x, y, inked in ((left, down, True), (right, down, True), (across, bottom, True), (across, down, False),
@@ -136,7 +136,7 @@ def test_a_picture_is_dropped(served: serving.Server, browser: Any) -> None:
 
 @in_a_browser
 def test_a_script_of_someone_else_does_not_run(served: serving.Server, browser: Any) -> None:
-    """Neither an injected script nor one in an attribute runs."""
+    """Neither a script inserted into the page nor one in an attribute."""
     browser.get(served.url + "/")
     browser.execute_script("""
         const script = document.createElement("script");

@@ -1,4 +1,4 @@
-"""Reflection as used by generic clients: the library's own client, and grpcurl where it is."""
+"""Reflection for clients without any description: the library's own client, and grpcurl if installed."""
 
 import json
 import os
@@ -20,7 +20,7 @@ SERVICES = ["tensorflow.serving.PredictionService", "tensorflow.serving.ModelSer
 
 
 def test_a_client_that_knows_nothing_calls_predict(server: serving.Server, bundles: dict[str, Bundle]) -> None:
-    """It looks up messages by their public names, and uses them for a request."""
+    """It learns the messages by their public names and sends its request with them."""
     inputs = serving.images(1, seed=5)
     with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         database = ProtoReflectionDescriptorDatabase(channel)
@@ -39,7 +39,7 @@ def test_a_client_that_knows_nothing_calls_predict(server: serving.Server, bundl
 
 
 def test_the_current_name_is_answered_too(server: serving.Server) -> None:
-    """Symbol by symbol, with files of the messages that a symbol needs; unknown ones are reported."""
+    """Each symbol with the files of its messages; unknown symbols get an error."""
     def ask(channel: grpc.Channel, **what: str) -> reflection_pb2.ServerReflectionResponse:
         call = channel.stream_stream("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo")
         request = reflection_pb2.ServerReflectionRequest(**what)

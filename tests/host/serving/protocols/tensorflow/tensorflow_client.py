@@ -1,4 +1,4 @@
-"""Runs where TensorFlow and tensorflow-serving-api are installed: asks a service through the official stubs.
+"""Sends requests through the official stubs; needs TensorFlow and tensorflow-serving-api installed.
 
 Arguments: HOST:PORT, an .npy with a tensor, an image file, and the .npz for the answers.
 """

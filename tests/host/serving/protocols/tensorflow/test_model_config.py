@@ -1,4 +1,4 @@
-"""Versions and their labels by TensorFlow Serving's configuration of models, over gRPC and REST."""
+"""Versions and labels from TensorFlow Serving's model configuration, over gRPC and REST."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ ONE = 'model_config_list { config { name: "digits" base_path: "digits" %s } }'
 
 @pytest.fixture(scope="module")
 def base(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ``digits/1`` and ``digits/2``, as TensorFlow Serving has versions."""
+    """A folder with ``digits/1`` and ``digits/2``, laid out like TensorFlow Serving's versions."""
     folder = tmp_path_factory.mktemp("base")
     for name, version in (("one", "1"), ("two", "2")):
         shutil.copytree(bundle_folder / name, folder / "digits" / version)
@@ -56,7 +56,7 @@ def test_configurations_that_are_refused(base: Path, text: str, reason: str) -> 
 
 @pytest.fixture(scope="module")
 def labelled(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[serving.Server]:
-    """Both versions, of which 1 is ``stable``."""
+    """Both versions; version 1 is labelled ``stable``."""
     config = base / "labelled.config"
     config.write_text(ONE % 'model_version_policy { all {} } version_labels { key: "stable" value: 1 }')
     with serving.Server(tmp_path_factory.mktemp("labelled"), "--model-config-file", config) as server:

@@ -1,4 +1,4 @@
-"""TensorFlow's tensors: exact values, and refusal of contradictory claims."""
+"""TensorFlow's tensors: exact values, and impossible claims refused."""
 
 import arrays
 import numpy as np
@@ -23,7 +23,7 @@ def test_floats_are_in_the_list_that_every_client_reads() -> None:
 
 
 def test_bytes_on_the_wire() -> None:
-    """Known bytes of the public protocol: field numbers and types as others encode them."""
+    """Known bytes of the public protocol: field numbers and types as other libraries encode them."""
     request = tfs.PredictRequest()
     request.inputs["x"].CopyFrom(tensors.from_array(np.float32([1])))
     assert request.SerializeToString().hex() == "12130a0178120e0801120412020801" + "2a040000803f"
