@@ -32,7 +32,7 @@ class System:
         self.design.d.comb += self.bus.load.beat.ready.eq(1)
         self.program = program
         data = random.Random(3).randbytes(program) + code
-        # What follows the program must not matter.
+        # Bytes after the program must not matter.
         data += random.Random(4).randbytes(4096)
         self.memory = bench.AxiMemory(self.bus.axi, config, bytearray(data), **memory)
         self.base, self.limit = program if base is None else base, limit or len(data) // config.size * config.size

@@ -26,7 +26,7 @@ MEANT_WHILE = {
     "\\axi__awvalid": ("\\axi__awaddr", "\\axi__awid", "\\axi__awlen", "\\axi__awsize", "\\axi__awburst"),
     "\\axi__wvalid": ("\\axi__wlast", "\\axi__wstrb"), "\\trace__valid": ("\\trace__address",),
 }
-"""Outputs, and others that mean something while they are set."""
+"""Outputs, with those that are meaningful only while they are set."""
 INVARIANTS = (
     *((f"{unit}_issue", "filled | ~unit__instruction__valid") for unit in ("load", "array", "post", "store")),
     *((f"{unit}.bursts", "(region__ready & (fsm_state == 0)) | (~region__ready & ~(fsm_state == 0))")

@@ -28,7 +28,7 @@ WRONG = {
     "another flag": (Rule("array.streamer", "x", "read"), r"array\.streamer\."),
     "what is always needed": (Rule("bus", "load_count", "none"), r"bus\.|load\."),
 }
-"""Rules that do not hold, and where states differ that are equal under them."""
+"""Wrong rules, and the difference between states that are equal under them."""
 FASTEST = "what is always needed"
 DATA = ("\\memory.", "\\array.block_", "\\array.systolic", "\\array.accumulators_0.", "\\post.lanes.",
         "\\post.parameter_fifo.bias", "\\control.cycles", "\\control.retired", "\\control.counters_", "\\control.program")

@@ -12,9 +12,9 @@ from arrayloom.sim.rtl.errors import BuildError
 from arrayloom.sim.rtl.process import PYTHON, run_tool
 
 STARTS_PYTHON = {"sys.executable", "multiprocessing", "ProcessPoolExecutor", "amaranth.back.verilog", "runpy"}
-"""What starts Python, or names it: `amaranth.back.verilog` runs Yosys with `python -m`."""
+"""Code that starts Python or names it: `amaranth.back.verilog` runs Yosys with `python -m`."""
 ALLOWED = {"sim/rtl/process.py": {"sys.executable"}, "host/workspace/image_run.py": {"sys.executable"}}
-"""The one place that says how, and the one that puts this interpreter in the place of an image's `python3 -P`."""
+"""The one place that defines how, and the one that replaces an image's `python3 -P` by this interpreter."""
 
 
 @pytest.fixture

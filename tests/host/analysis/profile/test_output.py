@@ -1,4 +1,4 @@
-"""The profile as table, trace and page, on a made-up run of a real program."""
+"""The profile as table, trace and page, on a synthetic run of a real program."""
 
 import json
 import re
