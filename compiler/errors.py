@@ -26,12 +26,18 @@ class GraphError(CompileError):
 class Unsupported:
     """One node that cannot be compiled.
 
-    Attributes:
-        node: the node's name (or its first output where it has none).
-        operator: its operator, with the domain where it is not ONNX's own.
-        what: the attribute or value at fault, as `name = value`; empty where the operator itself is.
-        reason: why it cannot be compiled.
-        remedy: what the user can do instead.
+    Attributes
+    ----------
+    node
+        The node's name (or its first output where it has none).
+    operator
+        Its operator, with the domain where it is not ONNX's own.
+    what
+        The attribute or value at fault, as `name = value`; empty where the operator itself is.
+    reason
+        Why it cannot be compiled.
+    remedy
+        What the user can do instead.
     """
 
     node: str
@@ -56,13 +62,19 @@ _LISTED = 20  # nodes in a message before "and N more"
 class UnsupportedError(CompileError):
     """Every node of a model that cannot be compiled, in one report.
 
-    Args:
-        nodes: one entry for each; the message lists the first of them.
-        cause: a sentence about the model as a whole, where one thing is wrong with all of it.
+    Parameters
+    ----------
+    nodes
+        One entry for each; the message lists the first of them.
+    cause
+        A sentence about the model as a whole, where one thing is wrong with all of it.
 
-    Attributes:
-        nodes: all entries.
-        cause: as given.
+    Attributes
+    ----------
+    nodes
+        All entries.
+    cause
+        As given.
     """
 
     def __init__(self, nodes: Sequence[Unsupported], cause: str = "") -> None:

@@ -24,12 +24,17 @@ Pads = tuple[int, int, int, int]  # top, left, bottom, right
 class Tensor:
     """One integer tensor.
 
-    Attributes:
-        name: its value name in `Graph.integer_model`, so that it can be compared with ONNX Runtime.
-        shape: (C, H, W), elements in row-major order.
-        dtype: uint8 or int8.
-        onnx_shape: the shape in ONNX without the batch. Equal to `shape` for images; a flattened tensor keeps the
-            (C, H, W) it was made from, because flattening moves nothing.
+    Attributes
+    ----------
+    name
+        Its value name in `Graph.integer_model`, so that it can be compared with ONNX Runtime.
+    shape
+        (C, H, W), elements in row-major order.
+    dtype
+        uint8 or int8.
+    onnx_shape
+        The shape in ONNX without the batch. Equal to `shape` for images; a flattened tensor keeps the
+        (C, H, W) it was made from, because flattening moves nothing.
     """
 
     name: str
@@ -51,10 +56,14 @@ class Tensor:
 class Op:
     """One operation.
 
-    Attributes:
-        name, op_type: of the node of the integer model that it comes from.
-        output: name of the tensor it makes.
-        user_node, user_operator: of the node of the model as given that it stands for; refusals name that one.
+    Attributes
+    ----------
+    name, op_type
+        Of the node of the integer model that it comes from.
+    output
+        Name of the tensor it makes.
+    user_node, user_operator
+        Of the node of the model as given that it stands for; refusals name that one.
     """
 
     name: str
@@ -257,11 +266,16 @@ class View(Op):
 class GraphInput:
     """One input of the model: with `quantize` the host makes the tensor of a float32 array, else the input is the tensor.
 
-    Attributes:
-        name, shape, dtype: those of the model's input, the shape without the batch.
-        tensor: the integer tensor that is made.
-        quantize: how the host quantizes a float32 input.
-        moves: transposes and reshapes that the host applies before it quantizes.
+    Attributes
+    ----------
+    name, shape, dtype
+        Those of the model's input, the shape without the batch.
+    tensor
+        The integer tensor that is made.
+    quantize
+        How the host quantizes a float32 input.
+    moves
+        Transposes and reshapes that the host applies before it quantizes.
     """
 
     name: str
@@ -285,16 +299,24 @@ class GraphOutput:
 class Graph:
     """An integer graph; `ops` are in topological order.
 
-    Attributes:
-        integer_model: the ONNX model whose values the tensors are, runnable in ONNX Runtime.
-        notes: sentences for the user about what the import decided (a bias quantized here, a batch made symbolic), and
-            each notice after the word `notice`.
-        notices: sentences that every output about the model repeats, such as that its weights are random.
-        labels: names of the classes that the model's metadata hold, in order; empty where there are none.
-        model_inputs, model_outputs: those of the user's model, in its order. Without a head and a tail on the host they
-            are those of `inputs` and `outputs`.
-        host: what the host computes in float before `inputs` and after `outputs`.
-        inserted_roundings: values that the user's model has in float and that are quantized here.
+    Attributes
+    ----------
+    integer_model
+        The ONNX model whose values the tensors are, runnable in ONNX Runtime.
+    notes
+        Sentences for the user about what the import decided (a bias quantized here, a batch made symbolic), and
+        each notice after the word `notice`.
+    notices
+        Sentences that every output about the model repeats, such as that its weights are random.
+    labels
+        Names of the classes that the model's metadata hold, in order; empty where there are none.
+    model_inputs, model_outputs
+        Those of the user's model, in its order. Without a head and a tail on the host they
+        are those of `inputs` and `outputs`.
+    host
+        What the host computes in float before `inputs` and after `outputs`.
+    inserted_roundings
+        Values that the user's model has in float and that are quantized here.
     """
 
     tensors: dict[str, Tensor]

@@ -89,7 +89,7 @@ def bus_status_signature() -> Signature:
     writes : Out(OUTSTANDING)
         Outstanding write bursts.
     quiet : Out(1)
-        No burst is outstanding, nor was one a cycle ago.
+        No burst is outstanding, nor was any in the previous cycle.
     read : Out(1)
         A word is read in this cycle.
     written : Out(1)

@@ -107,7 +107,7 @@ OF_DEPTHWISE: tuple[Rule, ...] = (
     *(Rule("depthwise", name, f"reading[{stage}]") for stage, name in enumerate(("slot_0", "slot_1", "slot"))),
     Rule("depthwise.multiplier", "held", "there"), Rule("depthwise.multiplier", "of", "multiplies"),
 )
-"""Those of accelerators with a DEPTHWISE unit, besides."""
+"""Additional ones of accelerators with a DEPTHWISE unit."""
 
 
 def _issue(unit: str) -> tuple[Queue, ...]:
@@ -124,4 +124,4 @@ QUEUES: tuple[Queue, ...] = (
       for name in ("window", "region", "work", "residual")),
 )
 QUEUES_OF_DEPTHWISE = _issue("depthwise")
-"""Those of accelerators with a DEPTHWISE unit, besides."""
+"""Additional ones of accelerators with a DEPTHWISE unit."""

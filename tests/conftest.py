@@ -1,4 +1,4 @@
-"""What all tests share: the networks and photographs, and how many tests used them."""
+"""Shared by all tests: the real networks and photographs, and a count of the tests that used them."""
 
 import os
 from pathlib import Path
@@ -6,26 +6,26 @@ from pathlib import Path
 import pytest
 from checkout import SHARED
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")      # before NumPy is imported: several tests run at once as it is
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")      # before NumPy is imported: test processes share the cores
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real networks and photographs; skips the test where it is absent."""
+    """The folder of real networks and photographs; skips the test if it is absent."""
     if not (SHARED / "models").is_dir():
         pytest.skip(f"no networks at {SHARED}: set ARRAYLOOM_DATA to the folder that holds models/ and images/")
     return SHARED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Says how many tests ran on the real networks and photographs."""
+    """Prints how many tests ran on the real networks and photographs."""
     ran = [report for outcome in ("passed", "failed") for report in terminalreporter.getreports(outcome)
            if report.when == "call" and "data" in report.keywords]
     terminalreporter.write_line(f"tests on real networks and photographs that ran: {len(ran)}")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Marks what uses the data, and leaves out what is slow unless it is asked for."""
+    """Marks tests that use the data, and deselects slow ones unless requested."""
     chosen = config.getoption("-m")
     left_out = {name: pytest.mark.skip(reason=f"{name}: run with -m {name}") for name in ("slow", "synth")}
     for item in items:

@@ -1,6 +1,6 @@
-"""Imports between packages, and between the rooms inside them, go one way only; no two modules need one another.
+"""Imports between packages, and between the rooms inside them, go one way only; there are no circular imports.
 
-Every import counts: those under TYPE_CHECKING and those inside functions too.
+Every import counts, including those under TYPE_CHECKING and inside functions.
 """
 
 import ast
@@ -12,7 +12,7 @@ from checkout import ROOT
 from installing import PACKAGES
 
 PACKAGE = "arrayloom"
-OF_NO_FOLDER = {Path("hdl", "proofs")}      # tests that are arranged by what they show
+OF_NO_FOLDER = {Path("hdl", "proofs")}      # tests grouped by topic, not by package
 
 ARROWS = {
     "isa": set(),
@@ -64,7 +64,7 @@ FILES = {module_name(path): path for package in PACKAGES for path in sorted((ROO
 
 
 def imports(path: Path) -> Iterator[str]:
-    """The modules of ours that a file imports, anywhere in it."""
+    """The project's modules that a file imports, anywhere in it."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.split(".")[0] == PACKAGE)
@@ -74,7 +74,7 @@ def imports(path: Path) -> Iterator[str]:
                 inner = (f"{node.module}.{alias.name}" for alias in node.names)
                 yield from (name if name in FILES else str(node.module) for name in inner)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in FILES:
-            yield node.value        # what is imported by its name when it is needed
+            yield node.value        # modules imported by name when needed
 
 
 GRAPH = {name: set(imports(path)) - {name} for name, path in FILES.items()}
@@ -107,7 +107,7 @@ def test_rooms_follow_the_arrows(package: str) -> None:
             if other.split(".")[1:2] == [package]:
                 wanted = part(package, other)
                 allowed = ROOMS[package].get(own, set()) | {own}
-                empty = not wanted and not GRAPH[other]     # the package itself, where it holds no code
+                empty = not wanted and not GRAPH[other]     # the package itself, if it holds no code
                 assert wanted in allowed or empty, f"{name} imports {other}: {own!r} may import {sorted(allowed)}"
 
 

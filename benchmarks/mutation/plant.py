@@ -90,7 +90,7 @@ def plant(folder: Path, mutants: Iterable[Mutant]) -> str:
 
 
 def _with_register(text: str) -> str:
-    """The netlist with the input that chooses a mutant, and the register behind it, which leaves out the flag."""
+    """The netlist with the input that chooses a mutant, and the register that follows it, which omits the flag."""
     wires = f"  wire width {SELECT_BITS} input 9999 \\{SELECT}\n  wire width {SELECT_BITS} \\{SELECTED}\n"
     number = f"{{ 1'0 \\{SELECT} [{LATE_BIT - 1}:0] }}"
     register = (f"  cell $dff $mutant$register\n    parameter \\CLK_POLARITY 1\n    parameter \\WIDTH {SELECT_BITS}\n"

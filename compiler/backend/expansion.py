@@ -24,10 +24,14 @@ JOIN = AddConstants(1 << ADD_FRACTION, 1 << ADD_FRACTION, 128 << ADD_FRACTION, 0
 class Expansion:
     """How to tell one operand's values apart.
 
-    Attributes:
-        swapped: whether that operand is b.
-        masks: int8[groups, 256] of it: 0 for the values of the group, else -128.
-        functions: int8[groups, 256] of the other operand.
+    Attributes
+    ----------
+    swapped
+        Whether that operand is b.
+    masks
+        int8[groups, 256] of it: 0 for the values of the group, else -128.
+    functions
+        int8[groups, 256] of the other operand.
     """
 
     swapped: bool

@@ -2,8 +2,8 @@
 DEPTHWISE unit.
 
 A convolution that reads one word for every pixel reads one bank of the scratchpad all the time, and keeps the POST unit from
-the words there that it multiplies with. Behind squeeze and excitation both are as fast as each other, so that they would
-take turns. From a row of copies the array reads one bank after the other.
+the words there that it multiplies with. After squeeze and excitation both have the same rate and would take
+turns. From a row of copies the array reads one bank after the other.
 """
 
 from collections.abc import Iterator

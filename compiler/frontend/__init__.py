@@ -58,10 +58,14 @@ NOTICE = "arrayloom.notice"
 class ImportedModel:
     """A model as the compiler takes it, with the ONNX models that its tensors and outputs are compared with.
 
-    Attributes:
-        graph: the integer graph.
-        original: the model as given, with local functions inlined and its batch made symbolic where it was fixed.
-        middle: the part of it that the accelerator computes; `original` itself where the host computes nothing.
+    Attributes
+    ----------
+    graph
+        The integer graph.
+    original
+        The model as given, with local functions inlined and its batch made symbolic where it was fixed.
+    middle
+        The part of it that the accelerator computes; `original` itself where the host computes nothing.
     """
 
     graph: Graph
@@ -82,17 +86,25 @@ class ImportedModel:
 def import_model(source: str | Path | onnx.ModelProto, options: ImportOptions = DEFAULT_OPTIONS) -> ImportedModel:
     """Import a quantized ONNX model, QDQ or QOperator.
 
-    Args:
-        source: the path of a model, or the model itself. A model in memory must hold its weights.
-        options: what the import may leave to the host and round.
+    Parameters
+    ----------
+    source
+        The path of a model, or the model itself. A model in memory must hold its weights.
+    options
+        What the import may leave to the host and round.
 
-    Returns:
+    Returns
+    -------
+    ImportedModel
         The integer graph, the model as given and the lowered one. A model of QDQ form is lowered to ONNX Runtime's
         integer operators, and every tensor of the graph equals that lowered model's.
 
-    Raises:
-        ModelError: the file or the model as a whole is unusable.
-        UnsupportedError: some nodes cannot be compiled; all of them are listed.
+    Raises
+    ------
+    ModelError
+        The file or the model as a whole is unusable.
+    UnsupportedError
+        Some nodes cannot be compiled; all of them are listed.
     """
     notes: list[str] = []
     proto, batch_notes = free_batch(load_model(source, notes))

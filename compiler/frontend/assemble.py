@@ -19,8 +19,10 @@ from arrayloom.compiler.graph import Graph
 def assemble(model: Model, report: Report) -> Graph:
     """The integer graph of an integer model.
 
-    Raises:
-        UnsupportedError: the report of the lowering or of this pass holds an entry.
+    Raises
+    ------
+    UnsupportedError
+        The report of the lowering or of this pass holds an entry.
     """
     builder = Builder(model, report)
     import_integer_inputs(builder)

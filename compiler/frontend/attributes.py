@@ -46,11 +46,16 @@ def pair(node: onnx.NodeProto, name: str, default: int = 1) -> Pair:
 def pads(node: onnx.NodeProto, extent: Pair, output: Pair, span: Pair, strides: Pair) -> Pads:
     """Padding as (top, left, bottom, right), `auto_pad` resolved by the rule of the ONNX specification.
 
-    Args:
-        node: a convolution or pooling node.
-        extent, output: height and width of its input and output.
-        span: rows and columns a window covers, dilation included.
-        strides: vertical and horizontal.
+    Parameters
+    ----------
+    node
+        A convolution or pooling node.
+    extent, output
+        Height and width of its input and output.
+    span
+        Rows and columns a window covers, dilation included.
+    strides
+        Vertical and horizontal.
     """
     mode = attribute(node, "auto_pad", "NOTSET")
     if mode in ("SAME_UPPER", "SAME_LOWER"):

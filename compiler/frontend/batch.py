@@ -15,8 +15,10 @@ def free_batch(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[str]]:
     Every input must have a known rank of 1 to 4 and fixed extents after the batch. A model whose batch is open or 1
     is returned as it is. Whether the batch really is a loop, is checked where the shapes are found.
 
-    Raises:
-        ModelError: an open dimension that is not the batch, or inputs that disagree on the batch.
+    Raises
+    ------
+    ModelError
+        An open dimension that is not the batch, or inputs that disagree on the batch.
     """
     batches = {value.name: _batch(value) for value in model_inputs(model.graph)}
     fixed = sorted({batch for batch in batches.values() if batch is not None})

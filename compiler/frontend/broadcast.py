@@ -12,8 +12,10 @@ from arrayloom.compiler.frontend.report import RefusalError
 def broadcast(builder: Builder, node: onnx.NodeProto, *names: str) -> list[str]:
     """The tensors, all of the shape of the node's result, under which the operands are found; declares the result.
 
-    Raises:
-        RefusalError: the ranks differ.
+    Raises
+    ------
+    RefusalError
+        The ranks differ.
     """
     wanted = builder.model.shapes[node.output[0]]
     shapes = [builder.model.shapes[name] for name in names]

@@ -22,8 +22,10 @@ def constant_tensor(builder: Builder, node: onnx.NodeProto, values: Array, near:
     ones, made from one of `near`, is convolved with the values: of a full convolution each result sees
     that pixel through one tap of the kernel.
 
-    Raises:
-        RefusalError: there are too many values.
+    Raises
+    ------
+    RefusalError
+        There are too many values.
     """
     shape = image_shape(values.shape[1:])
     channels, height, width = shape

@@ -46,8 +46,10 @@ _ALIKE = {
 def check_extents(model: onnx.ModelProto) -> None:
     """Refuse a model whose values have negative extents, or more elements than this machine holds for one image.
 
-    Raises:
-        ModelError: a node's result, an input or an attribute is at fault.
+    Raises
+    ------
+    ModelError
+        A node's result, an input or an attribute is at fault.
     """
     _Walk(model).run()
 

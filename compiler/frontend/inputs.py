@@ -18,9 +18,12 @@ from arrayloom.isa.host_steps import HostStep, Quantize, Reshape, Transpose
 class MovedInput:
     """A float value that holds the elements of an input of the model in other places.
 
-    Attributes:
-        name: the input's name.
-        moves: the steps that move the elements, in order.
+    Attributes
+    ----------
+    name
+        The input's name.
+    moves
+        The steps that move the elements, in order.
     """
 
     name: str
@@ -66,8 +69,10 @@ def import_float_input(builder: Builder, node: onnx.NodeProto, given: MovedInput
 def host_movement(model: Model, node: onnx.NodeProto) -> list[HostStep]:
     """The steps, one or none, with which the host does a reshape, a Transpose or an Identity.
 
-    Raises:
-        RefusalError: the node moves the batch.
+    Raises
+    ------
+    RefusalError
+        The node moves the batch.
     """
     if node.op_type == "Transpose":
         rank = len(model.shapes[node.input[0]])

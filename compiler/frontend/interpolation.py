@@ -31,11 +31,16 @@ EXACT_EACH = 2e-7
 class Axis:
     """One spatial axis.
 
-    Attributes:
-        places: which element of the source lies where, for the convolution.
-        kernel: the weights of the convolution; they sum to the number of parts.
-        stride: of the convolution.
-        error: the most that a weight differs from ONNX Runtime's.
+    Attributes
+    ----------
+    places
+        Which element of the source lies where, for the convolution.
+    kernel
+        The weights of the convolution; they sum to the number of parts.
+    stride
+        Of the convolution.
+    error
+        The most that a weight differs from ONNX Runtime's.
     """
 
     places: Counts
@@ -60,8 +65,10 @@ class Axis:
 def interpolated_axes(model: Model, node: onnx.NodeProto) -> list[Axis]:
     """The spatial axes of a linear Resize or Upsample of [N, C, ...].
 
-    Raises:
-        RefusalError: it is no linear interpolation of the spatial axes.
+    Raises
+    ------
+    RefusalError
+        It is no linear interpolation of the spatial axes.
     """
     mode, transformation = attribute(node, "mode"), attribute(node, "coordinate_transformation_mode", "")
     if mode != "linear":

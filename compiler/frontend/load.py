@@ -19,9 +19,12 @@ from arrayloom.isa.program import is_program
 def load_model(source: str | Path | onnx.ModelProto, notes: list[str] | None = None) -> onnx.ModelProto:
     """A quantized model as `read_model` gives it.
 
-    Raises:
-        ModelError: as `read_model`, or it holds no quantized operator.
-        UnsupportedError: it is quantized in a way that the accelerator cannot compute.
+    Raises
+    ------
+    ModelError
+        As `read_model`, or it holds no quantized operator.
+    UnsupportedError
+        It is quantized in a way that the accelerator cannot compute.
     """
     model = read_model(source, notes)
     check_schemes(model, label_of(source))
@@ -33,12 +36,17 @@ def load_model(source: str | Path | onnx.ModelProto, notes: list[str] | None = N
 def read_model(source: str | Path | onnx.ModelProto, notes: list[str] | None = None) -> onnx.ModelProto:
     """The model with its external data read, local functions inlined, and in order, as `tidy` leaves it.
 
-    Args:
-        source: the path of a model, or the model itself.
-        notes: gets a sentence about whatever was left out.
+    Parameters
+    ----------
+    source
+        The path of a model, or the model itself.
+    notes
+        Gets a sentence about whatever was left out.
 
-    Raises:
-        ModelError: the file is missing, is no ONNX model, is damaged or incomplete.
+    Raises
+    ------
+    ModelError
+        The file is missing, is no ONNX model, is damaged or incomplete.
     """
     model = source if isinstance(source, onnx.ModelProto) else _read(Path(source))
     label = label_of(source)

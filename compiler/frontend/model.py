@@ -17,17 +17,26 @@ _RANDOM = ("RandomNormal", "RandomUniform")
 class Model:
     """An ONNX model and the facts about its values, found by running it on zeros in ONNX Runtime.
 
-    Attributes:
-        proto: the model itself.
-        nodes: the nodes that an output depends on, in topological order.
-        constants: values that do not depend on the inputs' elements: initializers, what is computed from them, and
-            what is computed from shapes, with a batch of 1.
-        shapes: shape of every value, with a batch of 1.
-        dtypes: dtype of every value.
+    Attributes
+    ----------
+    proto
+        The model itself.
+    nodes
+        The nodes that an output depends on, in topological order.
+    constants
+        Values that do not depend on the inputs' elements: initializers, what is computed from them, and
+        what is computed from shapes, with a batch of 1.
+    shapes
+        Shape of every value, with a batch of 1.
+    dtypes
+        Dtype of every value.
 
-    Raises:
-        SessionError: ONNX Runtime cannot run the model.
-        ModelError: a value is of 8-bit floats.
+    Raises
+    ------
+    SessionError
+        ONNX Runtime cannot run the model.
+    ModelError
+        A value is of 8-bit floats.
     """
 
     def __init__(self, proto: onnx.ModelProto) -> None:

@@ -15,13 +15,20 @@ from arrayloom.compiler.graph import Tensor
 class Moved:
     """A value that holds the elements of an integer tensor in other places.
 
-    Attributes:
-        source: the tensor's name.
-        index: in the value's ONNX shape (with a batch of 1) the flat index of the source, negative for `fill`.
-        fill: the byte of padding, None where there is none.
-        node: the last of the nodes that moved it.
-        parent: the value that this node reads.
-        own: like `index`, of the parent.
+    Attributes
+    ----------
+    source
+        The tensor's name.
+    index
+        In the value's ONNX shape (with a batch of 1) the flat index of the source, negative for `fill`.
+    fill
+        The byte of padding, None where there is none.
+    node
+        The last of the nodes that moved it.
+    parent
+        The value that this node reads.
+    own
+        Like `index`, of the parent.
     """
 
     source: str

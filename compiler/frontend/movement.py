@@ -25,9 +25,12 @@ _INDEX_DTYPES = dict.fromkeys(_SCALING, np.int32)  # ONNX Runtime has no kernels
 class Movement:
     """Where each element of [C, H, W] comes from, coordinate by coordinate.
 
-    Attributes:
-        channels, rows, columns: int32, the source's coordinate for each of the output's, -1 for none.
-        swapped: rows come from the source's columns, and columns from its rows.
+    Attributes
+    ----------
+    channels, rows, columns
+        int32, the source's coordinate for each of the output's, -1 for none.
+    swapped
+        Rows come from the source's columns, and columns from its rows.
     """
 
     channels: NDArray[np.int32]
@@ -40,9 +43,12 @@ class Movement:
 class PixelMovement:
     """Where each channel and each pixel of [C, H, W] comes from.
 
-    Attributes:
-        channels: int32[C], the source's channel for each of the output's, -1 for none.
-        places: int32[H, W], the source's pixel, counted row by row, -1 for none.
+    Attributes
+    ----------
+    channels
+        int32[C], the source's channel for each of the output's, -1 for none.
+    places
+        int32[H, W], the source's pixel, counted row by row, -1 for none.
     """
 
     channels: NDArray[np.int32]
@@ -102,8 +108,10 @@ def in_place(shape: Sequence[int]) -> Indices:
 def match(index: Indices, x: Tensor, shape: tuple[int, int, int]) -> Movement:
     """The movement from tensor `x` to [C, H, W] of `shape` whose elements are `index`, flat indices into x or negative.
 
-    Raises:
-        RefusalError: a coordinate of the output depends on more than one coordinate of the input.
+    Raises
+    ------
+    RefusalError
+        A coordinate of the output depends on more than one coordinate of the input.
     """
     wanted = index.reshape(shape)
     valid = wanted >= 0
@@ -122,8 +130,10 @@ def match(index: Indices, x: Tensor, shape: tuple[int, int, int]) -> Movement:
 def match_pixels(index: Indices, x: Tensor, shape: tuple[int, int, int]) -> PixelMovement:
     """The movement of whole pixels from `x`; arguments as of `match`.
 
-    Raises:
-        RefusalError: a pixel of the output takes its channels from different pixels of the input, or a channel from several.
+    Raises
+    ------
+    RefusalError
+        A pixel of the output takes its channels from different pixels of the input, or a channel from several.
     """
     wanted = index.reshape(shape[0], -1)
     area = x.shape[1] * x.shape[2]

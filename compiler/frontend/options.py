@@ -35,13 +35,19 @@ class HostPolicy(StrEnum):
 class ImportOptions:
     """What an import may do.
 
-    Attributes:
-        host: how much of the network may lie on the host; a caller may write the text, such as "any".
-        insert_rounding: whether a value that lies in float between two integer layers may be quantized.
-        attention: whether the accelerator has the unit for attention and layer normalization.
+    Attributes
+    ----------
+    host
+        How much of the network may lie on the host; a caller may write the text, such as "any".
+    insert_rounding
+        Whether a value that lies in float between two integer layers may be quantized.
+    attention
+        Whether the accelerator has the unit for attention and layer normalization.
 
-    Raises:
-        CompileError: `host` is an unknown text.
+    Raises
+    ------
+    CompileError
+        `host` is an unknown text.
     """
 
     host: HostPolicy = HostPolicy.SMALL

@@ -83,9 +83,12 @@ def counts(node: onnx.NodeProto) -> bool:
 def partition(model: Model, last_layers: bool = False) -> Partition:
     """Head and tail as the integers of a model leave them: nodes without an integer before them, or without one after them.
 
-    Args:
-        model: the model.
-        last_layers: whether a layer with quantized weights counts as an integer one although its result stays in float.
+    Parameters
+    ----------
+    model
+        The model.
+    last_layers
+        Whether a layer with quantized weights counts as an integer one although its result stays in float.
     """
     computing = [place for place, node in enumerate(model.nodes) if _computes(model, node)]
     integer = _integer_nodes(model, [place for place in computing if not _is_constant(model, model.nodes[place])])

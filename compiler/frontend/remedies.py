@@ -77,9 +77,12 @@ _FOR_THE_HOST = (
 def not_supported(node: onnx.NodeProto, at_the_end: bool = False) -> RefusalError:
     """The refusal of an operator that no rule knows, with what would have to change.
 
-    Args:
-        node: the node.
-        at_the_end: whether no layer follows it, so that it need not be moved there.
+    Parameters
+    ----------
+    node
+        The node.
+    at_the_end
+        Whether no layer follows it, so that it need not be moved there.
     """
     own = origin_operator(node) == operator_name(node)
     reason = "this operator is not supported" if own else f"{operator_name(node)}, which it is made of, is not supported"

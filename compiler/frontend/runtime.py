@@ -26,21 +26,31 @@ INT8_OPTION = "session.qdqisint8allowed"
 class Session:
     """One model in ONNX Runtime's CPU provider on one thread.
 
-    Args:
-        model: the model.
-        optimize: default graph optimizations, as the reference runs; without, every node runs as it stands.
-        exact: whether products must not saturate: int8 weights of uint8 activations are raised to uint8, and ONNX
-            Runtime is asked to do so too in what it fuses; models run without the latter where it fails with that.
+    Parameters
+    ----------
+    model
+        The model.
+    optimize
+        Default graph optimizations, as the reference runs; without, every node runs as it stands.
+    exact
+        Whether products must not saturate: int8 weights of uint8 activations are raised to uint8, and ONNX
+        Runtime is asked to do so too in what it fuses; models run without the latter where it fails with that.
 
-    Raises:
-        SessionError: ONNX Runtime refuses the model; the first line of its reason is in the message.
+    Raises
+    ------
+    SessionError
+        ONNX Runtime refuses the model; the first line of its reason is in the message.
 
-    Attributes:
-        inputs: names of what the model must be given.
-        outputs, types: names of the model's outputs, and what ONNX Runtime calls their types, such as `tensor(uint8)`.
-        exact_kernels: whether `session.x64quantprecision` is in force. ONNX Runtime applies it to int8 activations
-            too, for which it has no kernel with uint8 weights, and fails on constants that nodes share; such a model
-            runs without it.
+    Attributes
+    ----------
+    inputs
+        Names of what the model must be given.
+    outputs, types
+        Names of the model's outputs, and what ONNX Runtime calls their types, such as `tensor(uint8)`.
+    exact_kernels
+        Whether `session.x64quantprecision` is in force. ONNX Runtime applies it to int8 activations
+        too, for which it has no kernel with uint8 weights, and fails on constants that nodes share; such a model
+        runs without it.
     """
 
     def __init__(self, model: onnx.ModelProto, optimize: bool = True, exact: bool = True) -> None:
@@ -149,12 +159,18 @@ def small_model(
 ) -> onnx.ModelProto:
     """A model of a few nodes under the operator sets of another.
 
-    Args:
-        like: the model whose operator sets and IR version hold.
-        nodes: the nodes, in topological order.
-        inputs: dtype and shape of each input.
-        constants: the initializers.
-        outputs: names of the values to return.
+    Parameters
+    ----------
+    like
+        The model whose operator sets and IR version hold.
+    nodes
+        The nodes, in topological order.
+    inputs
+        Dtype and shape of each input.
+    constants
+        The initializers.
+    outputs
+        Names of the values to return.
     """
     graph = onnx.helper.make_graph(
         nodes,

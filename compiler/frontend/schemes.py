@@ -63,11 +63,16 @@ class _Seen:
 class Scheme:
     """One kind of quantization, or of processing, that is refused as such.
 
-    Attributes:
-        model: what a model with such nodes is.
-        reason: why such a node cannot be compiled.
-        remedy: how to make a model that can be.
-        holds: whether a node is of this kind.
+    Attributes
+    ----------
+    model
+        What a model with such nodes is.
+    reason
+        Why such a node cannot be compiled.
+    remedy
+        How to make a model that can be.
+    holds
+        Whether a node is of this kind.
     """
 
     model: str

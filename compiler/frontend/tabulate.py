@@ -54,13 +54,19 @@ def constants_of(model: Model, nodes: Sequence[onnx.NodeProto]) -> dict[str, Arr
 def channels_of(model: Model, node: onnx.NodeProto, names: Sequence[str], rank: int, by_channel: bool = False) -> int:
     """1, or the number of channels where a constant operand differs between them.
 
-    Args:
-        names: the constants in question.
-        rank: of the node's result, with the batch.
-        by_channel: they are 1-D along the channels, whatever the rank.
+    Parameters
+    ----------
+    names
+        The constants in question.
+    rank
+        Of the node's result, with the batch.
+    by_channel
+        They are 1-D along the channels, whatever the rank.
 
-    Raises:
-        RefusalError: a constant differs between positions.
+    Raises
+    ------
+    RefusalError
+        A constant differs between positions.
     """
     count = 1
     for name in names:

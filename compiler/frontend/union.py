@@ -21,9 +21,12 @@ MOST_PARTS = 64  # each is a pass over the whole result
 class Group:
     """Some channels of the result.
 
-    Attributes:
-        channels: which, in the order in which the parts have them.
-        parts: movements whose elements are joined.
+    Attributes
+    ----------
+    channels
+        Which, in the order in which the parts have them.
+    parts
+        Movements whose elements are joined.
     """
 
     channels: NDArray[np.int64]
@@ -33,8 +36,10 @@ class Group:
 def find_union(index: Indices, x: Tensor, shape: tuple[int, int, int]) -> list[Group]:
     """Groups that hold every channel of `shape` once; arguments as of `movement.match`.
 
-    Raises:
-        RefusalError: it would take more than `MOST_PARTS` parts.
+    Raises
+    ------
+    RefusalError
+        It would take more than `MOST_PARTS` parts.
     """
     wanted = index.reshape(shape)
     groups: list[Group] = []
@@ -60,8 +65,10 @@ def _positions(wanted: Indices, x: Tensor) -> Indices:
 def _alike(values: Indices, axis: int) -> list[NDArray[np.int64]]:
     """Places along `axis` of a matrix that hold the same, in the order of their first.
 
-    Raises:
-        RefusalError: there are more than `MOST_PARTS` kinds.
+    Raises
+    ------
+    RefusalError
+        There are more than `MOST_PARTS` kinds.
     """
     rows = np.ascontiguousarray(values if axis == 0 else values.T)
     kinds: dict[bytes, list[int]] = {}

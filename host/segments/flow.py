@@ -63,9 +63,11 @@ class Stock:
     def between(self, first: int, end: int | None) -> Iterator[tuple[int, int, int]]:
         """Yields what instructions ``first`` to ``end`` consume; None: including what is left at the end.
 
-        Yields:
-            Each load before ``end`` with entries left before ``first``, the number of its entries
-            already taken, and the number taken from then on, possibly 0.
+        Yields
+        ------
+        tuple of int
+            Each load before ``end`` with entries left before ``first``, the number of its entries already taken, and the
+            number taken from then on, possibly 0.
         """
         gone, limit = int(self.taken[first]), np.iinfo(np.int64).max if end is None else int(self.taken[end])
         stop = len(self.taken) if end is None else end

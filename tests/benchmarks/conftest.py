@@ -1,7 +1,7 @@
-"""Makes the package of the benchmarks importable, which is not installed."""
+"""Makes the benchmarks, which are not installed, importable."""
 
 import sys
 
 from checkout import ROOT
 
-sys.path.append(str(ROOT))      # the last one, so that Arrayloom is the installed one
+sys.path.append(str(ROOT))      # last on the path, so that the installed Arrayloom is imported

@@ -70,7 +70,7 @@ def test_speed_against_the_build_without_sleeping_registers(tmp_path: Path) -> N
 
 def test_the_optimized_build_is_a_third(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
                                         capsys: pytest.CaptureFixture[str]) -> None:
-    """Another build stands for it, which takes no time to make."""
+    """Replaced by another build, which takes no time."""
     def optimize(design: Design, workload: Workload) -> Optimized:
         assert (design.name, workload.digest) == ("accelerator tiny", workload_digest())
         return Optimized(build(design, FAST), None)

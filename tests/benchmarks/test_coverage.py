@@ -1,4 +1,4 @@
-"""What coverage counts, what explains the rest, and which goals programs reach."""
+"""Coverage: counted points, explanations of the rest, and the goals that programs reach."""
 
 import json
 import subprocess
@@ -126,7 +126,7 @@ def test_tokens_are_taken_at_once_or_with_delay() -> None:
     assert set(functional.taken([both], cycles)) == set()
 
 
-def test_bursts_are_told_apart() -> None:
+def test_kinds_of_bursts_are_distinguished() -> None:
     read, written = np.zeros(BURST_KINDS, np.uint64), np.zeros(BURST_KINDS, np.uint64)
     read[1, 15, 0, 1] = written[0, 0, 1, 0] = 1
     assert set(functional.bursts(read, written)) == {
@@ -141,7 +141,7 @@ def test_the_covering_configurations_reach_all_pairs() -> None:
 
 @pytest.mark.slow
 def test_counts_of_a_session(tmp_path: Path) -> None:
-    """Builds the simulator that counts, which takes minutes."""
+    """Builds the instrumented simulator, which takes minutes."""
     tests = "tests/sim/cocotb/test_in_process.py::test_random_programs_do_what_the_emulator_does[default-20]"
     done = subprocess.run([sys.executable, "-P", "-c", START, str(HOLES.parents[2]), "-p", "benchmarks.coverage.plugin",
                            "--coverage-to", str(tmp_path), "-p", "no:cacheprovider", tests], cwd=HOLES.parents[2],

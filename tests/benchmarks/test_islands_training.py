@@ -1,4 +1,4 @@
-"""The division of registers into islands, made from what they were seen to do."""
+"""The division of registers into islands, made from their recorded activity."""
 
 import json
 import random
@@ -20,7 +20,8 @@ from benchmarks.islands.train import train
 
 SAMPLES, FIRST = 600, 280
 REGISTERS = [("left", "a", True), ("left", "b", True), ("right", "c", True), ("right", "d", True), ("right", "e", False)]
-"""Unit, name, and whether there is an enable: a to b to c, and c to d to e, each the sum with itself."""
+"""Unit, name, and whether there is an enable: a drives b drives c, which drives d, which drives e; each is twice its
+source."""
 
 
 def _netlist() -> Netlist:

@@ -1,4 +1,4 @@
-"""What ``arrayloom verilog`` writes has no warning of Verilator that no waiver explains."""
+"""Verilator has no warning about the output of ``arrayloom verilog`` that no waiver explains."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Mutation testing works: faults are planted and noticed, those that change nothing are proved, and the table fits."""
+"""Mutation testing works: faults are planted and detected, equivalent ones are proved, and the table matches the source."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Small networks as other tools write them: docs/producers.md is in step with the scripts, and what these write runs."""
+"""Small networks from other tools: docs/producers.md agrees with the scripts, and their networks run."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The exported core on Icarus Verilog, unknown at power-up, does what it does on Verilator and what the emulator does."""
+"""The exported core on Icarus Verilog, unknown at power-up, behaves as on Verilator and like the emulator."""
 
 import re
 import sys

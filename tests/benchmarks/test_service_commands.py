@@ -1,4 +1,4 @@
-"""Fuzzing and soaking of the service, with few requests; the documents' figures are of many."""
+"""Fuzz and soak tests of the service with few requests; the documents' figures are for many."""
 
 import json
 import random

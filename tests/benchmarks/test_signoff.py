@@ -1,4 +1,4 @@
-"""The sign-off table: what each command's results say, the stage of a unit, and the page."""
+"""The sign-off table: reading each command's results, the stage of a unit, and the page."""
 
 import json
 import sys

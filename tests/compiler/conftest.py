@@ -1,4 +1,4 @@
-"""Every program that a test of the compiler makes is checked: tokens order all accesses to a word."""
+"""Checks every program that a compiler test makes: tokens order all accesses to a word."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ from arrayloom.isa.hazards import find_hazards
 from arrayloom.isa.program import Program
 
 
-@pytest.fixture(autouse=True, scope="module")     # before the fixtures of a module, which compile programs too
+@pytest.fixture(autouse=True, scope="module")     # set up before module fixtures, which also compile programs
 def ordered_programs() -> Iterator[None]:
     run_passes = compiler.run_passes
 

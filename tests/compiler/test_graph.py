@@ -1,4 +1,4 @@
-"""The rules of the integer graph; each breach names the node."""
+"""The rules of the integer graph; each violation is reported with its node."""
 
 from dataclasses import replace
 from typing import Any

@@ -145,8 +145,11 @@ def test_a_gate_is_one_product_and_its_sigmoid_a_table(tmp_path: Path) -> None:
 
 
 def _normalized() -> onnx.ModelProto:
-    """L2 normalization over the channels in integers: squares by lookup table, their sum by a 1x1 convolution, the
-    reciprocal root by lookup table, a product broadcast over the channels, and a gain per channel."""
+    """L2 normalization over the channels in integers.
+
+    Squares by lookup table, their sum by a 1x1 convolution, the reciprocal root by lookup table, a product broadcast over
+    the channels, and a gain per channel.
+    """
     n = FloatNetwork()
     channels, scale = 16, 0.05
     squares = n.quantize(n.node("Mul", [n.dequantize("x", scale, 0), n.dequantize("x", scale, 0)]), 0.64, 0)

@@ -13,17 +13,22 @@ import numpy as np
 import onnx
 import pytest
 from random_graphs import check, generate, random_inputs, report, shrink
+from small_accelerators import DEPTHWISE, WIDE
 
+from arrayloom.compiler import compile_graph
+from arrayloom.compiler.frontend import import_model
 from arrayloom.host.runtime.backends import open_device
 from arrayloom.host.runtime.device import Device
 from arrayloom.host.runtime.reference import Reference
 from arrayloom.isa import arithmetic
-from arrayloom.isa.config import PRESETS
+from arrayloom.isa.config import PRESETS, Config
+from arrayloom.isa.instructions import Depthwise
 from arrayloom.sim.emulator import post
 
 GRAPHS = 500
 BLOCK = 10          # graphs per test
 RTL_SHARE = 10      # one graph in ten also runs on the RTL
+DRAWN, LEAST_USERS = 120, 8     # graphs, and how many of them must use the DEPTHWISE unit
 REPORTS = 3         # failures shrunk per test
 
 OPERATORS = {
@@ -62,6 +67,17 @@ def _assert_equal(seeds: Iterable[int], device: Device, folder: Path) -> None:
         if len(failures) < REPORTS and (text := report(seed, device, folder)):
             failures.append(text)
     assert not failures, "\n".join(failures)
+
+
+@pytest.mark.parametrize("config", [DEPTHWISE, WIDE], ids=lambda config: config.name)
+def test_graphs_equal_onnx_runtime_with_a_depthwise_unit(config: Config, tmp_path: Path) -> None:
+    """On the RTL, those of many graphs that use the unit."""
+    seeds = [seed for seed in range(DRAWN) if any(
+        isinstance(one, Depthwise) for one in compile_graph(import_model(generate(seed)).graph, config))]
+    assert len(seeds) >= LEAST_USERS
+    device = open_device("rtl", config)
+    _assert_equal(seeds, device, tmp_path)
+    device.close()
 
 
 def test_graphs_equal_onnx_runtime_on_the_emulator(seeds: range, emulator: Device, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Models of what surrounds the bus side: an AXI memory, an instruction queue, and a simulation with a deadline."""
+"""Models of the environment of the bus side: an AXI memory, an instruction queue, and a simulation with a time limit."""
 
 import gc
 import random
@@ -18,7 +18,7 @@ from arrayloom.isa.config import PRESETS, Config
 from arrayloom.isa.fields import Instruction
 
 DEADLINE = 20_000           # cycles
-OUTSTANDING = 16            # bursts that the memory takes in each direction, unless a test gives another number
+OUTSTANDING = 16            # outstanding bursts that the memory accepts in each direction, unless a test sets another number
 OKAY, REFUSED = 0, 2        # responses
 
 Process = Callable[[Any], Any]
@@ -33,10 +33,10 @@ class Burst:
 
 @dataclass
 class AxiMemory:
-    """A memory on an AXI4 master port, which checks the rules of the bus.
+    """A memory on an AXI4 master port that checks the rules of the bus.
 
-    The first beat of a burst comes ``latency`` cycles after its address; with probability ``stall`` a channel does
-    nothing in a cycle. Addresses in ``bad`` answer with an error. At most ``takes`` bursts are outstanding.
+    The first beat of a burst comes ``latency`` cycles after its address; in each cycle, a channel stalls with probability
+    ``stall``. Addresses in ``bad`` answer with an error. At most ``takes`` bursts are outstanding.
     """
 
     axi: Any
@@ -145,7 +145,7 @@ class AxiMemory:
 
 
 async def send(ctx: Any, port: Any, instruction: Instruction) -> None:
-    """Offers an instruction to a stream until it is taken."""
+    """Offers an instruction to a stream until it is accepted."""
     ctx.set(port.payload, int.from_bytes(instruction.encode(), "little"))
     ctx.set(port.valid, 1)
     taken = False
@@ -156,7 +156,7 @@ async def send(ctx: Any, port: Any, instruction: Instruction) -> None:
 
 @dataclass
 class UnitDriver:
-    """Stands for the issue queue of a unit: offers ``instructions`` in order and notes what the unit does."""
+    """Simulates a unit's issue queue: offers ``instructions`` in order and records the unit's behaviour."""
 
     unit: Any
     instructions: Sequence[Instruction]
@@ -203,7 +203,7 @@ class Bench:
     @staticmethod
     def run(design: Elaboratable, processes: Iterable[Process], done: Callable[[], bool], extra: int = 8,
             deadline: int = DEADLINE) -> int:
-        """Runs until ``done`` and ``extra`` cycles more; returns the cycles. Fails when it takes too long."""
+        """Runs until ``done``, then ``extra`` cycles more; returns the cycles. Fails if it takes too long."""
         simulator = Simulator(design)
         simulator.add_clock(1e-8)
         for process in processes:
@@ -224,7 +224,7 @@ class Bench:
 
     @staticmethod
     def ports(component: Any) -> list[Signal]:
-        """The ports of a component, as conversion wants them."""
+        """The ports of a component, in the form that conversion takes."""
         values = (Value.cast(value) for _, _, value in component.signature.flatten(component))
         return [value for value in values if isinstance(value, Signal)]
 
@@ -239,7 +239,7 @@ def refuses() -> Callable[[Callable[[], Any], str], None]:
     """Asserts that building something raises with exactly that message."""
     def check(build: Callable[[], Any], message: str) -> None:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UnusedElaboratable)     # what is refused is never elaborated
+            warnings.simplefilter("ignore", UnusedElaboratable)     # a refused component is never elaborated
             with pytest.raises((TypeError, ValueError), match=f"^{re.escape(message)}$"):
                 build()
             gc.collect()

@@ -1,4 +1,4 @@
-"""The bus master before a memory that breaks the rules: it drops what it did not ask for, and reports it."""
+"""The bus master with a memory that breaks the rules: it drops and reports unrequested responses."""
 
 import random
 
@@ -10,7 +10,7 @@ BEATS = 5
 
 
 class Master:
-    """The bus and its readers and writer, in the hands of a script; ``words`` that each reader got, with ``last``."""
+    """The bus with its readers and writer, driven by a script; ``words`` that each reader received, with ``last``."""
 
     def __init__(self, bench):
         self.bench, self.bus = bench, Bus(bench.config())
@@ -70,7 +70,7 @@ def reads(ctx, master):
 @pytest.mark.parametrize(("name", "identifier"), [("fetch", FETCH_ID), ("load", LOAD_ID)])
 @pytest.mark.parametrize("place", [0, 2, BEATS - 1, None])
 def test_a_burst_ends_where_it_was_asked_to(bench, name, identifier, place):
-    """RLAST is where it should be, too early, or missing; the reader sees the same in each case."""
+    """RLAST in the right place, too early, or missing; the reader sees the same in each case."""
     async def script(master, ctx):
         await master.ask(ctx, name)
         for number in range(BEATS):
@@ -98,8 +98,8 @@ def test_words_that_nobody_asked_for_are_dropped(bench, identifier):
     assert master.broken == 2 and master.words == {"fetch": [], "load": []}
 
 
-def test_readers_are_told_apart(bench):
-    """Words of both readers' bursts, mixed; each reader's come in its order."""
+def test_words_go_to_their_own_reader(bench):
+    """Interleaved words of both readers' bursts; each reader receives its own in order."""
     async def script(master, ctx):
         rng, left = random.Random(4), {"fetch": [3, 1, 4], "load": [5, 2]}
         for name, lengths in left.items():
@@ -187,7 +187,7 @@ def test_words_of_a_reader_that_is_reset_are_taken(bench):
             assert ctx.get(bus.axi.rready) and not ctx.get(bus.status.quiet)
             await master.beat(ctx, number, LOAD_ID, number == 2)
         await ctx.tick().repeat(3)
-        assert ctx.get(bus.status.quiet) and not ctx.get(bus.axi.rready)    # the reader is itself again
+        assert ctx.get(bus.status.quiet) and not ctx.get(bus.axi.rready)    # the reader has recovered
 
     master = Master(bench)
     master.run(script)

@@ -46,7 +46,7 @@ SIGNATURES = {f"{module.__name__}.{name}": thing for module in _modules() for na
 
 
 def _section(doc: str, title: str) -> dict[str, str]:
-    """Names in a section of a numpydoc docstring, and what follows each after the colon."""
+    """The names in a section of a numpydoc docstring, with the text after the colon."""
     found = re.search(rf"^{title}\n-+\n(.*?)(?=\n\n|\Z)", doc, re.S | re.M)
     lines = [line for line in (found[1].splitlines() if found else []) if not line.startswith(" ")]
     parts = [line.partition(" : ") for line in lines]

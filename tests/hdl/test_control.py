@@ -47,7 +47,7 @@ WIDTHS: dict[int, int] = {
 
 @scripted()
 async def test_reset_values(host: Host) -> None:
-    """Nothing may be read or written, and no run goes on for ever, before software says otherwise."""
+    """Nothing may be read or written, and no run is endless, until software configures it."""
     for register in WIDTHS:
         name = Register(register).name
         value = RESET_VALUES.get(Register[name.removesuffix("_HIGH")], 0)
@@ -108,7 +108,7 @@ async def test_accesses_where_there_is_no_register_are_refused(host: Host) -> No
 
 @scripted()
 async def test_the_register_map_is_what_the_hardware_has(host: Host) -> None:
-    """Every word of the register space: what can be read and written, and what it holds after a reset."""
+    """Every word of the register space: access rights, and the value after a reset."""
     entries = {entry.address: entry for entry in register_map()}
     for address in range(0, 1 << REGISTER_ADDRESS_BITS, REGISTER_BYTES):
         entry = entries.get(address)
@@ -209,7 +209,7 @@ async def test_events_say_what_counts_and_when_instructions_end(host: Host) -> N
 
 
 class NearlyFull(Control):
-    """Its counters of pulses and cycles begin where their lower half is nearly full."""
+    """Its counters of pulses and cycles begin with a nearly full lower half."""
 
     def _count(self, m: Module, name: str, width: int, enable: Value) -> Signal:
         count = Signal(width, name=name)
@@ -228,7 +228,7 @@ async def test_both_halves_of_a_counter_are_of_one_moment(host: Host) -> None:
     await host.wait(100)
     assert await host.read(Register.CYCLES_HIGH) == 0
     assert await host.read_wide(Register.CYCLES) > 1 << 32
-    for other in (Register.IDENTITY, Register.PROGRAM_HIGH):        # read between the halves, they change neither
+    for other in (Register.IDENTITY, Register.PROGRAM_HIGH):        # between the reads of both halves, they change neither
         await host.read(Register.CYCLES)
         await host.read(other)
         assert await host.read(Register.CYCLES_HIGH) == 1

@@ -1,4 +1,4 @@
-"""Every unit of the bus side becomes a netlist, for every preset."""
+"""Every unit of the bus side converts to a netlist, for every preset."""
 
 from collections.abc import Callable
 from typing import Any

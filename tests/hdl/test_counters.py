@@ -1,4 +1,4 @@
-"""Counters of causes, also beyond what any run that can be simulated counts: their memory is set from outside."""
+"""Counters of causes, including values beyond any simulated run: their memory is set from outside."""
 
 import random
 from typing import Any
@@ -15,7 +15,7 @@ BEFORE = [*((1 << bits) - 1 for bits in range(1, CYCLE_BITS)), *(1 << bit for bi
 
 
 class Open(CauseCounters):
-    """Its memory can be set."""
+    """Counters with a memory that can be set."""
 
     def elaborate(self, platform: Any) -> Module:
         m = super().elaborate(platform)

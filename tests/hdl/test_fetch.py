@@ -1,4 +1,4 @@
-"""FETCH on the bus: every instruction at its queue, in order, up to End."""
+"""FETCH on the bus: every instruction arrives at its queue, in order, up to End."""
 
 import random
 from typing import Any
@@ -23,7 +23,7 @@ class System:
 
     def __init__(self, bench: Any, config: Config, code: bytes, *, program: int = 0x1000, full: float = 0.0,
                  idle_after: int = 0, base: int | None = None, limit: int = 0, **memory: Any) -> None:
-        """``base``: None is where the program begins; ``limit``: 0 is the end of memory."""
+        """``base``: by default the beginning of the program; ``limit``: 0 means the end of memory."""
         self.bench, self.config, self.full, self.idle_after = bench, config, full, idle_after
         self.fetch, self.bus = Fetch(config), Bus(config)
         self.design = Module()
@@ -32,7 +32,7 @@ class System:
         self.design.d.comb += self.bus.load.beat.ready.eq(1)
         self.program = program
         data = random.Random(3).randbytes(program) + code
-        # What follows the program must not matter.
+        # Bytes after the program must not matter.
         data += random.Random(4).randbytes(4096)
         self.memory = bench.AxiMemory(self.bus.axi, config, bytearray(data), **memory)
         self.base, self.limit = program if base is None else base, limit or len(data) // config.size * config.size
@@ -100,7 +100,7 @@ def expected(instructions: list[Instruction]) -> list[tuple[Unit | None, int]]:
 
 
 def raw(word: int, index: int) -> bytes:
-    """What is no instruction, with the check of one."""
+    """A word that is no instruction, with a valid checksum."""
     fields = word.to_bytes(FIELD_BYTES, "little")
     return fields + check_of(fields, index)
 
@@ -134,7 +134,7 @@ def test_a_program_may_start_at_any_instruction(bench: Any, start: int) -> None:
 
 
 def test_nothing_is_asked_for_once_end_is_seen(bench: Any) -> None:
-    # The third instruction leaves the buffer one short of room for the next chunk.
+    # The third instruction leaves the buffer one entry short of room for the next chunk.
     system = System(bench, bench.config("16x16"), encode([LoadLookupTable(), LoadLookupTable(), End()]))
     system.run()
     assert sum(burst.beats for burst in system.memory.reads) * 16 == FETCH_BUFFER_BYTES
@@ -194,7 +194,7 @@ def test_what_is_no_instruction_is_illegal_and_dispatched_nowhere(bench: Any, ca
 
 @pytest.mark.parametrize("size", [4, 16, 64, 128])
 def test_a_flipped_bit_or_another_place_is_damage(bench: Any, size: int) -> None:
-    """Every bit of an instruction counts, its check included; so does its place in the program."""
+    """Every bit of an instruction is checked, including its checksum; so is its place in the program."""
     config = Config(name="any", size=size, lanes=size // 2, column_stage=size, row_stage=4, accumulator_depth=64,
                     activation_bytes=1 << 20, weight_words=256)
     instructions, rng = [*make_program(9, 4), End()], random.Random(size)
@@ -217,7 +217,7 @@ def test_a_flipped_bit_or_another_place_is_damage(bench: Any, size: int) -> None
 
 @pytest.mark.parametrize("name", ["tiny", "16x16", "64x64"])
 def test_nothing_is_read_beyond_the_limit(bench: Any, name: str) -> None:
-    """A program that ends there runs; one that does not is outside, where the next instruction would be."""
+    """A program that ends at the limit runs; a longer one fails at the address of its next instruction."""
     instructions, config = make_program(5, 9), bench.config(name)
     code = encode([*instructions, End()])
     system = System(bench, config, code, limit=0x1000 + len(code))

@@ -1,4 +1,4 @@
-"""Flow control: the elastic buffer keeps order and rate, the counts are those of a model."""
+"""Flow control: the elastic buffer keeps order and rate; the counts equal a model's."""
 
 import random
 from collections.abc import Callable

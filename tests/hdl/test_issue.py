@@ -1,4 +1,4 @@
-"""The issue queue against a model of tokens, fences and masks."""
+"""The issue queue compared with a model of tokens, fences and masks."""
 
 import random
 from collections import deque
@@ -49,8 +49,8 @@ class System:
             await self.bench.send(ctx, port, instruction)
 
     async def step(self, ctx: Any) -> None:
-        """One process for unit and tokens, so that the model sees them in one order."""
-        rng, issue, before = random.Random(2), self.issue, 0    # tokens given in the cycle before
+        """A single process for unit and tokens, so that the model receives events in order."""
+        rng, issue, before = random.Random(2), self.issue, 0    # tokens given in the previous cycle
         flight: deque[tuple[int, int]] = deque()
         needed = {unit: sum(i.wait >> unit & 1 for i in self.program) for unit in OTHERS}
         unit, status = issue.unit, issue.status
@@ -147,7 +147,7 @@ def test_a_token_too_many_overflows(bench: Any) -> None:
             pulses.append(overflow)
 
     bench.run(issue, [give], lambda: len(pulses) >= 258)
-    assert pulses.index(1) == (1 << TOKEN_BITS) + 1     # counted a cycle later, reported another one later
+    assert pulses.index(1) == (1 << TOKEN_BITS) + 1     # counted a cycle later, reported one more cycle later
 
 
 def test_an_idle_unit_has_the_cause_of_its_queue(bench: Any) -> None:
@@ -158,7 +158,7 @@ def test_an_idle_unit_has_the_cause_of_its_queue(bench: Any) -> None:
 
 
 @pytest.mark.parametrize("wait", [1 << Unit.LOAD, 1 << Unit.LOAD | 1 << Unit.STORE])
-def test_the_tokens_that_are_missing_are_told(bench: Any, wait: int) -> None:
+def test_missing_tokens_are_reported(bench: Any, wait: int) -> None:
     system = System(bench, [Elementwise(wait=wait)], give=0.0)
     missing: list[int] = []
 
@@ -243,9 +243,9 @@ def test_a_reset_empties_queue_tokens_and_masks(bench: Any) -> None:
 
 
 def played(bench: Any, waiting: int, gives: set[int], cycles: int, begin: int = 1) -> tuple[list[int], int, int]:
-    """Lets ``waiting`` instructions, from cycle ``begin`` on, want a token each of LOAD, which gives one in these cycles.
+    """Offers ``waiting`` instructions from cycle ``begin`` on; each needs a token of LOAD, given in cycles ``gives``.
 
-    Returns when each is accepted, the tokens that are left, and how many overflowed.
+    Returns when each instruction is accepted, the tokens left, and the number that overflowed.
     """
     issue, accepted, overflows, left = Issue(bench.config(), OWN), list[int](), list[int](), list[int]()
 

@@ -1,4 +1,4 @@
-"""LOAD on the bus: every word at its place, credits kept, and a beat a cycle."""
+"""LOAD on the bus: every word arrives at its place, credits are respected, and each cycle transfers a beat."""
 
 import random
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ MEMORY = 1 << 18
 
 @dataclass
 class Sink:
-    """A FIFO of ``capacity`` words whose consumer takes a word with probability ``rate``, from ``opens`` on."""
+    """A FIFO of ``capacity`` words whose consumer takes a word with probability ``rate``, from cycle ``opens`` on."""
 
     port: Any
     capacity: int

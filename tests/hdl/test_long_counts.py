@@ -1,4 +1,4 @@
-"""Counters of pulses and cycles beyond what any run that can be simulated counts: they begin near their highest bit."""
+"""Counters of pulses and cycles beyond any simulated run: they begin near their highest bit."""
 
 from amaranth.hdl import Module, Signal, Value
 from control_host import Host, begin, scripted
@@ -12,7 +12,7 @@ PULSES = 5
 
 
 class Late(Control):
-    """Its counters begin near the middle of their range, and count as those of ``Control`` do."""
+    """Its counters begin near the middle of their range, and count like those of ``Control``."""
 
     def _count(self, m: Module, name: str, width: int, enable: Value) -> Signal:
         count = super()._count(m, name, width, enable)
@@ -28,7 +28,7 @@ def _begin(width: int) -> int:
 @scripted(control=Late)
 async def test_every_bit_of_a_counter_counts(host: Host) -> None:
     control = host.control
-    await host.write(Register.CYCLE_LIMIT_HIGH, 0)      # none, as the cycles begin beyond it
+    await host.write(Register.CYCLE_LIMIT_HIGH, 0)      # no limit, as the cycles begin beyond it
     await begin(host)
     counted = [(Register.FETCHED, control.fetch.fetched, REGISTER_BITS), (Register.BEATS_READ, control.bus.read, CYCLE_BITS),
                (Register.BEATS_WRITTEN, control.bus.written, CYCLE_BITS),

@@ -1,4 +1,4 @@
-"""Pipeline registers and delays: what comes out when, what is reset, and what is refused."""
+"""Pipeline registers and delays: latency, resets, and refusals."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ CYCLES = 12
 
 
 def _outputs(build: Callable[[Module, Signal, Signal], Any], values: list[int], flags: list[int]) -> list[int]:
-    """The output in each cycle, where ``build`` makes it of a byte and a flag."""
+    """The output in each cycle when ``build`` computes it from a byte and a flag."""
     m, value, flag = Module(), Signal(8), Signal()
     output = Signal(64)
     m.d.comb += output.eq(build(m, value, flag))

@@ -1,4 +1,4 @@
-"""The runs that the registers control."""
+"""Runs under the control of the registers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -232,7 +232,7 @@ def test_a_bus_that_never_becomes_quiet_is_stuck_until_reset(bench: Any, orders:
 
 @pytest.mark.parametrize("source", ["load_error", "watchdog"])
 def test_a_failed_run_waits_a_second_time_for_the_bus(bench: Any, source: str) -> None:
-    """The second wait has time of its own, whatever ended the run."""
+    """The second wait has its own time limit, whatever ended the run."""
     async def script(host: Host) -> None:
         await host.write(Register.WATCHDOG, 100)
         await begin(host)
@@ -254,7 +254,7 @@ def test_a_failed_run_waits_a_second_time_for_the_bus(bench: Any, source: str) -
 
 @scripted()
 async def test_a_run_ends_at_its_limit_of_cycles(host: Host) -> None:
-    """Work is progress, which the watchdog lets go on for ever."""
+    """Work is progress, so the watchdog would never end the run."""
     await host.write(Register.CYCLE_LIMIT, 200)
     await host.write(Register.CYCLE_LIMIT_HIGH, 0)
     await begin(host)
@@ -372,7 +372,7 @@ async def test_an_error_just_before_a_run_does_not_end_it(host: Host) -> None:
 
 @scripted()
 async def test_a_bus_counts_as_quiet_only_while_it_is_halted(host: Host) -> None:
-    """A burst that begins in the cycle of the bus's halt must end first."""
+    """A burst that begins in the cycle of the halt must first end."""
     control, ctx = host.control, host.ctx
     await begin(host)
     await host.write(Register.CONTROL, RESET)

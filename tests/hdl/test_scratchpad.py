@@ -48,7 +48,7 @@ def test_strides_spread_over_banks(banks: int, stride: int) -> None:
 
 @pytest.mark.parametrize("banks", [2, 4, 8])
 def test_random_traffic(banks: int) -> None:
-    """All five ports at once: whatever is accepted reads what was written before, and the order of priority holds."""
+    """All five ports at once: every accepted read returns the last write, and the priorities hold."""
     config = small(banks)
     memory = Scratchpad(config)
     numbers = bank_numbers(config)

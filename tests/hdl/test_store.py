@@ -1,4 +1,4 @@
-"""STORE on the bus: every word in memory, complete when memory has answered, and a beat a cycle."""
+"""STORE on the bus: every word reaches memory, completion waits for memory's response, and each cycle transfers a beat."""
 
 import random
 from typing import Any
@@ -20,7 +20,7 @@ MEMORY = 1 << 17
 
 
 class System:
-    """STORE, the bus, a memory of zeros, and an scratchpad that refuses with probability ``port_stall``."""
+    """STORE, the bus, a memory of zeros, and a scratchpad that refuses with probability ``port_stall``."""
 
     def __init__(self, bench: Any, config: Config, instructions: list[StoreInstruction], *, gap: float = 0.0,
                  port_stall: float = 0.0, low: int = 0, high: int = MEMORY, **memory: Any) -> None:
@@ -43,7 +43,7 @@ class System:
 
     async def read_port(self, ctx: Any) -> None:
         rng, port = random.Random(9), self.store.read
-        # Random words where nothing was asked for.
+        # Random words when nothing was requested.
         line = [0] * MEMORY_LATENCY
         while True:
             ready = rng.random() >= self.port_stall
@@ -152,7 +152,7 @@ def test_every_cycle_has_its_cause(bench: Any) -> None:
     assert causes[0] == causes[-1] == Cause.IDLE
 
 
-def test_words_that_other_units_hold_back_are_told_from_the_bus(bench: Any) -> None:
+def test_waits_for_other_units_are_distinguished_from_the_bus(bench: Any) -> None:
     transfer = StoreInstruction(address=0, source=0, words=100, rows=1, memory_pitch=0, chip_pitch=0)
     system = System(bench, bench.config(), [transfer], port_stall=0.6)
     system.run()
@@ -185,7 +185,7 @@ def test_fields_out_of_range_are_illegal(bench: Any, fields: dict[str, int]) -> 
     assert not system.memory.writes
 
 
-OUTSIDE = {     # fields, and the run that lies outside a window of words 0x100 to 0x1FF
+OUTSIDE = {     # fields, and the run of words outside a window of words 0x100 to 0x1FF
     "begins a word before": ({"address": 0x3FC}, 0),
     "begins at the base": ({"address": 0}, 0),
     "ends a word beyond": ({"address": 0x7F4}, 0),

@@ -1,4 +1,4 @@
-"""The weight FIFO: order, room, and tiles that are only offered whole."""
+"""The weight FIFO: order, room, and tiles that are only offered when complete."""
 
 from dataclasses import replace
 from typing import Any

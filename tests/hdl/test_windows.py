@@ -1,4 +1,4 @@
-"""Windows: whole words of what registers allow, counted from the base, and nothing where they make no sense."""
+"""Windows: whole words within the registers' limits, counted from the base, and empty if the limits are inconsistent."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The integer arithmetic against float32 itself."""
+"""The integer arithmetic compared with float32 itself."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def _scales(rng: np.random.Generator, count: int) -> np.ndarray:
 
 
 def _accumulators(rng: np.random.Generator, scales: np.ndarray) -> np.ndarray:
-    """Integers near half-way points of the result, where rounding decides, and any others."""
+    """Integers near half-way points of the result, where rounding decides, and arbitrary ones."""
     target = rng.integers(-300, 300, scales.size) + rng.choice([0.0, 0.5], scales.size)
     near = np.rint(target / scales.astype(np.float64)) + rng.integers(-2, 3, scales.size)
     anything = rng.integers(-(1 << 31), 1 << 31, scales.size)

@@ -1,4 +1,4 @@
-"""Files and folders are there whole or not at all."""
+"""Files and folders appear complete or not at all."""
 
 import os
 import stat
@@ -11,7 +11,7 @@ from arrayloom.isa.files import leftovers, make_folder_atomically, write_atomica
 
 
 class BrokenOffError(Exception):
-    """The writer fails in the middle."""
+    """A failure in the middle of writing."""
 
 
 @pytest.fixture(autouse=True)

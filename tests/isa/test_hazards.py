@@ -1,4 +1,4 @@
-"""Accesses that no token orders are found, each kind of them, and those that are ordered are not."""
+"""Unordered accesses of each kind are found, and ordered ones are not reported."""
 
 import numpy as np
 import pytest
@@ -91,7 +91,7 @@ ORDERED: dict[str, list[Instruction]] = {
     "a drain after its convolution": [
         LOAD.changed(signal=Units.ARRAY), *TILE, CONVOLVE.changed(wait=Units.LOAD),
         DRAIN.changed(add=1, residual=0, residual_pitch=4)],
-    "a token after a drain": [     # when the operation is complete, the drain is, and so is what it knew
+    "a token after a drain": [     # the operation's completion implies the drain's, and all that the drain waited for
         LOAD.changed(signal=Units.ARRAY), *TILE, CONVOLVE.changed(wait=Units.LOAD), DRAIN.changed(destination=100),
         ELEMENTWISE.changed(source=200, destination=300, signal=Units.STORE), STORE.changed(wait=Units.POST)],
     "a token from further down": [
@@ -133,7 +133,7 @@ def test_every_token_of_a_network_is_needed() -> None:
 
 
 def test_windows_read_what_lies_under_them() -> None:
-    """Against one pixel and one tap after the other."""
+    """Compared with an enumeration of every pixel and tap."""
     rng = np.random.default_rng(4)
     for _ in range(200):
         low, high = (1, 1, 1, 1, 1, 1, 1, 1, -4, -4), (6, 6, 4, 4, 4, 4, 4, 4, 5, 5)

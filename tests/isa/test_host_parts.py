@@ -1,4 +1,4 @@
-"""Head and tail in program files: what is written is read, and parts from anywhere are run only if they are harmless."""
+"""Head and tail in program files: a round trip, and parts from any source run only if they are harmless."""
 
 import json
 from collections.abc import Callable
@@ -41,7 +41,7 @@ def test_a_byte_of_a_part_that_changed_is_found(program: Program) -> None:
 
 
 def _changed(program: Program, change: Callable[[dict[str, Any]], None]) -> bytes:
-    """The file with another header and a checksum that fits."""
+    """The file with another header and a valid checksum."""
     class Other(Program):
         def _metadata(self) -> dict[str, Any]:
             header = json.loads(json.dumps(super()._metadata()))

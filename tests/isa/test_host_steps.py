@@ -1,4 +1,4 @@
-"""Host steps as data: what they write they read, and nothing else."""
+"""Host steps as data: they read exactly what they write."""
 
 import json
 from typing import Any
@@ -32,7 +32,7 @@ STEPS = [
 
 @pytest.mark.parametrize(("step", "value"), STEPS)
 def test_tags_and_fields_are_those_of_the_file(step: HostStep, value: dict[str, Any]) -> None:
-    """The tags stand in files: a class that is renamed keeps its own."""
+    """Files contain the tags: a renamed class keeps its tag."""
     written = json.loads(json.dumps(step.to_json()))
     assert written == value
     assert step_from_json(written) == step

@@ -63,7 +63,7 @@ def test_opcodes_are_distinct_and_every_unit_has_work() -> None:
 
 
 def _sealed(fields: bytes, index: int = 0) -> bytes:
-    """Any fields with a check that fits."""
+    """Any fields with a valid checksum."""
     return fields + check_of(fields, index)
 
 
@@ -78,7 +78,7 @@ def test_reserved_bits_are_refused() -> None:
 
 
 def test_the_check_covers_every_bit_and_the_index() -> None:
-    """Its value is that of ``zlib.crc32``, so that other tools can make programs."""
+    """Its value is that of ``zlib.crc32``, so other tools can make programs."""
     instruction = Convolve(height=3, width=5, first=1)
     code = instruction.encode(7)
     assert code[FIELD_BYTES:] == zlib.crc32(code[:FIELD_BYTES] + bytes([7, 0, 0, 0])).to_bytes(4, "little")

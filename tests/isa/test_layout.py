@@ -1,4 +1,4 @@
-"""Layouts: what is packed is found again, byte by byte, and layouts that cannot be are refused."""
+"""Layouts: packing and unpacking are inverse, byte for byte, and impossible layouts are refused."""
 
 from dataclasses import replace
 from typing import Any

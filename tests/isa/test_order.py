@@ -1,4 +1,4 @@
-"""What the check finds is what no order of events forbids: against all pairs of short random programs."""
+"""The hazard check reports exactly the accesses that no order of events excludes, for all pairs in short random programs."""
 
 import pytest
 from all_orders import Pair, random_program, unordered
@@ -13,7 +13,7 @@ SEEDS = range(400)
 
 
 def _expected(pairs: set[Pair], instructions: list[Instruction]) -> set[Finding]:
-    """Of each instruction the latest one of each unit, with the first and the last word of both."""
+    """For each instruction the latest one of each unit, with the first and the last word that both access."""
     words: dict[tuple[int, str, str, object], dict[int, list[int]]] = {}
     for later, earlier, hazard, place, word in pairs:
         words.setdefault((later, hazard, place, instructions[earlier].UNIT), {}).setdefault(earlier, []).append(word)

@@ -1,4 +1,4 @@
-"""Program files: what is written is read, and a header that does not fit is refused by name."""
+"""Program files: a round trip, and refusal by name of headers that do not fit."""
 
 import re
 from collections.abc import Callable

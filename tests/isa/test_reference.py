@@ -1,4 +1,4 @@
-"""The generated page is the one in the repository."""
+"""The generated page equals the one in the repository."""
 
 from arrayloom.isa import reference
 

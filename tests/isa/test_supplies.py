@@ -1,4 +1,4 @@
-"""What LOAD supplies through FIFOs: parts of loads, and what instructions need and take."""
+"""LOAD's supplies through FIFOs: parts of loads, and the amounts that instructions need and take."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which instruction's token a waiting one takes."""
+"""The matching of waits to the instructions that signal them."""
 
 from arrayloom.isa.fields import Unit, Units, units_in
 from arrayloom.isa.instructions import Convolve, Drain, End, LoadActivations, LoadWeights
@@ -6,12 +6,12 @@ from arrayloom.isa.tokens import NO_GIVER, token_givers
 
 
 def test_tokens_are_matched_in_order() -> None:
-    """LOAD gives two tokens, one for each Convolve; the second Convolve waits for POST as well."""
+    """LOAD gives two tokens, one to each Convolve; the second Convolve also waits for POST."""
     givers = token_givers([
         LoadActivations(signal=Units.ARRAY), LoadWeights(), Convolve(wait=Units.LOAD, first=1, last=1),
         Drain(signal=Units.ARRAY), LoadActivations(signal=Units.ARRAY, wait=Units.LOAD),
         Convolve(wait=Units.LOAD | Units.POST, first=1, last=1), Drain(), End()])
-    assert givers[Unit.LOAD].tolist() == [-1, -1, 0, -1, 1, 4, -1, -1]     # the fence: the instruction before
+    assert givers[Unit.LOAD].tolist() == [-1, -1, 0, -1, 1, 4, -1, -1]     # the fence: the previous instruction
     assert givers[Unit.POST].tolist() == [-1, -1, -1, -1, -1, 3, -1, -1]
 
 

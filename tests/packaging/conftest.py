@@ -1,4 +1,4 @@
-"""The wheel, and an environment that holds it; each is made once."""
+"""The wheel, and an environment with it installed; each is made once."""
 
 import shutil
 import sys
@@ -10,7 +10,7 @@ from installing import copy_checkout, install, make_environment, run
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel that is built from the sdist that is built from the checkout."""
+    """The wheel built from the sdist built from the checkout."""
     folder = tmp_path_factory.mktemp("packaging")
     build = [sys.executable, "-m", "build", "--no-isolation"]
     run([*build, "--sdist", "--outdir", folder / "sdist", copy_checkout(folder / "checkout")], folder)
@@ -24,7 +24,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of an environment that holds the wheel."""
+    """The Python of an environment with the wheel installed."""
     python = make_environment(tmp_path_factory.mktemp("environment") / "venv")
     install(python, wheel)
     return python

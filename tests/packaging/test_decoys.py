@@ -1,4 +1,4 @@
-"""Nothing in the user's folder is imported, by the commands or by the processes that they start."""
+"""Neither the commands nor the processes that they start import anything from the user's folder."""
 
 import json
 import subprocess
@@ -26,7 +26,7 @@ Command = Callable[..., dict]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder whose Python files raise when they are imported."""
+    """A folder whose Python files raise on import."""
     place = tmp_path / "user"
     place.mkdir()
     for name in DECOYS:
@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def command(installed: Path, folder: Path) -> Command:
-    """``command("demo", ...)``: the object that the installed command prints with ``--json`` in the folder of decoys."""
+    """``command("demo", ...)``: the JSON object printed by the installed command in the folder of decoys."""
     def command(*arguments: str | Path) -> dict:
         return json.loads(run([installed.parent / "arrayloom", *arguments, "--json"], folder))
 

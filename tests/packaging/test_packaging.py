@@ -60,7 +60,7 @@ def test_an_editable_install_sees_files_that_are_added_later(tmp_path: Path) -> 
 
 
 def test_a_checkout_is_whole_where_another_or_a_wheel_is_installed(installed: Path, tmp_path: Path) -> None:
-    """The current folder comes first for ``python -c`` and ``python -m``; the parts must be those of the same checkout."""
+    """The current folder comes first for ``python -c`` and ``python -m``; all parts must come from the same checkout."""
     first, second = copy_checkout(tmp_path / "first"), copy_checkout(tmp_path / "second")
     editable = make_environment(tmp_path / "venv")
     install(editable, "-e", first)
@@ -75,7 +75,7 @@ def test_a_checkout_is_whole_where_another_or_a_wheel_is_installed(installed: Pa
 
 
 def test_a_wheel_and_its_checkout_are_the_same_to_a_cluster(installed: Path, tmp_path: Path) -> None:
-    """Machines that share work must have the same code, however it was installed; another line makes it another."""
+    """Machines that share work need the same code, however installed; one changed line makes it different."""
     asked = "from arrayloom.host.pool.identity import identity; print(identity())"
     of_wheel = run([installed, "-c", asked], tmp_path)
     checkout = copy_checkout(tmp_path / "checkout")

@@ -1,4 +1,4 @@
-"""docs/python.md lists every public name with the signature that it has."""
+"""docs/python.md lists every public name with its actual signature."""
 
 import inspect
 import re
@@ -12,7 +12,7 @@ CALL = re.compile(r"^\| `(\w+)(?:\.(\w+))?(\(.*\))` \|", re.MULTILINE)
 
 
 def signature(name: str, method: str) -> str:
-    """Names and defaults of the parameters; the types are in the docstrings' words, and in ``help``."""
+    """Names and defaults of the parameters; types are described by the docstrings and ``help``."""
     target = getattr(arrayloom, name)
     found = inspect.signature(getattr(target, method) if method else target)
     plain = [one.replace(annotation=inspect.Parameter.empty) for one in found.parameters.values() if one.name != "self"]

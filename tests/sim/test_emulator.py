@@ -1,4 +1,4 @@
-"""Single instructions of the emulator against plain numpy."""
+"""Single instructions of the emulator compared with plain numpy."""
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ def test_convolve_is_a_direct_convolution(stride: int, dilation: int, origin: in
 @pytest.mark.parametrize("repeats", [1, 2, 3])
 @pytest.mark.parametrize("byte", [127, -128])
 def test_convolve_is_exact_for_the_largest_products(byte: int, repeats: int) -> None:
-    """Of more products than float32 adds without rounding, with a sum that is odd or nearly so."""
+    """With more products than float32 can add exactly, and a sum that is odd or nearly so."""
     machine, _ = _machine(9)
     machine.activations[:] = byte
     machine.activations[7] = 1
@@ -212,7 +212,7 @@ def test_no_token_for_oneself() -> None:
 
 
 def _bank(machine: Machine, pixels: int, **fields: int) -> None:
-    """A Convolve over so many pixels, with its tile."""
+    """A Convolve over the given number of pixels, with its tile."""
     machine.weights.append(np.zeros((N, N), np.int8))
     Convolver(machine).run(Convolve(height=1, width=pixels, **fields))
 
@@ -225,11 +225,11 @@ def test_rules_of_accumulator_banks() -> None:
         if not first:
             _bank(machine, 2, first=1)
     with pytest.raises(EmulatorError, match="begun while none is empty"):
-        _bank(machine, 2, first=1)          # the one before is not full
+        _bank(machine, 2, first=1)          # the previous bank is not full
     _bank(machine, 2, last=1)
     _bank(machine, 2, first=1, last=1)
     with pytest.raises(EmulatorError, match="begun while none is empty"):
-        _bank(machine, 2, first=1)          # both are full
+        _bank(machine, 2, first=1)          # both banks are full
     assert [len(bank) for bank in machine.full] == [2, 2]
 
 

@@ -121,7 +121,7 @@ def call(server: serving.Server, method: Method, request: Any, headers: dict[str
 
 
 def load(server: serving.Server, model: str) -> None:
-    """Puts a model, ``NAME`` or ``NAME:VERSION``, onto the device; raises ``RefusedError``."""
+    """Loads a model, ``NAME`` or ``NAME:VERSION``, onto the device; raises ``RefusedError``."""
     http(server, open_inference.LOAD.at(model), b"")
 
 

@@ -1,5 +1,4 @@
-"""Random channels-last QDQ networks, as converters from TensorFlow write them: channels-first operators between
-Transposes.
+"""Random channels-last QDQ networks, as converters from TensorFlow write them, with Transposes around operators.
 
 Scales are powers of two and means divide by powers of two: float arithmetic is therefore exact, and every form of a network
 gives the same bytes.

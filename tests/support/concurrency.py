@@ -98,8 +98,7 @@ class _Times:
 
 
 def find_race(program: Program, config: Config, seed: int) -> str | None:
-    """The first instruction that can start too early at the speeds of a seed, or tokens that overflow; None if there is
-    none.
+    """The first instruction that can start too early at the speeds of a seed, or tokens that overflow; else None.
 
     With odd seeds the units have queues of the configured depth, with even seeds queues that never fill.
     """
@@ -172,8 +171,7 @@ def _most(events: list[tuple[float, int]]) -> int:
 
 
 def find_stall(program: Program, config: Config) -> str | None:
-    """The first load that cannot complete after all earlier instructions have, because its FIFO is too small; None if
-    none.
+    """The first load that cannot complete after all earlier instructions, because its FIFO is too small; else None.
 
     A program whose instructions can complete one by one in order cannot deadlock: the oldest one can always complete.
     """

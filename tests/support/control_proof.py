@@ -26,7 +26,7 @@ MEANT_WHILE = {
     "\\axi__awvalid": ("\\axi__awaddr", "\\axi__awid", "\\axi__awlen", "\\axi__awsize", "\\axi__awburst"),
     "\\axi__wvalid": ("\\axi__wlast", "\\axi__wstrb"), "\\trace__valid": ("\\trace__address",),
 }
-"""Outputs, and others that mean something while they are set."""
+"""Outputs, with those that are meaningful only while they are set."""
 INVARIANTS = (
     *((f"{unit}_issue", "filled | ~unit__instruction__valid") for unit in ("load", "array", "post", "store")),
     *((f"{unit}.bursts", "(region__ready & (fsm_state == 0)) | (~region__ready & ~(fsm_state == 0))")
@@ -36,7 +36,7 @@ INVARIANTS = (
 OF_DEPTHWISE = (
     ("depthwise_issue", "filled | ~unit__instruction__valid"), ("depthwise.decoder", "planned | ~checked"),
 )
-"""Instances, and what holds of their registers in every cycle; besides, where there is a DEPTHWISE unit."""
+"""Instances, and the invariants of their registers; additional ones of accelerators with a DEPTHWISE unit."""
 RETIRES = {"load_issue": "load.unit__retired", "array_issue": "array.streamer.retired",
            "post_issue": "control.run.units__2__retired", "store_issue": "store.unit__retired"}
 RETIRES_OF_DEPTHWISE = {"depthwise_issue": "control.run.units__4__retired"}

@@ -26,7 +26,7 @@ def kill_at_each_point(action: Callable[[], object], first: int = 0, step: int =
 
 
 def _run(action: Callable[[], object], point: int) -> int:
-    """The child's exit code; raises where it failed in another way than asked for."""
+    """The child's exit code; raises if it failed in another way than requested."""
     child = os.fork()
     if child == 0:
         code = 1

@@ -10,7 +10,7 @@ from arrayloom.compiler.frontend import ImportedModel
 from arrayloom.compiler.graph import Graph
 from arrayloom.host.runtime.reference import Reference
 
-# : In names of tensors that the model does not have.
+#: In names of tensors that the model does not have.
 _OWN = (", spread for ", ", made for ")
 
 

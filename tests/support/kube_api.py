@@ -33,8 +33,7 @@ class RefusalError(Exception):
 
 
 class KubeApi:
-    """``objects`` by namespace, kind and name; ``pods``: their logs by namespace and name; ``refused``: kinds that the
-    token's user may not create."""
+    """``objects`` by namespace, kind and name; ``pods``: logs by namespace and name; ``refused``: kinds not permitted."""
 
     def __init__(self) -> None:
         self.objects: dict[Key, Object] = {}

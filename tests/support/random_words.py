@@ -1,5 +1,4 @@
-"""Random programs of a few instruction words with fields around their legal limits, for ``tiny`` and similar
-configurations.
+"""Random programs of a few instruction words with fields around their legal limits, for small configurations.
 
 Every run is short: instructions with too much work are drawn again. Reads and writes of one instruction do not overlap,
 since their order is undefined. The resources that instructions need (weights, parameters, tables, a bank) are provided

@@ -19,7 +19,7 @@ OTHER_ERRORS = {
     "no full accumulator bank|while none is empty|the weight FIFO lacks|entries needed": {Error.WATCHDOG},
     "no table to release": {Error.WATCHDOG},
 }
-"""What the RTL may report instead of an illegal instruction, by what the emulator says."""
+"""Errors that the RTL may report instead of an illegal instruction, by the emulator's message."""
 
 
 def check(build: Build, program: Program, memory: NDArray[np.uint8], scratchpad: Words, timing: Timing) -> bool:

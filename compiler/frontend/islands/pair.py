@@ -18,8 +18,10 @@ from arrayloom.isa.instructions import BYTE_VALUES
 def import_pair(builder: Builder, region: Region) -> None:
     """Turn an island of two sources into one operation.
 
-    Raises:
-        RefusalError: it moves elements, or holds a constant of several values.
+    Raises
+    ------
+    RefusalError
+        It moves elements, or holds a constant of several values.
     """
     model, quantizer = builder.model, region.quantizer
     _check_nodes(model, region)

@@ -18,10 +18,14 @@ from arrayloom.compiler.frontend.report import ConsequenceError, RefusalError
 class Region:
     """An island.
 
-    Attributes:
-        sources: the integer values it reads, one or two.
-        nodes: its nodes in topological order, DequantizeLinear first, QuantizeLinear last.
-        quantizer: the QuantizeLinear.
+    Attributes
+    ----------
+    sources
+        The integer values it reads, one or two.
+    nodes
+        Its nodes in topological order, DequantizeLinear first, QuantizeLinear last.
+    quantizer
+        The QuantizeLinear.
     """
 
     sources: tuple[str, ...]
@@ -43,9 +47,11 @@ class Region:
 def find_region(builder: Builder, quantizer: onnx.NodeProto) -> Region:
     """The island after a QuantizeLinear.
 
-    Raises:
-        RefusalError: it reads no integer value or more than two, or holds an operator that is no movement and no function of
-            one element.
+    Raises
+    ------
+    RefusalError
+        It reads no integer value or more than two, or holds an operator that is no movement and no function of
+        one element.
     """
     model = builder.model
     of_quantizer(model, quantizer)

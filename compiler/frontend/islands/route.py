@@ -22,11 +22,15 @@ PER_CHANNEL = ("BatchNormalization",)  # whose constants are 1-D along the chann
 class Route:
     """What an island does to positions.
 
-    Attributes:
-        index: int64 in the ONNX shape of the result (with a batch of 1): the flat index of the source, or -k - 1 for
-            what the k-th Pad adds.
-        moves: whether any element changes its place.
-        channels: how many functions there are, one or one per channel.
+    Attributes
+    ----------
+    index
+        int64 in the ONNX shape of the result (with a batch of 1): the flat index of the source, or -k - 1 for
+        what the k-th Pad adds.
+    moves
+        Whether any element changes its place.
+    channels
+        How many functions there are, one or one per channel.
     """
 
     index: Indices
@@ -37,9 +41,11 @@ class Route:
 def find_route(model: Model, region: Region, x: Tensor) -> Route:
     """Follow indices through the island.
 
-    Raises:
-        RefusalError: branches move differently, a constant differs between positions, or functions that differ between
-            channels meet moved ones.
+    Raises
+    ------
+    RefusalError
+        Branches move differently, a constant differs between positions, or functions that differ between
+        channels meet moved ones.
     """
     start = np.arange(np.prod(x.onnx_shape), dtype=np.int64).reshape(1, *x.onnx_shape)
     indices: dict[str, Indices] = {}

@@ -27,8 +27,10 @@ def bounds_of(model: Model, node: onnx.NodeProto) -> tuple[float, float]:
 def exact_bounds(model: Model, node: onnx.NodeProto, quantization: Quantization) -> tuple[int, int]:
     """The bounds on integers that do to them what a Relu or a Clip does to their dequantized values.
 
-    Raises:
-        RefusalError: a bound cuts off values and lies between two steps, so that the result is on no integer.
+    Raises
+    ------
+    RefusalError
+        A bound cuts off values and lies between two steps, so that the result is on no integer.
     """
     info = np.iinfo(quantization.dtype)
     lower, upper = bounds_of(model, node)

@@ -52,8 +52,10 @@ def _spatial(model: Model, node: onnx.NodeProto) -> bool:
 def mean_sources(rewrite: Rewrite, means: list[onnx.NodeProto]) -> list[Source]:
     """The integers that two means are taken of.
 
-    Raises:
-        RefusalError: they are quantized differently, so that no integer sum is that of their values.
+    Raises
+    ------
+    RefusalError
+        They are quantized differently, so that no integer sum is that of their values.
     """
     sources = [rewrite.source(mean.input[0]) for mean in means]
     if sources[0].quantization != sources[1].quantization:

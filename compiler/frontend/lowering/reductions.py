@@ -21,8 +21,10 @@ def reduced_axes(model: Model, node: onnx.NodeProto) -> list[int]:
 
     Operator sets 13 (ReduceSum) and 18 turned the attribute into an input and brought `noop_with_empty_axes`.
 
-    Raises:
-        RefusalError: they are computed at run time, or the batch is among them.
+    Raises
+    ------
+    RefusalError
+        They are computed at run time, or the batch is among them.
     """
     rank = len(model.shapes[node.input[0]])
     if len(node.input) > 1 and node.input[1] and not model.is_constant(node.input[1]):

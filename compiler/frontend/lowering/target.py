@@ -25,11 +25,15 @@ from arrayloom.compiler.frontend.report import RefusalError
 class Step:
     """What happens to an integer result on its way: bounds, or movement.
 
-    Attributes:
-        value: the float value after it in the model, which identifies steps shared by several ways.
-        node: the node to be repeated on integers; None for bounds.
-        lo, hi: the quantized bounds. Quantizing is monotone, so that clipping and then quantizing equals quantizing
-            and then clipping to the quantized bounds.
+    Attributes
+    ----------
+    value
+        The float value after it in the model, which identifies steps shared by several ways.
+    node
+        The node to be repeated on integers; None for bounds.
+    lo, hi
+        The quantized bounds. Quantizing is monotone, so that clipping and then quantizing equals quantizing
+        and then clipping to the quantized bounds.
     """
 
     value: str
@@ -50,10 +54,14 @@ class Way:
 class Target:
     """An integer value to be computed in place of a float result, for all QuantizeLinear nodes that quantize alike.
 
-    Attributes:
-        name: the first QuantizeLinear's output.
-        quantization: of the integer value.
-        ways: how each QuantizeLinear's output follows from that value.
+    Attributes
+    ----------
+    name
+        The first QuantizeLinear's output.
+    quantization
+        Of the integer value.
+    ways
+        How each QuantizeLinear's output follows from that value.
     """
 
     name: str

@@ -20,8 +20,10 @@ _DIVISIONS = ("Div", "Mod")
 def function(builder: Builder, node: onnx.NodeProto) -> None:
     """An operator on bytes that gives bytes.
 
-    Raises:
-        RefusalError: an operand is not of bytes, or a constant differs between positions.
+    Raises
+    ------
+    RefusalError
+        An operand is not of bytes, or a constant differs between positions.
     """
     model = builder.model
     given = [name for name in node.input if not model.is_constant(name)]

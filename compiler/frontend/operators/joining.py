@@ -16,11 +16,16 @@ from arrayloom.compiler.graph import Tensor
 def join(builder: Builder, node: onnx.NodeProto, xs: Sequence[Tensor], tables: Array) -> None:
     """Each operand is moved to its place, through its table, and the results are added: they are 0 elsewhere.
 
-    Args:
-        builder: where the declared result of `node` goes.
-        node: the concatenation.
-        xs: the operands, as images.
-        tables: [operands, 256], what becomes of the bytes of each.
+    Parameters
+    ----------
+    builder
+        Where the declared result of `node` goes.
+    node
+        The concatenation.
+    xs
+        The operands, as images.
+    tables
+        [operands, 256], what becomes of the bytes of each.
     """
     y = builder.tensors[node.output[0]]
     rank = len(y.onnx_shape) + 1

@@ -18,9 +18,12 @@ from arrayloom.compiler.frontend.tidy.edit import copied_node, unused
 class Editor:
     """A copy of a model under change. `finish` sorts it and drops what no output depends on.
 
-    Attributes:
-        model: the facts about the model as it was before.
-        changed: whether anything was changed.
+    Attributes
+    ----------
+    model
+        The facts about the model as it was before.
+    changed
+        Whether anything was changed.
     """
 
     def __init__(self, model: Model) -> None:

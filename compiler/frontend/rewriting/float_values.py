@@ -20,10 +20,14 @@ _QUANTIZE, _DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 class _State:
     """What a float value is made of.
 
-    Attributes:
-        sources: the quantized tensors that it is a function of, element by element.
-        computed: whether an operator that adds up or combines elements makes it, and activations after that.
-        root: the value to quantize in place of this one: before movement.
+    Attributes
+    ----------
+    sources
+        The quantized tensors that it is a function of, element by element.
+    computed
+        Whether an operator that adds up or combines elements makes it, and activations after that.
+    root
+        The value to quantize in place of this one: before movement.
     """
 
     sources: frozenset[str]
@@ -34,9 +38,12 @@ class _State:
 class FloatValues:
     """Visits a model's nodes in order and finds the values to quantize.
 
-    Attributes:
-        found: the values, in the order of finding.
-        readers: the layers that read them.
+    Attributes
+    ----------
+    found
+        The values, in the order of finding.
+    readers
+        The layers that read them.
     """
 
     def __init__(self, model: Model) -> None:

@@ -31,11 +31,16 @@ _FACTORS = {"Mul": (0, 1), "Div": (0, 1), "QLinearMul": (0, 3)}
 class _Moved:
     """A value that holds elements of tokens in other places.
 
-    Attributes:
-        real, whole: names of the tokens in float and as integers; empty for what no node makes yet.
-        quantization: how one follows from the other.
-        shape: of the tokens.
-        index: in the value's shape, the flat index of the tokens.
+    Attributes
+    ----------
+    real, whole
+        Names of the tokens in float and as integers; empty for what no node makes yet.
+    quantization
+        How one follows from the other.
+    shape
+        Of the tokens.
+    index
+        In the value's shape, the flat index of the tokens.
     """
 
     real: str
@@ -49,9 +54,12 @@ class _Moved:
 class _Heads:
     """An operand by heads.
 
-    Attributes:
-        channels: [H, D], the channel of the tokens that each is.
-        turned: whether the operand is [H, D, T], not [H, T, D].
+    Attributes
+    ----------
+    channels
+        [H, D], the channel of the tokens that each is.
+    turned
+        Whether the operand is [H, D, T], not [H, T, D].
     """
 
     channels: Indices

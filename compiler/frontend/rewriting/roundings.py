@@ -63,9 +63,12 @@ class _Grids:
         """The model's own quantizations for float values, which replace them in the nodes after them; none where it has
         none.
 
-        Args:
-            values: the values.
-            rounded: whether they may be rounded.
+        Parameters
+        ----------
+        values
+            The values.
+        rounded
+            Whether they may be rounded.
         """
         wanted, chosen = set(values), {}
         for node in self._model.nodes:

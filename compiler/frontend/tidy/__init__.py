@@ -17,14 +17,20 @@ __all__ = ["tidy"]
 def tidy(model: onnx.ModelProto, label: str, notes: list[str]) -> onnx.ModelProto:
     """The model in order; the given one is not changed, and is returned where nothing was to do.
 
-    Args:
-        model: the model, local functions inlined.
-        label: how messages call it.
-        notes: gets a sentence about whatever a user could miss.
+    Parameters
+    ----------
+    model
+        The model, local functions inlined.
+    label
+        How messages call it.
+    notes
+        Gets a sentence about whatever a user could miss.
 
-    Raises:
-        ModelError: a value that nothing gives, or that two nodes give; nodes that feed each other; an output that no
-            node computes.
+    Raises
+    ------
+    ModelError
+        A value that nothing gives, or that two nodes give; nodes that feed each other; an output that no
+        node computes.
     """
     model = sort_model(model, label)
     model = bypass_identities(model)

@@ -10,8 +10,10 @@ from arrayloom.compiler.frontend.reads import reads
 def sort_model(model: onnx.ModelProto, label: str) -> onnx.ModelProto:
     """The model with every node after those it reads from.
 
-    Raises:
-        ModelError: a value that nothing gives, or that two nodes give, or nodes that feed each other.
+    Raises
+    ------
+    ModelError
+        A value that nothing gives, or that two nodes give, or nodes that feed each other.
     """
     graph = model.graph
     given = {"", *(value.name for value in graph.input), *(tensor.name for tensor in graph.initializer)}

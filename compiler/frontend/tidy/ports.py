@@ -42,9 +42,11 @@ def drop_unused_inputs(model: onnx.ModelProto, notes: list[str]) -> onnx.ModelPr
 def separate_outputs(model: onnx.ModelProto, label: str) -> onnx.ModelProto:
     """The model in which every constant output is made by an Identity of its own, which the host can compute.
 
-    Raises:
-        ModelError: an output is given by nothing, is an input itself (bytes excepted, which pass through memory), or
-            is a constant without a batch.
+    Raises
+    ------
+    ModelError
+        An output is given by nothing, is an input itself (bytes excepted, which pass through memory), or
+        is a constant without a batch.
     """
     graph = model.graph
     inputs = {value.name: value for value in model_inputs(graph)}
@@ -86,8 +88,10 @@ def _separated(model: onnx.ModelProto, names: list[str]) -> onnx.ModelProto:
 def check_constant_outputs(model: Model) -> None:
     """Refuse constant outputs without a batch: the host loops over images, and gives every output for each.
 
-    Raises:
-        ModelError: a constant output whose first extent is not 1.
+    Raises
+    ------
+    ModelError
+        A constant output whose first extent is not 1.
     """
     for name in model.outputs:
         if model.is_constant(name) and model.shapes[name][:1] != (1,):

@@ -1,4 +1,4 @@
-"""Depthwise convolutions on the unit made for them: every tensor equal to ONNX Runtime's, and all accesses ordered."""
+"""Depthwise convolutions on the DEPTHWISE unit: every tensor equals ONNX Runtime's, and all accesses are ordered."""
 
 from collections import Counter
 from dataclasses import replace
@@ -62,7 +62,7 @@ def _kinds(program: Program) -> Counter[type]:
 
 @pytest.mark.parametrize("seed", range(24))
 def test_random_layers(seed: int) -> None:
-    """Kernels to 7x7, strides, dilations and pads of all kinds, between convolutions."""
+    """Kernels up to 7x7, strides, dilations and pads of all kinds, between convolutions."""
     rng = np.random.default_rng(seed)
     signed = seed % 3 == 0
     net = DepthwiseNetwork(seed, signed)
@@ -93,7 +93,7 @@ def test_an_inverted_residual(config: object) -> None:
 
 
 def test_pieces_of_a_block_take_turns() -> None:
-    """Expansion, depthwise convolution and projection of an inverted residual are not written one after the other."""
+    """The instructions of expansion, depthwise convolution and projection of an inverted residual are interleaved."""
     net = DepthwiseNetwork(5)
     wide = net.conv(net.conv("x", 3, 8, (3, 3), pads=[1] * 4), 8, 24)
     program = compile_model(net.finish(net.conv(net.depthwise(wide, 24, (3, 3), pads=[1] * 4), 24, 8), 3, 32), CONFIG)
@@ -117,7 +117,7 @@ def test_without_the_unit_nothing_changes() -> None:
 
 
 def test_a_kernel_without_room_is_the_array_s() -> None:
-    """The kernels of this layer are larger than the scratchpad."""
+    """The kernels of this layer do not fit the scratchpad."""
     net = DepthwiseNetwork(2)
     channels = 160
     wide = net.conv("x", 2, channels)

@@ -1,4 +1,4 @@
-"""Averages as sums of integers: wherever one is given, it is the ordered float32 average of every window."""
+"""Averages as integer sums: where one is found, it equals the ordered float32 average of every window."""
 
 from dataclasses import replace
 from itertools import product
@@ -32,7 +32,7 @@ def _result(average: Average) -> tuple[int, int]:
 
 
 def _ordered(average: Average, windows: Ints) -> Ints:
-    """The bytes of windows [taps, n], added one by one."""
+    """The bytes of windows [taps, n], added in sequence."""
     terms = average_terms(windows, average.x_zero, multiplier(average))
     total = terms[0]
     for term in terms[1:]:
@@ -80,7 +80,7 @@ def test_windows_of_any_bytes(kernel: tuple[int, int]) -> None:
 
 
 def test_averages_whose_halves_the_order_of_additions_rounds_are_left() -> None:
-    """At equal scales a mean of two and a half is just that, or what the rounded sum makes of it."""
+    """At equal scales a mean of two and a half depends on the rounding of the float sum."""
     average = _average((2, 2), (0.0713, 0.0713))
     windows = np.random.default_rng(0).integers(-128, 128, (4, 200_000))
     totals, bytes_ = windows.sum(axis=0), _ordered(average, windows)

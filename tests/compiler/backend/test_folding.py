@@ -1,4 +1,4 @@
-"""Tensors of which a word holds several pixels: every tensor stays equal to ONNX Runtime's, in fewer cycles."""
+"""Tensors with several pixels per word: every tensor stays equal to ONNX Runtime's, in fewer cycles."""
 
 from dataclasses import replace
 from typing import Any
@@ -61,7 +61,7 @@ def _model(net: Network, output: str, height: int = 12, width: int = 16, channel
 
 
 def _stage(channels: int, scale: float = 0.05) -> onnx.ModelProto:
-    """The first stages of a detector: slices, a residual block and a concatenation of all of them."""
+    """The first stages of a detector: slices, a residual block and a concatenation of their results."""
     net = Network()
     x = _conv(net, _conv(net, "x", 3, channels, strides=[2, 2]), channels, 2 * channels, strides=[2, 2])
     both = _conv(net, x, 2 * channels, 2 * channels, 1)
@@ -83,7 +83,7 @@ def test_a_detectors_first_stages_are_folded(config: str | Config, scale: float)
     chosen = load_config(config)
     program, verdict = assert_exact(_stage(chosen.size // 2, scale), chosen)
     assert max(_folds(program)) > 1
-    assert verdict.tensors_compared >= 10       # all 11 unless parts of a concatenation are read where they lie
+    assert verdict.tensors_compared >= 10       # all 11, unless parts of a concatenation are read in place
     assert find_stall(program, chosen) is None
     assert find_race(program, chosen, 0) is None
 

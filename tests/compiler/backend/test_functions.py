@@ -1,4 +1,4 @@
-"""Sums and products of functions of one tensor are lookup tables, equal to ONNX Runtime's bytes."""
+"""Sums and products of functions of one tensor become lookup tables, equal to ONNX Runtime's bytes."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ ZERO = {np.uint8: 131, np.int8: -7}
 
 
 class _Builder:
-    """Nodes whose tensors are all of one dtype."""
+    """Nodes whose tensors all have one dtype."""
 
     def __init__(self, dtype: Any) -> None:
         self.net, self.dtype = Network(), dtype
@@ -57,7 +57,7 @@ def _doubled(make: _Builder, x: str) -> str:
 
 
 def _chain(make: _Builder, x: str) -> str:
-    """A product of a sum and a function of a function, all of x."""
+    """A product of a sum and a nested function, all of x."""
     low, high = (make.net.constant(np.array(value, make.dtype)) for value in (ZERO[make.dtype] - 20, ZERO[make.dtype] + 60))
     clipped = make.net.node("Clip", [make.unary("QLinearSigmoid", x), low, high])
     return make.binary("QLinearMul", _sum(make, x), clipped, 0.09, 0.04)

@@ -1,4 +1,4 @@
-"""Concatenations whose parts convolutions read where they lie: enlarged parts and copies are not stored twice."""
+"""Concatenations whose parts convolutions read in place: enlarged parts and copies are not stored twice."""
 
 from dataclasses import replace
 from typing import Any
@@ -36,7 +36,7 @@ def _conv(net: Network, x: str, inputs: int, outputs: int, kernel: int = 1, **at
 
 
 def _silu(net: Network, x: str) -> str:
-    """A convolution's epilogue with a lookup table, as those of detectors have."""
+    """A convolution's epilogue with a lookup table, as in detectors."""
     return net.node("QLinearLeakyRelu", [x, *_quantization(net), *_quantization(net)], alpha=0.3)
 
 
@@ -52,7 +52,7 @@ def _enlarged(net: Network, x: str, rows: int, columns: int) -> str:
 
 
 def _pyramid(net: Network, kernel: int = 1, scale: tuple[int, int] = (2, 2), table: float = 0.04) -> str:
-    """The neck of a detector: an enlarged small map, concatenated with one of the backbone's with other bytes."""
+    """The neck of a detector: an enlarged small map, concatenated with a map of the backbone that has another scale."""
     large = _silu(net, _conv(net, "x", 3, 6, 3))
     small = _silu(net, _conv(net, large, 6, 9, 3, strides=list(scale)))
     joined = _concat(net, [_enlarged(net, small, *scale), large], [0.05, table])
@@ -64,7 +64,7 @@ def _model(net: Network, output: str, height: int = 12, width: int = 16) -> onnx
 
 
 def _passes(program: Program) -> int:
-    """Words that passes over the scratchpad write."""
+    """The number of words written by passes over the scratchpad."""
     return sum(i.height * i.width for i in program if isinstance(i, Elementwise))
 
 
@@ -84,13 +84,13 @@ def test_an_enlarged_part_is_read_from_the_small_tensor() -> None:
     program, _ = assert_exact(_model(net, _pyramid(net)), "16x16")
     repeated = [i for i in program if isinstance(i, Convolve) and i.stride_x == 0]
     assert {(i.height, i.width, i.source_width) for i in repeated} == {(8, 2, 1)}
-    assert len(repeated) == 12      # one for each row: the enlarged map is never made
-    assert _passes(program) == 12 * 16      # the copy with other bytes
+    assert len(repeated) == 12      # one per row: the enlarged map is never stored
+    assert _passes(program) == 12 * 16      # the requantized copy
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=NAMES)
 def test_windows_over_an_enlarged_part_equal_onnx_runtime(config: str | Config) -> None:
-    """It has to be stored for them."""
+    """The enlarged part must be stored for them."""
     net = Network()
     program, _ = assert_exact(_model(net, _pyramid(net, kernel=3)), config)
     assert any(isinstance(i, Convolve) and i.taps_x == 3 for i in program)
@@ -135,7 +135,7 @@ def test_an_enlarged_part_on_the_rtl() -> None:
 
 
 def test_a_concatenation_that_is_a_member_of_another_is_stored() -> None:
-    """Tables alone read the other, which is not stored itself."""
+    """Only lookup tables read the other concatenation, which is not stored itself."""
     net = Network()
     twice = ["x", *_quantization(net, 0.02), "x", *_quantization(net)]
     first = net.node("QLinearConcat", [*_quantization(net), *twice], axis=1)

@@ -1,4 +1,4 @@
-"""Tokens order every compiled program, and a residual add that loses what it waits for is found."""
+"""Tokens order every compiled program, and a residual add without its waits is found."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +31,7 @@ def _add(network: Network, a: str, b: str) -> str:
 
 
 def small_resnet() -> Program:
-    """A block that adds what it is given, one that adds a projection of it, and a sum of two results."""
+    """A block that adds its input, one that adds a projection of it, and a sum of two results."""
     network = Network()
     stem = _conv(network, "x", 3, 8, 3)
     same = _add(network, _conv(network, _conv(network, stem, 8, 8, 3), 8, 8, 3), stem)
@@ -41,7 +41,7 @@ def small_resnet() -> Program:
 
 
 def _residuals(program: Program) -> Iterator[tuple[int, int, set[int]]]:
-    """Each instruction that adds a residual, the last one that wrote words of it, and those words."""
+    """Each instruction that adds a residual, the last instruction that wrote words of it, and those words."""
     instructions, config = list(program), program.configuration
     for index, one in enumerate(instructions):
         if isinstance(one, ResidualInstruction) and one.add:
@@ -53,7 +53,7 @@ def _residuals(program: Program) -> Iterator[tuple[int, int, set[int]]]:
 
 
 def test_residual_adds_that_do_not_wait_are_found() -> None:
-    """Without the tokens between the last write of a residual and the add, whatever instructions they take their way by."""
+    """Without the direct and indirect tokens between the last write of a residual and the add."""
     program = small_resnet()
     residuals = list(_residuals(program))
     assert len(residuals) > 4
@@ -70,7 +70,7 @@ def test_no_token_of_residual_blocks_can_be_dropped() -> None:
         findings = list(find_hazards(without(program, [wait])))
         assert findings, wait
         found |= adds.intersection(one.later for one in findings)
-    assert found     # of some adds a single token holds the order
+    assert found     # for some adds, a single token enforces the order
 
 
 @pytest.mark.parametrize("name", ["resnet18_int8_qop", "resnet50_int8_qop", "squeezenet1.0_int8_qop",

@@ -1,4 +1,4 @@
-"""First layers read packed words of several pixels, rows of a window or all of it, whichever takes fewer tiles."""
+"""First layers read packed words of several pixels: rows of a window or all of it, whichever takes fewer tiles."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def _packing(program: Program) -> Packing | None:
 
 
 def _tiles(program: Program) -> int:
-    """For each block of the result."""
+    """The tiles of each block of the result."""
     return next(i.blocks * i.taps_y * i.taps_x for i in program if isinstance(i, Convolve))
 
 
@@ -48,10 +48,10 @@ def test_windows_equal_onnx_runtime(config: str, attributes: dict[str, Any], cha
 
 @pytest.mark.parametrize(("channels", "kernel", "config", "tiles", "rows"), [
     (3, (3, 3), "32x32", 1, 3),     # 27 bytes
-    (3, (3, 3), "16x16", 2, 3),     # two words; rows of a window would be three
+    (3, (3, 3), "16x16", 2, 3),     # two words; window rows would need three
     (1, (5, 5), "32x32", 1, 5),
-    (3, (7, 7), "16x16", 10, 7),    # 147 bytes; rows would take two words each
-    (4, (4, 4), "16x16", 4, 1),     # a row fills a word: no window is better
+    (3, (7, 7), "16x16", 10, 7),    # 147 bytes; window rows would need two words each
+    (4, (4, 4), "16x16", 4, 1),     # a row fills a word: packing the window is no better
     (3, (2, 5), "tiny", 8, 2),
 ])
 def test_the_fewest_words_are_chosen(channels: int, kernel: tuple[int, int], config: str, tiles: int, rows: int) -> None:

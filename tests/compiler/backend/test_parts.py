@@ -1,4 +1,4 @@
-"""Parts of the back end, each against a plain restatement of what it is for."""
+"""Parts of the back end, each compared with a plain version of its purpose."""
 
 import itertools
 from dataclasses import replace
@@ -83,7 +83,7 @@ def test_split_weights_sum_up_and_use_as_few_parts_as_possible() -> None:
 
 @pytest.mark.parametrize("group", [1, 3, 6])
 def test_tiles_multiply_as_the_weights_do(group: int) -> None:
-    """One pixel in slots, through the tiles, gives the convolution's sums in slots."""
+    """A pixel in slots through the tiles gives the convolution's sums in slots."""
     rng = np.random.default_rng(group)
     channels, outputs, size = 6, 12, 4
     weight = rng.integers(-255, 256, (outputs, channels // group, 1, 1)).astype(np.int16)

@@ -1,4 +1,4 @@
-"""Whole programs: every tensor equal to ONNX Runtime's on the emulator, and safe at any speed of the units."""
+"""Whole programs: every tensor equals ONNX Runtime's on the emulator, and the order is safe at any speed of the units."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +25,7 @@ from arrayloom.isa.program import Program
 
 SEEDS = range(40)
 
-# So small that most tensors of a random network pass through in row tiles.
+# So small that most tensors of a random network are split into row tiles.
 CRAMPED = Config(
     name="cramped",
     size=4,
@@ -62,7 +62,7 @@ def test_random_networks_equal_onnx_runtime(seed: int, name: str) -> None:
 
 
 def test_most_random_networks_fit_the_cramped_memory_in_row_tiles() -> None:
-    """Without this, the tests that take a refusal at the cramped size could pass on refusals alone."""
+    """Otherwise the tests that accept a refusal at the cramped size could pass with refusals alone."""
     kinds = set()
     compiled = 0
     for seed in SEEDS:

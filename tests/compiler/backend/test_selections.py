@@ -1,4 +1,4 @@
-"""Pixels moved to any places, and columns moved before rows, on memories that hold the tensors and on one that does not."""
+"""Arbitrary selections of pixels, and columns before rows, with scratchpads that hold the tensors and one that does not."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,7 +22,7 @@ SHAPE = (8, 12, 10)
 
 
 def _model(move: Callable[[Network, str], str], channels: int, shape: tuple[int, ...] = SHAPE) -> onnx.ModelProto:
-    """Two convolutions with the movement between them, which is thus neither the model's input nor its output."""
+    """Two convolutions with the movement between them, so it is neither at the input nor at the output."""
     net = Network(opset=17)
     rng = np.random.default_rng(0)
 

@@ -1,4 +1,4 @@
-"""Convolutions whose result is read slice by slice: each slice is made in blocks of its own, and nothing is moved."""
+"""Convolutions whose result is read in slices: each slice is computed in its own blocks, and nothing is moved."""
 
 from typing import Any
 
@@ -56,7 +56,7 @@ def _model(net: Network, outputs: list[str]) -> onnx.ModelProto:
 
 
 def _halves(after: Any, table: bool = True, scale: float = 0.07) -> onnx.ModelProto:
-    """Two halves of a convolution's channels; ``after`` is done to the first, which is then stored with other bytes."""
+    """Two halves of a convolution's channels; ``after`` is applied to the first, which is then requantized."""
     net = Network()
     both = _conv(net, "x", 3, 10, 3)
     both = _leaky(net, both) if table else both

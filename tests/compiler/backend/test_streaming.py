@@ -1,4 +1,4 @@
-"""Networks whose tensors do not fit on chip: 64 KiB of scratchpad, and less."""
+"""Networks whose tensors do not fit on chip, with 64 KiB of scratchpad and less."""
 
 from dataclasses import replace
 
@@ -37,14 +37,14 @@ def _classifier(net: Network, x: str, elements: int) -> str:
 
 
 def _vgg(net: Network, x: str) -> str:
-    """The beginning of VGG-16: rows of 64 channels, then half as many of twice the channels."""
+    """The beginning of VGG-16: rows of 64 channels, then half as many rows with twice the channels."""
     x = _convolution(net, _convolution(net, x, 3, 64), 64, 64)
     pooled = net.node("MaxPool", [x], kernel_shape=[2, 2], strides=[2, 2])
     return _convolution(net, pooled, 64, 128)
 
 
 def _skip(net: Network, x: str) -> str:
-    """A residual block, enlarged."""
+    """A residual block, then a resize."""
     x = _convolution(net, x, 3, 64)
     y = _convolution(net, x, 64, 64)
     total = net.node("QLinearAdd", [x, *_pair(net, *PARAMETERS), y, *_pair(net, *PARAMETERS), *_pair(net, 0.03, 90)])
@@ -75,7 +75,7 @@ def test_nothing_depends_on_a_tensor_fitting_on_chip(kind: str, config: str) -> 
 
 
 def _tiny_network() -> onnx.ModelProto:
-    """On 2 KiB a row of neither the second convolution nor the classifier's image fits."""
+    """With 2 KiB, neither a row of the second convolution nor the classifier's image fits."""
     net = Network(opset=17)
     x = _convolution(net, _convolution(net, "x", 3, 16), 16, 16)
     return _model(_classifier(net, x, 16 * 6 * 30), net, (3, 6, 30))

@@ -1,4 +1,4 @@
-"""Concatenations that only tables read are not stored: each part goes through a table composed of both."""
+"""Concatenations that only lookup tables read are not stored: each part goes through a composed table."""
 
 import numpy as np
 import onnx
@@ -43,7 +43,7 @@ def _normalized(net: Network, x: str, scale: float, channels: int) -> str:
 
 
 def _dense_block() -> Network:
-    """Three layers; each concatenates the last concatenation and its own result, all at scales of their own."""
+    """Three layers; each concatenates the previous concatenation and its own result, all at different scales."""
     net = Network(opset=17)
     x, scale, channels = _convolution(net, net.quantize("data", 0.03, 128), 0.03, 3, 6, 0.05), 0.05, 6
     for layer in range(3):
@@ -57,7 +57,7 @@ def _dense_block() -> Network:
 
 
 def _growing_block(layers: int, growth: int) -> Network:
-    """As DenseNets are: each layer concatenates all parts anew, at the scale that they have."""
+    """As in DenseNets: each layer concatenates all parts again, at their common scale."""
     net = Network(opset=17)
     x, channels = _convolution(net, net.quantize("data", 0.03, 128), 0.03, 3, 3 * growth, 0.05), 3 * growth
     parts = [x]
@@ -74,7 +74,7 @@ def _model() -> onnx.ModelProto:
 
 
 def _passes(program: Program) -> int:
-    """Words that passes over the scratchpad write."""
+    """The number of words written by passes over the scratchpad."""
     return sum(i.height * i.width for i in program if isinstance(i, Elementwise))
 
 
@@ -88,9 +88,9 @@ def test_dense_block_equals_onnx_runtime(config: str | Config) -> None:
 
 
 def test_composed_tables_save_the_passes_of_the_concatenation() -> None:
-    """A table for each layer's channels and the last, and nothing else: no part is requantized on its own."""
+    """One table pass for each layer's channels and the final ones only: no part is requantized separately."""
     program, _ = assert_exact(_model(), "16x16")
-    blocks_read = 1 + 2 + 3 + 4     # each part, 6 or 5 channels, lies in a block of its own
+    blocks_read = 1 + 2 + 3 + 4     # each part, 6 or 5 channels, has its own block
     assert _passes(program) == blocks_read * SIDE * SIDE
 
 
@@ -104,7 +104,7 @@ def test_a_concatenation_that_leaves_the_device_is_stored() -> None:
 
 
 def test_parts_of_several_concatenations_are_not_copied() -> None:
-    """Also where their bytes are those of all concatenations that they are parts of: each table passes over each once."""
+    """Even if their bytes equal those of all their concatenations: each table passes over each part once."""
     model = _growing_block(3, 4).model({"data": (np.float32, ["N", 3, SIDE, SIDE])}, ["y"])
     program, _ = assert_exact(model, "tiny")
     blocks_read = 3 + 4 + 5 + 6
@@ -112,7 +112,7 @@ def test_parts_of_several_concatenations_are_not_copied() -> None:
 
 
 def test_the_array_hardly_waits_for_the_tables_of_old_parts() -> None:
-    """They are made while the 3x3 convolution of the layer before runs, and its weights come before their tables."""
+    """They run during the previous layer's 3x3 convolution, and the weights are queued before the tables."""
     model = _growing_block(5, 16).model({"data": (np.float32, ["N", 3, 20, 20])}, ["y"])
     predicted = predict(compile_model(model, "16x16"), load_config("16x16"))
     assert predicted.busy["POST"] > 0.6 * predicted.busy["ARRAY"]

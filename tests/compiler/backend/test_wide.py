@@ -1,4 +1,4 @@
-"""Adds and products beyond the add unit, and any function of two bytes: exact at every byte."""
+"""Adds and products beyond the add unit, and arbitrary functions of two bytes: exact at every byte."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +21,7 @@ Draw = tuple[np.float32, int]   # scale and zero point
 
 
 def _draws(rng: np.random.Generator, unsigned: bool) -> list[Draw]:
-    """Of two operands and a result: scales far apart, a third of them powers of two."""
+    """Parameters of two operands and a result: scales far apart, a third of them powers of two."""
     low = 0 if unsigned else -128
     scales = [2.0 ** rng.integers(-12, 8) if rng.random() < 1 / 3 else np.exp(rng.uniform(-9, 6)) for _ in range(3)]
     return [(np.float32(scale), int(rng.integers(low, low + 256))) for scale in scales]
@@ -73,7 +73,7 @@ def test_products_with_scales_of_one_and_more_are_exact(scale: float, dtype: Any
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8])
-def test_the_table_behind_a_product_follows_it_into_a_convolution(dtype: Any) -> None:
+def test_the_table_after_a_product_follows_it_into_a_convolution(dtype: Any) -> None:
     shift = 0 if dtype == np.uint8 else 128
     model = _model("QLinearMul", [(np.float32(scale), 128 - shift) for scale in (1.7, 0.5, 0.5)], dtype)
     net = Network()

@@ -1,4 +1,4 @@
-"""Predicted cycles of networks and graphs against the RTL's."""
+"""Predicted cycles of networks and graphs compared with the RTL's."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,8 +22,8 @@ from arrayloom.isa.image import build_memory
 from arrayloom.isa.instructions import Convolve, End
 from arrayloom.isa.program import Program, ProgramError
 
-NETWORK_BOUND = 0.001   # of the cycles of a whole network
-GRAPH_BOUND = 0.01      # of those of a graph of a few thousand cycles
+NETWORK_BOUND = 0.001   # relative to the cycles of a whole network
+GRAPH_BOUND = 0.01      # relative to those of a graph of a few thousand cycles
 
 
 @pytest.fixture(scope="module", params=["tiny", "16x16"])
@@ -34,7 +34,7 @@ def device(request: pytest.FixtureRequest) -> Iterator[RtlDevice]:
 
 
 def _both(program: Program, device: RtlDevice) -> tuple[Prediction, RunReport]:
-    """Cycles do not depend on the values in memory; by how much FETCH reads ahead of the end depends on single cycles."""
+    """Cycles do not depend on the memory's contents, but FETCH's read-ahead beyond the end depends on single cycles."""
     return predict(program, device.config), device.execute(program, build_memory(program))
 
 
@@ -78,7 +78,7 @@ def test_layers_lie_inside_the_run_and_in_order() -> None:
 
 
 def test_a_smaller_weight_fifo_costs_cycles() -> None:
-    """The model sees a resource of the configuration, not the program only."""
+    """The model depends on the resources of the configuration, not only on the program."""
     wide = PRESETS["16x16"]
     narrow = replace(wide, name="narrow", weight_words=32)
     assert _digits(narrow).cycles > _digits(wide).cycles
@@ -114,5 +114,5 @@ def test_one_beat_a_cycle_after_the_latency() -> None:
     accepted, first = bus.request(10, 16)
     assert (accepted, first) == (10 + 16 * 2, 75 + 16 * 16)
     accepted, first = bus.request(10, 16)
-    assert accepted == 75 + 15 + 2      # an address waited on the bus until the first of sixteen was answered
+    assert accepted == 75 + 15 + 2      # previously, an address waited on the bus until the first of sixteen was answered
     assert first == 75 + 17 * 16

@@ -1,4 +1,4 @@
-"""Every latency of the cost model: equal to what the hardware declares, or pinned by cycles of the RTL, or both."""
+"""Every latency of the cost model equals the hardware's declared value, is pinned by cycles of the RTL, or both."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -57,7 +57,7 @@ def device(request: pytest.FixtureRequest) -> Iterator[RtlDevice]:
 
 
 def _cycles(name: str) -> int | None:
-    """Predicted; None when the program would never end."""
+    """The predicted cycles; None if the program would never end."""
     config, programs = (TINY, PROGRAMS) if name in PROGRAMS else (DEPTHWISE, DEPTHWISE_PROGRAMS)
     try:
         return predict(program_of(config, programs[name]), config).cycles
@@ -100,7 +100,7 @@ def predicted() -> dict[str, int | None]:
 @pytest.mark.parametrize("name", CONSTANTS)
 def test_another_number_predicts_other_cycles(name: str, predicted: dict[str, int | None],
                                               monkeypatch: pytest.MonkeyPatch) -> None:
-    """One more changes a prediction above, and so does one less; either is enough where the hardware declares the number."""
+    """A cycle more changes a prediction above, and so does one less; one of both is enough if the hardware declares it."""
     seen = []
     for change in (1, -1):
         monkeypatch.setattr(timing, name, CONSTANTS[name] + change)
@@ -109,7 +109,7 @@ def test_another_number_predicts_other_cycles(name: str, predicted: dict[str, in
 
 
 def test_constants_are_whole_numbers_and_more_than_fifty() -> None:
-    """Found by their names in the module, so that a new one must be pinned too."""
+    """Collected by name from the module, so that a new constant must be pinned too."""
     assert all(type(value) is int for value in CONSTANTS.values())
     assert len(CONSTANTS) > 50
     assert set(DECLARED) <= set(CONSTANTS)

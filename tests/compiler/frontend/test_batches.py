@@ -1,4 +1,4 @@
-"""A batch that is fixed in the model: the import makes it a loop, and `arrayloom quantize` opens it."""
+"""Models with a fixed batch: the import loops over it, and ``arrayloom quantize`` opens it."""
 
 from collections.abc import Callable
 
@@ -31,7 +31,7 @@ def _concatenated(net: Network, x: str, batch: int) -> str:
 
 
 def _offset(net: Network, x: str, batch: int) -> str:
-    """A constant of as many channels as images, reshaped by a Reshape that the batch does not concern."""
+    """A constant with as many channels as images, through a Reshape that does not depend on the batch."""
     flat = net.constant(np.arange(batch * 4, dtype=np.float32))
     grid = net.node("Reshape", [flat, _ints(net, batch, 4)])
     total = net.node("ReduceSum", [grid, _ints(net, 0)], keepdims=0)
@@ -60,7 +60,7 @@ BATCHED: dict[str, Build] = {
 @pytest.mark.parametrize("batch", [1, 4])
 @pytest.mark.parametrize("build", BATCHED.values(), ids=BATCHED)
 def test_opening_the_batch(build: Build, batch: int) -> None:
-    """The opened model gives for 3 images what the fixed one gives for each of them."""
+    """For 3 images, the opened model gives the fixed model's result for each."""
     net = Network(14)
     build_output = build(net, "x", batch)
     net.node("Identity", [build_output], "y")

@@ -1,4 +1,4 @@
-"""Operators of two activations: exact against the lowered model, near the model as given."""
+"""Operators on two activations: equal to the lowered model, close to the original model."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def test_three_activations_and_a_constant(operator: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_relu_behind_a_maximum(dtype: Any) -> None:
+def test_relu_after_a_maximum(dtype: Any) -> None:
     case = Case(dtype, a=SHAPE, b=SHAPE)
     case.check(case.node("Relu", [case.node("Min", [case.real["a"], case.real["b"]])]), most=0)
 
@@ -64,7 +64,7 @@ def test_quotient_of_two_activations(dtype: Any) -> None:
 @pytest.mark.parametrize("operator", ["Add", "Sub"])
 @pytest.mark.parametrize("pooling", ["GlobalAveragePool", "ReduceMean"])
 def test_means_are_combined_without_quantization(pooling: str, operator: str, absolute: bool, dtype: Any) -> None:
-    """As siamese networks do."""
+    """As in siamese networks."""
     case = Case(dtype, a=SHAPE, b=SHAPE)
     maps = [case.requantized(case.real[name], 0.05, 3) for name in "ab"]
     attributes: dict[str, Any] = {} if pooling == "GlobalAveragePool" else {"axes": [2, 3]}

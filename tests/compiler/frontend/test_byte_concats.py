@@ -1,4 +1,4 @@
-"""Concat of bytes between layers, as tf2onnx leaves it."""
+"""Concat of bytes between layers, as tf2onnx writes it."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The names of classes in a model's metadata."""
+"""Class names in a model's metadata."""
 
 import onnx
 import pytest

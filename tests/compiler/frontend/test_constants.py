@@ -1,4 +1,4 @@
-"""Operators of an activation and a constant, quantized or in float, of one value, a value a channel or a position."""
+"""Operators on an activation and a constant, quantized or float: a scalar, or one value per channel or position."""
 
 from typing import Any
 
@@ -120,7 +120,7 @@ def test_a_factor_before_quantization_joins_the_scale(pooling: str, operator: st
     assert f"QLinear{pooling}" in operators(imported)
 
 
-def test_a_factor_behind_a_convolution_and_its_activation_joins_the_scale() -> None:
+def test_a_factor_after_a_convolution_and_its_activation_joins_the_scale() -> None:
     case = Case(a=SHAPE)
     values = np.random.default_rng(0).integers(-128, 128, (3, 6, 1, 1)).astype(np.int8)
     weight = case.dequantize(case.constant(values), 0.01, 0, np.int8)

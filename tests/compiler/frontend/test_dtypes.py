@@ -1,4 +1,4 @@
-"""Networks that mix int8 and uint8 activations: relabelled, every integer stays what it was but for an offset of 128."""
+"""Networks with both int8 and uint8 activations: relabelled, every integer stays the same except for an offset of 128."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from arrayloom.host.runtime.reference import Reference
 
 Array = NDArray[Any]
 
-#: Powers of two: float32 then computes every convolution here exactly, so that ONNX Runtime's float answers are exact too.
+#: Powers of two: float32 then computes every convolution here exactly, and ONNX Runtime's float answers are exact too.
 X_SCALE, W_SCALE, Y_SCALE = 2.0**-4, 2.0**-6, 2.0**-3
 
 
@@ -40,7 +40,7 @@ class Mixed(Network):
 
 
 def _check(model: onnx.ModelProto, image: dict[str, Array]) -> Graph:
-    """The graph equals the lowered model everywhere; its integers are those of the given model, or 128 more."""
+    """The graph equals the lowered model everywhere; its integers are the original model's, or 128 more."""
     graph = import_model(model).graph
     expected = equal_values(graph, image)
     names = [name for node in model.graph.node for name in node.output]
@@ -96,7 +96,7 @@ def test_int8_inputs_and_outputs_keep_their_dtype() -> None:
     graph = _check(net.model({"x": (np.int8, ["N", 4, 6, 6])}, [y]), _image(np.int8))
     assert graph.tensors["x"].dtype == graph.tensors["y"].dtype == np.int8
     first, last = graph.ops[0], graph.ops[-1]
-    for op in (first, last):  # in the device's signed form nothing changes
+    for op in (first, last):  # the device's signed form is unchanged
         assert isinstance(op, Lookup)
         assert np.array_equal(op.table[0].view(np.uint8), np.arange(256) ^ 128)
 
@@ -138,7 +138,7 @@ def test_int8_activations_with_uint8_weights() -> None:
     _check(net.model({"x": (np.int8, ["N", 4, 6, 6])}, [y]), _image(np.int8))
 
 
-def test_integer_operators_and_their_constants_beside_a_chain_in_float() -> None:
+def test_integer_operators_and_their_constants_next_to_a_chain_in_float() -> None:
     net = Mixed()
     parameters = [net.constant(np.float32(Y_SCALE)), net.constant(np.int8(-5))]
     other = [net.constant(np.random.default_rng(3).integers(-128, 128, (1, 4, 1, 1)).astype(np.int8)), *parameters]
@@ -176,8 +176,8 @@ def test_movement_between_dtypes_joins() -> None:
     _check(net.model({"x": (np.uint8, ["N", 4, 6, 6])}, [y]), _image(np.uint8))
 
 
-def test_int8_behind_which_onnx_runtime_moves_quantizers() -> None:
-    """With exact kernels ONNX Runtime mistakes the dtype of the QuantizeLinear that it puts after the Transpose."""
+def test_int8_values_with_quantizers_moved_by_onnx_runtime() -> None:
+    """With exact kernels, ONNX Runtime mistakes the dtype of the QuantizeLinear that it inserts after the Transpose."""
     net = Mixed(opset=21)
     conv = net.node("Conv", [net.dequantize("x", X_SCALE, 3, np.int8), net.weight(8, 4, 3, 3)])
     moved = net.node("Transpose", [net.pair(conv, -5, np.int8)], perm=[0, 1, 3, 2])
@@ -199,7 +199,7 @@ def test_networks_of_one_dtype_stay(dtype: Any) -> None:
 
 @pytest.mark.parametrize("first", range(1200, 1240, 10))
 def test_random_networks_with_mixed_dtypes_keep_their_integers(first: int) -> None:
-    """But for ties: QLinearAdd, QLinearMul and averages add zero points in float32, and others round otherwise."""
+    """Except for ties: QLinearAdd, QLinearMul and averages add zero points in float32, which changes their rounding."""
     differing = set()
     for seed in range(first, first + 10):
         model = to_qdq(generate(seed))

@@ -1,4 +1,4 @@
-"""What is refused, and in which words."""
+"""Refusals and their messages."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -91,7 +91,7 @@ def test_damaged_initializer() -> None:
         import_model(model)
 
 
-# ---- the model as a whole
+# ---- whole model
 
 
 def test_float_model() -> None:
@@ -182,8 +182,8 @@ def test_all_offending_nodes_stand_in_one_report() -> None:
     )
 
 
-def test_operators_behind_refused_ones_are_listed_too() -> None:
-    """In the middle of a network, one after the other, each with its remedy."""
+def test_operators_after_refused_ones_are_listed_too() -> None:
+    """Refused nodes in sequence in the middle of a network, each with its remedy."""
     net = Network(opset=17)
     constants = [net.constant(np.ones(6, np.float32)) for _ in range(2)]
     normal = net.node("LayerNormalization", [net.dequantize("x", 0.5, 3), *constants], "normal")

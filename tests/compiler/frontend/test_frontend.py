@@ -28,7 +28,7 @@ LARGE = {"resnet50_int8_qop": 74}
 
 
 def _image(graph: Graph, seed: int) -> dict[str, Array]:
-    """Random pixels that use the whole range of the input's quantization, and a little more."""
+    """Random pixels over the whole range of the input's quantization, and slightly beyond."""
     given = graph.inputs[0]
     rng = np.random.default_rng(seed)
     shape = (1, *given.shape)
@@ -39,7 +39,7 @@ def _image(graph: Graph, seed: int) -> dict[str, Array]:
 
 
 def _differing(graph: Graph, inputs: dict[str, Array]) -> tuple[int, int]:
-    """Tensors compared and bytes that differ between the interpreted graph and ONNX Runtime."""
+    """The number of tensors compared, and of bytes that differ between the interpreted graph and ONNX Runtime."""
     expected = Reference(graph.integer_model).run_all(inputs) | inputs
     values = interpret(graph, inputs)
     unequal = [int(np.sum(expected[name].reshape(value.shape) != value)) for name, value in values.items()]

@@ -1,4 +1,4 @@
-"""Integer arithmetic that wraps around is a table of one or two bytes: ONNX Runtime's results, for every pair."""
+"""Wrapping integer arithmetic becomes a table of one or two bytes: ONNX Runtime's results for every pair."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ def test_of_one_value_with_itself() -> None:
 
 
 def test_division() -> None:
-    """What a table holds for a divisor of 0 does not matter: it is not defined."""
+    """Division by 0 is undefined, so its table entries may be anything."""
     net = Network(21)
     net.node("Div", ["a", "b"], "y")
     model = net.model({"a": (np.uint8, ["N", 2, 3, 4]), "b": (np.uint8, ["N", 2, 3, 4])}, ["y"])

@@ -1,4 +1,4 @@
-"""Values that a model leaves in float between integer layers: quantized without loss, or rounded where that is permitted."""
+"""Values left in float between integer layers: quantized without loss, or rounded if permitted."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ WITHOUT = ImportOptions(host=HostPolicy.NONE)
 
 
 class Chain(Network):
-    """Layers with int8 weights between values of one dtype, uint8 unless said otherwise."""
+    """Layers with int8 weights between values of one dtype, uint8 by default."""
 
     def __init__(self, dtype: Any = np.uint8) -> None:
         super().__init__(opset=13)
@@ -54,7 +54,7 @@ def _images(count: int = 8) -> list[dict[str, Array]]:
 
 
 def _check(model: onnx.ModelProto, options: ImportOptions = PERMITTED) -> tuple[ImportedModel, float]:
-    """The import, checked tensor by tensor, and the ratio of signal to error against the given model in decibels."""
+    """The import, checked at every tensor, and its signal-to-error ratio against the original model in decibels."""
     imported = import_model(model, options)
     graph = imported.graph
     reference, original = Reference(graph.integer_model), Session(imported.middle, optimize=False)
@@ -78,7 +78,7 @@ def _residual(dtype: Any = np.uint8) -> onnx.ModelProto:
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8])
-def test_a_residual_in_float_is_rounded_and_told(dtype: Any) -> None:
+def test_a_residual_in_float_is_rounded_and_reported(dtype: Any) -> None:
     imported, ratio = _check(_residual(dtype))
     (entry,) = imported.graph.inserted_roundings
     assert (entry.value, entry.node, entry.dtype) == ("branch", "Conv_branch", np.dtype(dtype).name)
@@ -145,7 +145,7 @@ def test_a_clip_before_an_average(operator: str, bound: float, lossless: bool) -
     assert ratio > 40
 
 
-def test_what_is_quantized_behind_movement_is_quantized_before_it() -> None:
+def test_what_is_quantized_after_movement_is_quantized_before_it() -> None:
     net = Chain()
     conv = net.node("Relu", [net.conv(net.real)])
     bounds = [net.constant(np.array([value])) for value in (1, 7, 2)]
@@ -155,7 +155,7 @@ def test_what_is_quantized_behind_movement_is_quantized_before_it() -> None:
     assert not imported.graph.inserted_roundings
 
 
-def test_what_is_quantized_behind_max_pooling_is_quantized_before_it() -> None:
+def test_what_is_quantized_after_max_pooling_is_quantized_before_it() -> None:
     net = Chain()
     relu = net.node("Relu", [net.conv(net.real)])
     pool = net.node("MaxPool", [relu], kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2])
@@ -164,7 +164,7 @@ def test_what_is_quantized_behind_max_pooling_is_quantized_before_it() -> None:
     assert [type(op).__name__ for op in imported.graph.ops][:2] == ["Conv", "MaxPool"]
 
 
-def test_a_pooled_value_also_read_in_float_takes_the_quantization_behind() -> None:
+def test_a_pooled_value_also_read_in_float_takes_the_quantization_after_it() -> None:
     net = Chain()
     pool = net.node("MaxPool", [net.node("Relu", [net.conv(net.real)], "stem")], kernel_shape=[2, 2])
     branch = net.pair(net.conv(net.pair(pool, 0.2, 0)), zero_point=128)
@@ -266,7 +266,7 @@ def test_before_a_concat_what_its_quantizer_gives_is_exact() -> None:
     assert np.isinf(ratio)
 
 
-def test_a_quantizer_behind_a_linear_resize_is_not_one_before_it() -> None:
+def test_a_quantizer_after_a_linear_resize_is_not_one_before_it() -> None:
     net = Chain()
     resized = _resized(net, net.conv(net.real, "branch"))
     assert _rounded(_check(net.finish(net.pair(resized)))[0]) == ["branch"]

@@ -18,7 +18,7 @@ SHAPE = (6, 5, 7)
 
 
 def _graph(island: Callable[[Network, str], str], dtype: Any = np.int8, shape: tuple[int, ...] = SHAPE) -> Graph:
-    """An island on all bytes, compared with ONNX Runtime."""
+    """The graph of an island on all bytes, compared with ONNX Runtime."""
     net = Network(opset=17)
     real = island(net, net.dequantize("x", 0.05, 4, dtype))
     net.quantize(real, 0.04, 9, np.uint8, output="y")
@@ -91,7 +91,7 @@ def _crop_and_pad(net: Network, real: str) -> str:
 
 @pytest.mark.parametrize("shape", [(6, 35, 1), (6, 1, 5, 7), (6, 35)])
 def test_a_constant_a_channel_after_a_view_of_the_pixels(shape: tuple[int, ...]) -> None:
-    """A network may view the pixels of its channels otherwise in between, as integers."""
+    """In between, a network may reshape the pixels of its channels, as integers."""
     net = Network(opset=17)
     rounded = net.quantize(net.node("Relu", [net.dequantize("x", 0.05, 4, np.int8)]), 0.03, -10, np.int8)
     view = net.node("Reshape", [rounded, net.constant(np.array([-1, *shape]))])

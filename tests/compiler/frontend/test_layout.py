@@ -1,4 +1,4 @@
-"""Networks of channels last: what the rewriting makes of them gives the same bytes, and needs no Transpose inside."""
+"""Channels-last networks: the rewritten model gives the same bytes and has no Transpose inside."""
 
 import numpy as np
 import onnx
@@ -21,7 +21,7 @@ from arrayloom.compiler.frontend.runtime import Session
 from arrayloom.compiler.graph import Add, Concat, Conv, Graph, Lookup, View
 from arrayloom.isa.host_steps import Quantize, Reshape, Transpose
 
-#: Those that the accelerator executes.
+#: Transposes that the accelerator executes.
 EXECUTED = ("conv", "max_pool", "add", "concat", "hard_swish", "pad", "scale", "squeeze_and_excite", "excite",
             "resize", "rows")
 ALL = (*EXECUTED, "plane", "split", "softmax")
@@ -32,7 +32,7 @@ def _arranged(model: onnx.ModelProto) -> Model:
 
 
 def _assert_same_outputs(given: onnx.ModelProto, made: onnx.ModelProto, inputs: dict[str, Array]) -> None:
-    """Byte for byte, node by node as both models stand."""
+    """Asserts equal outputs, byte for byte, of both models as they are."""
     expected = Session(given, optimize=False).run(inputs)
     found = Session(made, optimize=False).run(inputs)
     for name, value in expected.items():
@@ -42,7 +42,7 @@ def _assert_same_outputs(given: onnx.ModelProto, made: onnx.ModelProto, inputs: 
 
 
 def _outputs(graph: Graph, inputs: dict[str, Array]) -> dict[str, Array]:
-    """The results of the interpreted graph and the host's steps after it."""
+    """The results of the interpreted graph and the host's subsequent steps."""
     values = interpret(graph, inputs)
     results = {}
     for output in graph.outputs:
@@ -54,7 +54,7 @@ def _outputs(graph: Graph, inputs: dict[str, Array]) -> dict[str, Array]:
 
 
 def _assert_exact(model: onnx.ModelProto, seed: int = 0) -> Graph:
-    """The integer graph of the model, checked at each tensor, and at the outputs against the model as given."""
+    """The model's integer graph, checked at each tensor and, at the outputs, against the original model."""
     graph = import_model(model).graph
     inputs = draw(model, seed)
     equal_values(graph, inputs)
@@ -74,7 +74,7 @@ def test_arranging_changes_no_byte(seed: int) -> None:
 
 
 def _at_border(model: Model, node: onnx.NodeProto) -> bool:
-    """Whether a Transpose moves an input of the model, a constant, or what only the host's steps follow."""
+    """Whether a Transpose reads an input of the model or a constant, or only the host's steps follow it."""
     after = [node]
     while after:
         reader = after.pop()
@@ -91,7 +91,7 @@ def test_random_networks_are_exact(seed: int) -> None:
 
 
 class _Net(Network):
-    """A network on int8 [N, 6, 5, 4] with scale 1/16, all of whose activations have that scale."""
+    """A network on int8 [N, 6, 5, 4]; all activations have scale 1/16."""
 
     def real(self, value: str) -> str:
         return self.dequantize(value, 2.0**-4, -8, np.int8)
@@ -141,7 +141,7 @@ def test_two_transposes_of_an_input_are_one_of_the_host() -> None:
 
 
 def test_channels_last_all_the_way_turn_at_the_border_alone() -> None:
-    """Concat along the last axis of an input of channels last, and nothing that has channels first before it."""
+    """Concat along the last axis of a channels-last input, with no channels-first operator before it."""
     net = _Net(17)
     both = net.bytes(net.node("Concat", [net.real("x"), net.node("Relu", [net.real("x")])], axis=-1))
     first = net.node("Transpose", [net.real(both)], perm=FIRST)
@@ -199,7 +199,7 @@ def test_a_flattened_value_that_leaves_the_network_is_put_in_order_by_the_host()
 
 
 @pytest.mark.parametrize("flattened", [False, True])
-def test_a_transpose_before_the_quantizer_of_a_result_moves_behind_it(flattened: bool) -> None:
+def test_a_transpose_before_the_quantizer_of_a_result_moves_after_it(flattened: bool) -> None:
     net = _Net(17)
     last = net.node("Transpose", [net.node("Conv", [net.real("x"), net.weight(3, 6, 1, 1)])], perm=LAST)
     real = net.real(net.bytes(last))
@@ -229,7 +229,7 @@ def test_an_output_keeps_its_shape() -> None:
 
 
 def test_transposes_that_cannot_be_saved_leave_the_model_as_it_is() -> None:
-    """The shuffle of channels between Convs stays what the accelerator does as one movement."""
+    """The channel shuffle between Convs stays a single movement on the accelerator."""
     net = _Net(17)
     conv = net.node("Conv", [net.node("MaxPool", [net.real("x")], kernel_shape=[1, 1]), net.weight(8, 6, 1, 1)])
     groups = net.node("Reshape", [net.real(net.bytes(conv)), net.constant(np.array([0, 2, 4, 5, 4]))])
@@ -257,7 +257,7 @@ def test_concat_joins_in_the_order_that_most_operands_have() -> None:
 
 @pytest.mark.parametrize("form", ["Conv1d", "Conv2d"])
 def test_sequences_of_channels_last(form: str) -> None:
-    """[N, L, C] with a Conv of one dimension, or of two as TensorFlow Lite has it, on [N, 1, L, C]."""
+    """[N, L, C] with a one-dimensional Conv, or with a two-dimensional one on [N, 1, L, C] as in TensorFlow Lite."""
     net, value, channels = _Net(17), "x", 4
     for made in (3, 5):
         if form == "Conv1d":
@@ -296,7 +296,7 @@ def test_reshapes_of_what_is_stored(sizes: tuple[int, ...], axes: tuple[int, ...
 
 
 def _pooled(picks: Array, batch: int | str = 1) -> onnx.ModelProto:
-    """AdaptiveAvgPool of channels last as PyTorch writes it: Reshape, Gather and Reshape after the mean."""
+    """AdaptiveAvgPool of a channels-last value as PyTorch writes it: Reshape, Gather and Reshape after the mean."""
     net = _Net(17)
     mean = net.real(net.bytes(net.node("GlobalAveragePool", [net.real("x")])))
     flat = net.node("Reshape", [mean, net.constant(np.array([-1]))])
@@ -336,7 +336,7 @@ def test_networks_of_tensorflow_lite(name: str, shared_data) -> None:
 
 
 def test_a_network_without_transposes_gets_none_for_operators_along_columns() -> None:
-    """Columns as channels would suit the concatenations, and take a Transpose before the convolution."""
+    """Treating columns as channels would suit the concatenations, but need a Transpose before the convolution."""
     network = QdqNetwork()
     value = network.real
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""Networks of thousands of nodes in a row, and of functions that branch and join: no recursion, and no time that doubles."""
+"""Networks of thousands of sequential nodes, and functions that branch and join: no recursion, no exponential time."""
 
 import sys
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from arrayloom.compiler.errors import UnsupportedError
 from arrayloom.compiler.frontend import ImportOptions, import_model
 
 LENGTH = sys.getrecursionlimit() + 200
-BRANCHES = 40  # visited way by way they would take 2**40 steps
+BRANCHES = 40  # path by path, they would take 2**40 steps
 
 Link = Callable[[QdqNetwork, str, int], str]
 
@@ -46,7 +46,7 @@ def test_a_chain_between_integers(link: str) -> None:
 
 
 @pytest.mark.parametrize("link", LINKS)
-def test_a_chain_behind_a_convolution(link: str) -> None:
+def test_a_chain_after_a_convolution(link: str) -> None:
     network = QdqNetwork()
     value = _chain(network, _convolved(network, network.real), LINKS[link])
     check(import_model(network.finished(value, 4, 2, 3)), images=1)

@@ -1,4 +1,4 @@
-"""QDQ to QOperator, pattern by pattern; random QDQ networks are in test_frontend_random."""
+"""Lowering of QDQ to QOperator, pattern by pattern; random QDQ networks are in test_random."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ X_SCALE, W_SCALE, Y_SCALE = 0.5, 0.125, 0.25
 
 
 class Qdq(Network):
-    """x -> DequantizeLinear -> ... -> QuantizeLinear -> y, on uint8 [N, 4, 6, 6] unless said otherwise."""
+    """x -> DequantizeLinear -> ... -> QuantizeLinear -> y, on uint8 [N, 4, 6, 6] by default."""
 
     def __init__(self, opset: int = 13) -> None:
         super().__init__(opset)
@@ -40,7 +40,7 @@ class Qdq(Network):
         )
 
     def graph(self, real: str, zero_point: int = 7, shape: tuple[int, ...] = (4, 6, 6)) -> Graph:
-        """The imported network, checked against ONNX Runtime on its lowered form."""
+        """The imported network, compared with ONNX Runtime on its lowered form."""
         self.quantize(real, Y_SCALE, zero_point, output="y")
         graph = import_model(self.model({"x": (np.uint8, ["N", *shape])}, ["y"])).graph
         image = {"x": np.random.default_rng(0).integers(0, 256, (1, *shape)).astype(np.uint8)}

@@ -37,7 +37,7 @@ CHAINS = {
 
 @pytest.mark.parametrize("operator", ["ReduceMean", "GlobalAveragePool"])
 @pytest.mark.parametrize("chain", CHAINS.values(), ids=CHAINS)
-def test_movement_behind_a_mean(chain: list[tuple[str, Any]], operator: str) -> None:
+def test_movement_after_a_mean(chain: list[tuple[str, Any]], operator: str) -> None:
     net = QdqNetwork()
     value = _mean(net, net.real, [2, 3]) if operator == "ReduceMean" else net.node("GlobalAveragePool", [net.real])
     for step, numbers in chain:
@@ -111,7 +111,7 @@ def test_means_over_the_batch_are_refused() -> None:
 
 @pytest.mark.parametrize(("lo", "hi", "clamp"), [
     (0.0, 6.0, (3, 15)),      # steps of 0.5 from a zero point of 3
-    (-1.5, 200.0, None),      # beyond both ends: it does nothing
+    (-1.5, 200.0, None),      # beyond both ends: no effect
     (0.0, 200.0, (3, 255)),
     (None, 6.0, (0, 15)),
     (0.0, None, (3, 255)),
@@ -168,7 +168,7 @@ def _wide(net: QdqNetwork) -> str:
 
 @pytest.mark.parametrize("move", MOVED.values(), ids=MOVED)
 @pytest.mark.parametrize("result", RESULTS.values(), ids=RESULTS)
-def test_movement_behind_an_operator(result: Any, move: Any) -> None:
+def test_movement_after_an_operator(result: Any, move: Any) -> None:
     net = QdqNetwork()
     check(net.finished(move(net, result(net)), 4, 5, 4))
 
@@ -181,5 +181,5 @@ def test_ways_that_quantize_alike_share_the_operator() -> None:
     names = [net.quantize(half, 0.25, 7) for half in halves]
     names += [net.quantize(halves[0], 0.25, 7), net.quantize(relu, 0.125, 7)]
     imported = check(net.model({"x": (np.uint8, ["N", 4, 6, 6])}, names))
-    assert operators(imported).count("QLinearConv") == 2   # one for each scale
+    assert operators(imported).count("QLinearConv") == 2   # one per scale
     assert operators(imported).count("Slice") == 2

@@ -1,4 +1,4 @@
-"""Movement before and after functions of several operands: on integers, so that the function meets moved elements."""
+"""Movement before and after functions of several operands: done on integers, so the function reads moved elements."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ SHAPE = ["N", 4, 6, 6]
 
 
 class _Case(Network):
-    """A network of one or two inputs of uint8."""
+    """A network with one or two uint8 inputs."""
 
     def __init__(self) -> None:
         super().__init__(17)
@@ -36,7 +36,7 @@ class _Case(Network):
         return self.real[name]
 
     def check(self, real: str, distance: int = 1) -> list[str]:
-        """Exact against the lowered network, near the given one; the operators of the lowered one."""
+        """Equal to the lowered network and close to the original; returns the operators of the lowered network."""
         self.quantize(real, 0.05, 100, output="y")
         model = self.model(dict.fromkeys(self.real, (np.uint8, SHAPE)), ["y"])
         imported = import_model(model, ImportOptions(host=HostPolicy.NONE))
@@ -58,7 +58,7 @@ def test_a_function_of_moved_and_unmoved_values() -> None:
     assert "Gather" in net.check(net.node("Div", [net.swapped(net.a), divisor]))
 
 
-def test_a_gate_behind_movement() -> None:
+def test_a_gate_after_movement() -> None:
     net = _Case()
     moved = net.node("Pad", [net.a, net.constant(np.array([0, 0, 1, 1, 0, 0, 1, 1]))], mode="edge")
     shifted = net.node("Add", [moved, net.constant(np.float32(0.3))])
@@ -66,7 +66,7 @@ def test_a_gate_behind_movement() -> None:
     net.check(net.node("Mul", [moved, net.node("Clip", [shifted, *bounds])]))
 
 
-def test_a_function_of_each_channel_behind_moved_channels() -> None:
+def test_a_function_of_each_channel_after_moved_channels() -> None:
     net = _Case()
     slopes = net.constant(np.linspace(0.1, 0.7, 4, dtype=np.float32).reshape(4, 1, 1))
     net.check(net.node("PRelu", [net.swapped(net.a), slopes]))
@@ -89,7 +89,7 @@ def test_functions_of_a_value_that_branch_before_movement() -> None:
 
 
 def test_interpolation_between_layers_in_float_is_rounded() -> None:
-    """It is no movement: what it makes is quantized like what a layer makes, where the user permits it."""
+    """Interpolation is no movement: its result is rounded like a layer's, if the user permits it."""
     net = Network(17)
     weight = net.constant(np.random.default_rng(0).integers(-90, 90, (4, 4, 3, 3)).astype(np.int8))
     real = net.dequantize(weight, 0.01, 0, np.int8)

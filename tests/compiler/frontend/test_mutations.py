@@ -1,4 +1,4 @@
-"""Damaged models end in an error of Arrayloom's, or run and equal ONNX Runtime; nothing else comes of them."""
+"""Damaged models are refused with an ArrayloomError, or run and equal ONNX Runtime; no other outcome."""
 
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ SHORT, LONG = 300, 10_000
 
 
 def _islands() -> onnx.ModelProto:
-    """QDQ with what the random graphs have none of: SiLU, a dequantized bias, Resize, Pad, Concat, Slice and a softmax."""
+    """A QDQ network with what the random graphs lack: SiLU, a dequantized bias, Resize, Pad, Concat, Slice and a softmax."""
     net = Network()
     rng = np.random.default_rng(5)
     parameters = [net.constant(np.full(4, 0.02, np.float32)), net.constant(np.zeros(4, np.int8))]
@@ -56,7 +56,7 @@ def _base(index: int) -> onnx.ModelProto:
 
 
 def _check(source: Any) -> bool:
-    """Whether the model runs. It equals ONNX Runtime then."""
+    """Whether the model runs; if so, asserts that it equals ONNX Runtime."""
     try:
         imported = import_model(source)
         compile_graph(imported.graph, load_config("tiny"))
@@ -70,7 +70,7 @@ def _check(source: Any) -> bool:
 
 
 def _mutations(seeds: range, folder: Path) -> int:
-    """How many of the damaged models run."""
+    """The number of damaged models that run."""
     count = 0
     for seed in seeds:
         rng = np.random.default_rng(seed)

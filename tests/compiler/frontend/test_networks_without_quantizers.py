@@ -1,4 +1,4 @@
-"""Whole networks that lack quantizers between their layers: random ones, and some as other tools write them."""
+"""Whole networks without quantizers between their layers: random ones, and some in the form of other tools."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ PERMITTED = ImportOptions(insert_rounding=True)
 
 @pytest.mark.parametrize("first", range(1300, 1340, 10))
 def test_random_networks_without_some_of_their_quantizers(first: int) -> None:
-    """What is imported equals its lowered model everywhere; most are."""
+    """Every imported network equals its lowered model everywhere; most can be imported."""
     imported = 0
     for seed in range(first, first + 10):
         model = without_pairs(to_qdq(generate(seed)), seed)

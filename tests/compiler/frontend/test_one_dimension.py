@@ -31,7 +31,7 @@ def _normalized(net: QdqNetwork) -> str:
 
 
 def _pooled_by_a_2d_pooling(net: QdqNetwork, axis: int, operator: str, **attributes: Any) -> str:
-    """Unsqueeze, a 2-D pooling, Squeeze, with the image's length along rows or columns."""
+    """Unsqueeze, a 2-D pooling, Squeeze, with the length along rows or columns."""
     spread = net.node("Unsqueeze", [net.rounded(_conv(net)), _ints(net, axis)])
     window = [1, 2] if axis == 2 else [2, 1]
     pooled = net.node(operator, [spread], kernel_shape=window, strides=window, **attributes)
@@ -75,7 +75,7 @@ def test_one_dimension(build: Build, opset: int) -> None:
 
 
 def test_columns_become_rows_where_a_convolution_needs_them() -> None:
-    """[N, C, L, 1] lies in another order of rows and columns than [N, C, L]."""
+    """[N, C, L, 1] has another order of rows and columns than [N, C, L]."""
     net = QdqNetwork()
     conv = net.node("Conv", [net.real, net.weight(CHANNELS, CHANNELS, 3, 1)])
     squeezed = net.node("Squeeze", [net.rounded(conv), _ints(net, 3)])
@@ -114,7 +114,7 @@ def test_product_of_rank_3_and_4(shape: tuple[int, ...], axis: int | None, with_
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8])
 @pytest.mark.parametrize("rank", [3, 4])
 def test_integer_product_of_rank_3_and_4(rank: int, dtype: Any, per_channel: bool) -> None:
-    """ONNX Runtime's QLinearMatMul on the model as given, the convolution in the lowered one: equal."""
+    """ONNX Runtime's QLinearMatMul in the original model equals the convolution in the lowered one."""
     random = np.random.default_rng(rank)
     net = Network()
     zero = net.constant(np.array(5, dtype))

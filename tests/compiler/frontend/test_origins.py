@@ -1,4 +1,4 @@
-"""Refusals name the nodes of the user's own model, whatever passes made of them."""
+"""Refusals name the nodes of the user's own model, whatever the passes changed."""
 
 from collections.abc import Callable
 from typing import Any
@@ -32,7 +32,7 @@ def _quantize(model: onnx.ModelProto) -> None:
 
 
 def test_a_cubic_resize_is_refused_under_its_own_name() -> None:
-    """Not as a Resize between quantizers that the user never saw."""
+    """Not as a Resize between quantizers that the user's model does not have."""
     n = FloatNetwork()
     x = n.node("Resize", [n.conv("data"), "", n.constant(np.array([1, 1, 2, 2], np.float32))], "larger", mode="cubic")
     model = n.classify(n.node("Relu", [n.conv(x)]))
@@ -43,7 +43,7 @@ def test_a_cubic_resize_is_refused_under_its_own_name() -> None:
 
 @pytest.mark.parametrize("named", [True, False])
 def test_every_node_of_a_float_network_that_has_no_integer_form(named: bool) -> None:
-    """Its nodes may have no names; other nodes that are fused or split do not hide them."""
+    """The network's nodes may be unnamed; fused or split nodes do not hide them."""
     n = FloatNetwork()
     total = n.node("Sum", [n.conv("data"), n.conv("data"), n.conv("data")])
     wider = n.node("Resize", [total, "", n.constant(np.array([1, 1, 1, 2], np.float32))], "wider", mode="cubic")
@@ -75,7 +75,7 @@ def test_a_local_function_is_named_by_its_call() -> None:
 
 
 def test_the_device_refuses_nodes_under_the_users_names() -> None:
-    """An integer operator that the lowering made in the place of a Conv stands for that Conv."""
+    """An integer operator that replaced a Conv is reported as that Conv."""
     net = Network()
     weight = net.dequantize(net.constant(np.ones((2, 4, 1, 1), np.int8)), 0.25, 0, np.int8)
     conv = net.node("Conv", [net.dequantize("x", 0.5, 3), weight], "conv", strides=[1, 300])
@@ -93,7 +93,7 @@ def test_an_extent_that_the_device_cannot_take_is_named() -> None:
 
 
 def test_what_quantize_writes_is_a_model_of_its_own() -> None:
-    """A refusal of the quantized model names that one's nodes, so that no origin may stay in it."""
+    """Refusals of the quantized model name its own nodes, so no origin may remain in it."""
     n = FloatNetwork()
     model = quantize(n.classify(n.node("Relu", [n.conv("data")])), Calibration.from_arrays({"data": images(2)})).model
     assert not any(entry.key.startswith("arrayloom.origin") for node in model.graph.node for entry in node.metadata_props)

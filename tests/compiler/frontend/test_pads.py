@@ -1,4 +1,4 @@
-"""Pad in every mode, of positive and negative amounts, before a convolution, in QDQ and on integers."""
+"""Pad in every mode, with positive and negative amounts, before a convolution, in QDQ and on integers."""
 
 from typing import Any
 
@@ -63,7 +63,7 @@ def test_a_slice_that_holds_padding_only() -> None:
 
 
 def test_islands_of_several_modes() -> None:
-    """An activation between two Pads, of which one adds a constant and one repeats."""
+    """An activation between a Pad with a constant and a Pad that repeats the border."""
     net = Network(opset=19)
     amounts = [net.constant(np.array([0, 0, 1, 0, 0, 0, 1, 2])) for _ in range(2)]
     outer = net.node("Pad", [net.dequantize("x", 0.05, 4), amounts[0], net.constant(np.float32(0.5))])

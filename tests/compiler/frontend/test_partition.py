@@ -1,4 +1,4 @@
-"""Head and tail: which nodes the host computes, and that the parts together give what ONNX Runtime gives for the whole."""
+"""Head and tail: the nodes on the host, and that all parts together give ONNX Runtime's results for the whole model."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ NONE = ImportOptions(HostPolicy.NONE)
 
 
 def _convolution(net: Network, value: str, channels: tuple[int, int] = (3, 8)) -> str:
-    """DequantizeLinear, Conv, QuantizeLinear, DequantizeLinear; the float value."""
+    """DequantizeLinear, Conv, QuantizeLinear, DequantizeLinear; returns the float value."""
     rng = np.random.default_rng(7)
     weight = net.constant(rng.integers(-60, 60, (channels[1], channels[0], 3, 3)).astype(np.int8))
     weights = net.node("DequantizeLinear", [weight, net.constant(np.float32(0.02))])
@@ -30,7 +30,7 @@ def _convolution(net: Network, value: str, channels: tuple[int, int] = (3, 8)) -
 
 
 def _head(net: Network) -> str:
-    """A picture of bytes to a quantized tensor: Cast, Transpose, Div, Sub, QuantizeLinear."""
+    """From a uint8 picture to a quantized tensor: Cast, Transpose, Div, Sub, QuantizeLinear."""
     picture = net.node("Cast", ["picture"], "as_float", to=onnx.TensorProto.FLOAT)
     scaled = net.node("Div", [picture, net.constant(np.float32(255))], "scaled")
     centred = net.node("Sub", [scaled, net.constant(np.float32(0.5))], "centred")
@@ -50,7 +50,7 @@ def _run(part: HostPart | None, values: dict[str, Array]) -> dict[str, Array]:
 
 
 def _outputs(imported: ImportedModel, inputs: dict[str, Array]) -> dict[str, Array]:
-    """The user's outputs through head, interpreted graph with the host's steps, and tail."""
+    """The user's outputs from the head, the interpreted graph with the host's steps, and the tail."""
     graph = imported.graph
     known = inputs | _run(graph.host.head, inputs)
     made = interpret(graph, {given.name: known[given.name] for given in graph.inputs})
@@ -93,7 +93,7 @@ def test_a_head_of_preprocessing_and_a_tail_of_boxes() -> None:
     assert [port.dtype for port in imported.graph.model_inputs] == ["uint8"]
 
 
-def test_an_integer_layer_behind_a_refused_one_joins_the_tail() -> None:
+def test_an_integer_layer_after_a_refused_one_joins_the_tail() -> None:
     net = Network(opset=17)
     features = _convolution(net, _head(net))
     order = net.quantize(net.node("CumSum", [features, net.constant(np.array(1))]), 0.3, 120)
@@ -130,7 +130,7 @@ def test_without_a_host_every_one_of_its_nodes_is_refused() -> None:
 
 @pytest.mark.parametrize("quantized", [False, True])
 def test_a_softmax_at_the_end_is_no_work_of_the_host(quantized: bool) -> None:
-    """Also if a quantizer has put Q and DQ after it."""
+    """Even if a quantizer added QuantizeLinear and DequantizeLinear after it."""
     net = Network(opset=17)
     net.quantize("x", 0.02, 128, output="bytes")
     mean = net.quantize(net.node("GlobalAveragePool", [_convolution(net, "bytes")]), 0.05, 120)
@@ -154,7 +154,7 @@ def test_a_branch_of_the_tail_reads_the_head_and_the_input() -> None:
 
 
 def test_nothing_left_to_the_accelerator_is_refused() -> None:
-    """The input alone is quantized; permission for any share does not make a network of it."""
+    """Only the input is quantized: even a host share of 100 % does not make the model a network for the accelerator."""
     net = Network(opset=17)
     net.quantize("x", 0.02, 128, output="bytes")
     weights = net.constant(np.ones((8, 3, 3, 3), np.float32))

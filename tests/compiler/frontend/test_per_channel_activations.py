@@ -1,4 +1,4 @@
-"""Activations with a scale for each channel: folded into the weights before and after them, or into tables."""
+"""Activations with a scale per channel: folded into the weights before and after them, or into tables."""
 
 from typing import Any
 
@@ -19,10 +19,10 @@ Array = NDArray[Any]
 CHANNELS = 6
 X_SCALE, W_SCALE, Y_SCALE = 2.0**-4, 2.0**-6, 2.0**-3
 
-#: Powers of two: folding them rounds nothing, and float32 computes every layer here exactly.
+#: Powers of two: folding them is exact, and float32 computes every layer here exactly.
 EVEN = 2.0 ** np.array([-5, -3, -4, -5, -2, -4])
 
-#: As a calibration gives them.
+#: Scales as a calibration computes them.
 ODD = np.array([0.031, 0.0471, 0.0512, 0.0293, 0.06, 0.0444])
 
 
@@ -63,13 +63,13 @@ class PerChannel(Network):
         return self.node("Conv", [real, weight, self.bias(multiplier * CHANNELS)], group=CHANNELS)
 
     def finish(self, real: str) -> onnx.ModelProto:
-        """The model whose output is a value, quantized."""
+        """The model with a value, quantized, as its output."""
         self.quantize(real, Y_SCALE, 7, output="y")
         return self.model({"x": (np.uint8, ["N", 4, 6, 6])}, ["y"])
 
 
 def _compare(model: onnx.ModelProto) -> tuple[Graph, dict[str, Array], dict[str, Array]]:
-    """The graph, checked against its lowered model; and the integers of the given model and of the lowered one."""
+    """The graph, checked against its lowered model; and the integers of the original and the lowered model."""
     graph = import_model(model).graph
     image = {"x": np.random.default_rng(0).integers(0, 256, (1, 4, 6, 6)).astype(np.uint8)}
     expected = equal_values(graph, image)
@@ -87,7 +87,7 @@ def _assert_equal(model: onnx.ModelProto) -> Graph:
 
 @pytest.mark.parametrize("multiplier", [1, 2])
 @pytest.mark.parametrize("per_channel", [True, False])
-def test_steps_go_into_the_weights_before_and_behind(multiplier: int, per_channel: bool) -> None:
+def test_steps_go_into_the_weights_before_and_after(multiplier: int, per_channel: bool) -> None:
     net = PerChannel(EVEN)
     real = net.pair(net.node("Relu", [net.convolution(per_channel=per_channel)]))
     graph = _assert_equal(net.finish(net.depthwise(real, multiplier, per_channel=per_channel)))

@@ -1,4 +1,4 @@
-"""Pooling with every way to place windows: ceil_mode, auto_pad, padding, strides beyond the kernel, dilation."""
+"""Pooling with every placement of windows: ceil_mode, auto_pad, padding, strides beyond the kernel, dilation."""
 
 from itertools import product
 from typing import Any
@@ -22,7 +22,7 @@ PLACES = [
 
 
 def _model(operator: str, extents: tuple[int, int], **attributes: Any) -> onnx.ModelProto:
-    """The pool, and a MaxPool of one pixel that reads what it gives."""
+    """The pool, then a MaxPool of one pixel on its result."""
     net = Network(opset=17)
     parameters = [net.constant(np.float32(0.1)), net.constant(np.uint8(3))]
     inputs = ["x", *parameters, *parameters] if operator.startswith("QLinear") else ["x"]
@@ -34,7 +34,7 @@ def _model(operator: str, extents: tuple[int, int], **attributes: Any) -> onnx.M
 @pytest.mark.parametrize("ceil", [0, 1])
 @pytest.mark.parametrize("place", PLACES, ids=[str(next(iter(place.values()))) for place in PLACES])
 def test_every_window(place: dict[str, Any], ceil: int) -> None:
-    """Kernels of 1 to 3 and strides of 1 to 4 on images where the last window is whole, partial or left out."""
+    """Kernels of 1 to 3 and strides of 1 to 4 on images whose last window is whole, partial or omitted."""
     ran = 0
     kinds: list[dict[str, Any]] = [{}, {"dilations": [2, 2]}]
     for extents, kernel, stride in product([(5, 6), (6, 7)], (1, 2, 3), (1, 2, 3, 4)):

@@ -1,4 +1,4 @@
-"""What ONNX Runtime's own quantizer makes of a float network, in both forms, is imported exactly."""
+"""Networks from ONNX Runtime's own quantizer, in both formats, are imported exactly."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ from arrayloom.compiler.graph import Lookup
 
 
 class _Images(CalibrationDataReader):
-    """A few images by the name of the network's input."""
+    """A few images for the network's input."""
 
     def __init__(self, images: np.ndarray) -> None:
         self.left: Iterator[dict[str, Any]] = iter([{"data": image[np.newaxis]} for image in images])

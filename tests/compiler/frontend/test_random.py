@@ -1,4 +1,4 @@
-"""Random networks: the imported graph equals ONNX Runtime at every tensor, in QOperator and in QDQ form."""
+"""Random networks: the imported graph equals ONNX Runtime at every tensor, in QOperator and QDQ form."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def _check_qoperator(seed: int) -> None:
 
 
 def _check_qdq(seed: int) -> None:
-    """The lowered network is the one that the QDQ network was made of."""
+    """The lowered network equals the one that the QDQ network was made from."""
     model = generate(seed)
     inputs = random_inputs(model, seed)
     graph = import_model(to_qdq(model)).graph
@@ -40,7 +40,7 @@ def _check_qdq(seed: int) -> None:
 
 
 def _check_untidy(seed: int) -> None:
-    """Order, Identity nodes, shared parameters and unused inputs change no value."""
+    """Node order, Identity nodes, shared parameters and unused inputs change no value."""
     model = generate(seed)
     inputs = random_inputs(model, seed)
     expected = Reference(model).run_all(inputs)

@@ -1,5 +1,7 @@
-"""Random networks of operators on several activations, constants and reductions, with scales that lie far apart: exact at
-every tensor, interpreted and on the emulator."""
+"""Random networks of operators on several activations, constants and reductions, with widely different scales.
+
+Every tensor is exact, interpreted and on the emulator.
+"""
 
 from typing import Any
 
@@ -23,7 +25,7 @@ OPSET = 17
 
 
 class Drawn(Network):
-    """Values of one shape [C, H, W], or broadcast to it, each quantized and dequantized."""
+    """Values of one shape [C, H, W], or broadcastable to it, each quantized and dequantized."""
 
     def __init__(self, seed: int) -> None:
         super().__init__(OPSET)
@@ -52,7 +54,7 @@ class Drawn(Network):
         return self.dequantize(name, scale, zero, self.dtype)
 
     def step(self) -> None:
-        """One more value."""
+        """Adds a value."""
         a, b = self.values[0], self.values[int(self.rng.integers(1, len(self.values)))]
         operands = [a, b] if self.rng.random() < 0.5 else [b, a]
         kind = self.rng.choice([*BINARY, "constant", "Concat"])
@@ -83,7 +85,7 @@ class Drawn(Network):
         return self._closed(self.constant(values))
 
     def finish(self) -> None:
-        """Perhaps reduced."""
+        """Finishes the network, sometimes with a reduction."""
         real = self.values[0]
         if self.rng.random() < 0.5:
             axes = sorted(self.rng.choice([1, 2, 3], int(self.rng.integers(1, 4)), replace=False).tolist())
@@ -129,10 +131,10 @@ def test_many_random_networks(first: int) -> None:
 
 
 def test_an_operand_of_one_pixel_that_is_repeated() -> None:
-    """Its convolution's windows do not move."""
+    """The windows of its convolution do not move."""
     _check(1142)
 
 
 def test_a_network_that_runs_only_as_its_dimensions_are() -> None:
-    """Arranged for the accelerator, a function of two tensors would move one of them."""
+    """In the accelerator's layout, a function of two tensors would move one of them."""
     _check(1087)

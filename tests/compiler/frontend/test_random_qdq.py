@@ -1,14 +1,14 @@
-"""Random quantized networks as many producers write them, with heads and tails: import, values, host and emulator.
+"""Random quantized networks in the style of many producers, with heads and tails: import, values, host and emulator.
 
-By hand, many more: `python -m random_qdq --count 100000 --workers 2` with tests/support on PYTHONPATH.
+To run many more: ``python -m random_qdq --count 100000 --workers 2`` with tests/support on PYTHONPATH.
 """
 
 import pytest
 from random_qdq import check, generate
 
 NETWORKS = 1000
-BLOCK = 25          # networks in one test
-DEVICE_SHARE = 10   # one network in ten is compiled and executed by the emulator
+BLOCK = 25          # networks per test
+DEVICE_SHARE = 10   # one network in ten is compiled and run on the emulator
 
 
 @pytest.mark.parametrize("first", range(0, NETWORKS, BLOCK))

@@ -1,4 +1,4 @@
-"""Sums, means, maxima and minima over any axes but the batch."""
+"""Sums, means, maxima and minima over any axes except the batch."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Linear interpolation inside a network: exact sums of integers, against ONNX Runtime's float and its integer kernel."""
+"""Linear interpolation inside a network: exact integer sums, compared with ONNX Runtime's float and integer kernels."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ def _sizes(*sizes: int) -> list[Array | None]:
 
 
 def _difference(model: onnx.ModelProto) -> int:
-    """The largest difference between the lowered model and the float one, in steps; the graph equals the lowered one."""
+    """The largest difference of the lowered from the float model, in steps; the graph must equal the lowered model."""
     imported = import_model(model)
     check(imported)
     shape, dtype = (1, *SHAPE), imported.graph.inputs[0].dtype
@@ -57,7 +57,7 @@ OPERANDS = {
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("operands", OPERANDS.values(), ids=OPERANDS.keys())
 def test_interpolation_is_exact_but_for_float_rounding(mode: str, operands: list[Array | None]) -> None:
-    """Sums that end halfway between two bytes may be rounded otherwise in float."""
+    """Sums halfway between two bytes may be rounded differently in float."""
     model = _model(operands, coordinate_transformation_mode=mode)
     assert _difference(model) <= 1
 
@@ -113,7 +113,7 @@ def _of_integers(dtype: Any, factors: tuple[float, float], mode: str) -> onnx.Mo
 @pytest.mark.parametrize("factors", [(2, 2), (4, 2), (8, 8), (1, 2), (0.5, 0.5), (1.5, 2)])
 @pytest.mark.parametrize("mode", ["half_pixel", "asymmetric"])
 def test_integers_are_cut_off_as_by_onnxruntime(dtype: Any, factors: tuple[float, float], mode: str) -> None:
-    """The user's own model, not only its rewritten form, is equal; 1.5 is refused."""
+    """The user's own model is equal, not only its lowered form; 1.5 is refused."""
     model = _of_integers(dtype, factors, mode)
     if factors[0] == 1.5:
         with pytest.raises(UnsupportedError, match="with weights that float rounds"):
@@ -135,8 +135,8 @@ def test_one_dimension() -> None:
     assert [type(op) for op in graph.ops] == [Move, Conv]
 
 
-def test_behind_an_operator_without_quantizer_between() -> None:
-    """The sum of floats would be interpolated before it is rounded: refused, naming both."""
+def test_after_an_operator_without_quantizer_between() -> None:
+    """A float sum would be interpolated before it is rounded: refused, with both nodes named."""
     net = Network(opset=17)
     weight = net.constant(np.ones((3, 3, 1, 1), np.int8))
     real = net.node("DequantizeLinear", [weight, net.constant(np.float32(0.1)), net.constant(np.int8(0))])

@@ -1,4 +1,4 @@
-"""What the bytes of outputs stand for: by the node that made them."""
+"""The values that output bytes stand for, by the node that made them."""
 
 import numpy as np
 import onnx
@@ -10,7 +10,7 @@ from arrayloom.isa.host_steps import Quantize
 
 
 def _classifier(net: Network) -> str:
-    """The float mean of each of the three channels."""
+    """The float mean of each of three channels."""
     net.quantize("x", 0.02, 128, output="bytes")
     return net.node("GlobalAveragePool", [net.dequantize("bytes", 0.02, 128)])
 

@@ -1,4 +1,4 @@
-"""Models that are quantized in a way of their own are refused as such, before ONNX Runtime sees them."""
+"""Models with an unsupported quantization scheme are refused as such, before ONNX Runtime reads them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -28,7 +28,7 @@ def _typed(name: str, kind: int, values: list[float]) -> onnx.TensorProto:
 
 
 def _pair_of(kind: int, opset: int = 21) -> onnx.ModelProto:
-    """QuantizeLinear, DequantizeLinear, Relu, and the pair once more, all to integers of one type."""
+    """QuantizeLinear, DequantizeLinear, Relu, then the pair again, all with one integer type."""
     net = Network(opset=opset)
     scale, value = net.constant(np.float32(0.5)), "x"
     for index in range(2):
@@ -92,7 +92,7 @@ def _weights_quantized_in_the_model() -> onnx.ModelProto:
 Build = Callable[[], onnx.ModelProto]
 QCDQ = "brevitas.export.export_onnx_qcdq("
 TABLE: list[tuple[str, Build, list[str], str, str, str]] = [
-    # build, nodes, of the model, reason, remedy
+    # build, nodes, origin, reason, remedy
     ("dynamic", _dynamic, ["first", "ConvInteger_sums"], "is dynamically quantized: its scales are computed at run time",
      "its scales are computed at run time", COMMAND),
     *((f"16 bits, {kind}", lambda kind=kind: _pair_of(kind),  # type: ignore[misc]
@@ -152,7 +152,7 @@ def test_hundreds_of_nodes_are_all_in_the_error_and_some_in_its_text() -> None:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float32])
 def test_float_networks_are_float_whatever_they_take(dtype: Any) -> None:
-    """A network that casts its bytes, as exporters write preprocessing, is not quantized."""
+    """A network that casts its bytes, as in exported preprocessing, is not quantized."""
     net = Network()
     real = net.node("Cast", ["x"], to=TensorProto.FLOAT)
     weight = net.constant(np.ones((2, 4, 1, 1), np.float32))

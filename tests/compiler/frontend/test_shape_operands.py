@@ -1,4 +1,4 @@
-"""Movements whose shapes and amounts a model computes from the shapes of its values, as exporters write open batches."""
+"""Movements whose shapes and amounts the model computes from the shapes of its values, as exporters write open batches."""
 
 from collections.abc import Callable
 

@@ -19,7 +19,7 @@ SHAPE = (8, 6, 4)
 
 
 def _convolution(net: Network, x: str, channels: int, seed: int = 0, dtype: Any = np.uint8) -> str:
-    """A QLinearConv of 3x3 to 5 channels, so that what is before it lies inside the network."""
+    """A 3x3 QLinearConv to 5 channels, so that its input is inside the network."""
     rng = np.random.default_rng(seed)
     weight = net.constant(rng.integers(-90, 90, (5, channels, 3, 3)).astype(np.int8))
     parameters = [np.float32(0.05), np.array(4, dtype)]
@@ -31,7 +31,7 @@ def _convolution(net: Network, x: str, channels: int, seed: int = 0, dtype: Any 
 
 def _between(move: Callable[[Network, str], str], channels: int, dtype: Any = np.uint8,
              shape: tuple[int, ...] = SHAPE) -> Graph:
-    """A movement of floats between a quantized input and a convolution, compared with ONNX Runtime at every tensor."""
+    """A float movement between a quantized input and a convolution, compared with ONNX Runtime at every tensor."""
     net = Network(opset=17)
     made = net.quantize(move(net, net.dequantize("x", 0.05, 4, dtype)), 0.05, 4, dtype)
     y = _convolution(net, made, channels, dtype=dtype)
@@ -115,7 +115,7 @@ def test_concatenation_along_rows_or_columns(axis: int) -> None:
 
 
 def test_a_concatenation_of_one_scale_needs_no_quantizer() -> None:
-    """As NNCF writes it before a convolution; through a MaxPool and with another reader that quantizes."""
+    """As NNCF writes it before a convolution; also through a MaxPool, and with another reader that quantizes."""
     net = Network(opset=17)
     joined = net.node("Concat", [net.dequantize("x", 0.05, 4), net.dequantize("z", 0.05, 4)], axis=1)
     pooled = net.node("MaxPool", [joined], kernel_shape=[2, 2])
@@ -146,7 +146,7 @@ def test_a_reshape_that_takes_too_many_parts_is_refused_with_both_shapes() -> No
 
 
 def test_an_activation_within_a_shuffle() -> None:
-    """The table comes first, then the movement; padding is what the activation makes of it."""
+    """The table comes before the movement; the padding is the activation's result for the padded value."""
     net = Network(opset=17)
     active = net.node("HardSwish", [net.dequantize("x", 0.05, 4)])
     padded = net.node("Pad", [active, net.constant(np.array([0, 0, 1, 0, 0, 0, 1, 0]))])

@@ -1,4 +1,4 @@
-"""Split in every operator set and form, in QDQ and on integers: each output that is read is a movement of its own."""
+"""Split in every operator set and form, in QDQ and on integers: each used output is a separate movement."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def _split(net: Network, x: str, outputs: list[str], sizes: list[int] | None, ax
 
 def _qdq(opset: int, outputs: list[str], sizes: list[int] | None, axis: int, scales: dict[str, float],
          read: str = "abc") -> Graph:
-    """Each output that is read is quantized by its scale, or by the input's, and pooled."""
+    """Each used output is quantized by its own scale or the input's, then pooled."""
     net = Network(opset=opset)
     _split(net, net.dequantize("x", 0.05, 4), outputs, sizes, axis)
     ends = []
@@ -57,8 +57,8 @@ def test_outputs_that_nothing_reads() -> None:
     assert [op.channels.tolist() for op in graph.ops if isinstance(op, Move)] == [[0], [3, 4, 5, 6]]
 
 
-def test_without_quantizer_behind_it() -> None:
-    """The parts go to a concatenation in float, and one of them through an activation."""
+def test_without_quantizer_after_it() -> None:
+    """The parts go to a float concatenation, one of them through an activation."""
     net = Network(opset=13)
     _split(net, net.dequantize("x", 0.05, 4), ["a", "b"], [3, 4], 1)
     net.quantize(net.node("Concat", ["b", "a"], axis=1), 0.05, 4, output="y")

@@ -1,4 +1,4 @@
-"""Models whose graphs are untidy: order, names, ports and shared parameters."""
+"""Models with untidy graphs: order, names, ports and shared parameters."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ SHAPE = (4, 6, 6)
 
 
 def _network() -> QdqNetwork:
-    """Two convolutions, a sum, a mean and a classifier; `y` is its result."""
+    """Two convolutions, a sum, a mean and a classifier with result ``y``."""
     net = QdqNetwork()
     first = net.rounded(net.node("Relu", [net.node("Conv", [net.real, net.weight(4, 4, 3, 3, axis=0)], pads=[1, 1, 1, 1])]))
     second = net.rounded(net.node("Conv", [first, net.weight(4, 4, 1, 1)]))
@@ -55,7 +55,7 @@ def test_sorted_nodes_keep_their_order() -> None:
 
 
 def test_a_subgraph_reads_from_outside() -> None:
-    """The branch of an If takes a value of the graph around it, whose node comes after the If."""
+    """The branch of an If reads a value of the outer graph whose node comes after the If."""
     net = Network()
     branches = {}
     for name, operator in (("then_branch", "Abs"), ("else_branch", "Neg")):
@@ -127,7 +127,7 @@ def test_initializers_among_the_inputs_are_no_ports() -> None:
 
 
 def _outputs(imported: ImportedModel) -> dict[str, np.ndarray]:
-    """The outputs that the host's tail makes of nothing."""
+    """The outputs of the host's tail without inputs."""
     tail = imported.graph.host.tail
     assert tail is not None
     session = onnxruntime.InferenceSession(tail.model, providers=["CPUExecutionProvider"])
@@ -218,7 +218,7 @@ def test_outputs_that_other_nodes_read_and_one_value_twice() -> None:
 
 
 def _shared(form: str) -> onnx.ModelProto:
-    """Two convolutions that share what `form` says; the weights reach beyond -64..63, which makes ONNX Runtime turn them."""
+    """Two convolutions that share parameters as in ``form``; weights exceed -64..63, which ONNX Runtime changes."""
     net = QdqNetwork()
     random = np.random.default_rng(3)
     zeros, scale = net.constant(np.zeros(4, np.int8)), net.constant(random.uniform(0.005, 0.01, 4).astype(np.float32))
@@ -260,7 +260,7 @@ def test_nothing_to_do_leaves_a_model_as_it_is() -> None:
 
 
 def test_the_model_with_exact_kernels_equals_the_one_given() -> None:
-    """Parameters of their own change no value: without exact kernels ONNX Runtime takes the shared ones, too."""
+    """Separate parameters change no value: ONNX Runtime without exact kernels accepts the shared ones too."""
     model = _shared("zero points")
     image = {"x": np.random.default_rng(0).integers(0, 256, (1, *SHAPE)).astype(np.uint8)}
     options = onnxruntime.SessionOptions()

@@ -1,4 +1,4 @@
-"""Products of uint8 activations and int8 weights are ONNX Runtime's exact ones on every CPU."""
+"""Products of uint8 activations and int8 weights equal ONNX Runtime's exact ones on every CPU."""
 
 import numpy as np
 import onnx
@@ -12,7 +12,7 @@ DEPTH = 64
 
 
 def _product(columns: int, zero_points: np.ndarray, activations: str = "uint8") -> tuple[onnx.ModelProto, np.ndarray]:
-    """A matrix product whose pairs of products do not fit 16 bits, and its weights."""
+    """A matrix product, with pairs of products that exceed 16 bits, and its weights."""
     net = Network()
     weights = np.random.default_rng(columns).integers(100, 128, (DEPTH, columns)).astype(np.int8)
     one, scale = net.constant(np.float32(1)), net.constant(np.float32(DEPTH * 127 * 4))

@@ -9,8 +9,7 @@ STYLES = {"equal": 0.3, "power": 0.3, "random": 0.2, "tie": 0.2}
 
 
 def draw_style(draw: Draw) -> str:
-    """The choice of an output's scale: the input's, a power of two, random, or one for which a value of the sample is as
-    near to a tie as float32 allows."""
+    """Draws how an output's scale is chosen: the input's, a power of two, random, or with a sample value next to a tie."""
     return draw.pick(list(STYLES), list(STYLES.values()))
 
 

@@ -1,4 +1,4 @@
-"""A bench around the ARRAY unit: scratchpad, weight FIFO, and what the POST and LOAD units do to them."""
+"""A bench around the ARRAY unit: scratchpad, weight FIFO, and models of the POST and LOAD units."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -25,7 +25,7 @@ DEADLINE = 20_000    # cycles
 
 @dataclass
 class Outcome:
-    """What a run of the bench gave: sums per bank int64[pixels, size], and cycle numbers."""
+    """The result of a bench run: sums per bank int64[pixels, size], and cycle numbers."""
 
     banks: list[Ints] = field(default_factory=list)
     retired: list[int] = field(default_factory=list)
@@ -63,7 +63,7 @@ def steps(instruction: Convolve) -> int:
 
 
 def expected_halves(program: list[Convolve], memory: NDArray[np.int8], tiles: NDArray[np.int8]) -> list[Ints]:
-    """What the accumulators hold when each bank is full; ``tiles``: int8[n, size, size]."""
+    """The accumulators' contents when each bank is full; ``tiles``: int8[n, size, size]."""
     banks, remaining = [], iter(tiles.astype(np.int64))
     total = np.zeros((0, memory.shape[1]), np.int64)
     for instruction in program:
@@ -81,7 +81,7 @@ def expected_halves(program: list[Convolve], memory: NDArray[np.int8], tiles: ND
 
 
 class ArrayBench:
-    """Runs a program on the ARRAY unit; the other units are coroutines with adjustable manners."""
+    """Runs a program on the ARRAY unit; coroutines with adjustable timing simulate the other units."""
 
     def __init__(self, config: Config, program: list[Convolve], memory: NDArray[np.int8], tiles: NDArray[np.int8], *,
                  weight_gap: int = 0, drain_gap: int = 0, drain: bool = True):
@@ -133,7 +133,7 @@ class ArrayBench:
 
     async def _issue(self, ctx: Any) -> None:
         port = self.array.unit.instruction
-        while not self.filled:      # until then the weight FIFO fills, too
+        while not self.filled:      # meanwhile the weight FIFO also fills
             await ctx.tick()
         ctx.set(port.valid, 1)
         for instruction in self.program:
@@ -162,7 +162,7 @@ class ArrayBench:
             self.outcome.banks.append(np.array(rows))
 
     async def _watch(self, ctx: Any) -> None:
-        """Records each cycle until everything is retired and drained."""
+        """Records each cycle until every instruction is retired and drained."""
         banks = sum(item.last for item in self.program) if self.drain else 0
         for cycle in range(DEADLINE):
             self._record(ctx, cycle)
@@ -203,9 +203,9 @@ def config_of() -> Callable[..., Config]:
 
 @pytest.fixture
 def run_array() -> Callable[..., tuple[Outcome, list[Ints]]]:
-    """Runs a program with random activations and weights; returns its outcome and the sums that numpy finds.
+    """Runs a program with random activations and weights; returns its outcome and numpy's sums.
 
-    ``spare_tiles``: weights beyond what the program takes.
+    ``spare_tiles``: weights in addition to those that the program takes.
     """
     def run(config: Config, program: list[Convolve], seed: int = 1, spare_tiles: int = 0,
             **manners: Any) -> tuple[Outcome, list[Ints]]:
@@ -220,7 +220,7 @@ def run_array() -> Callable[..., tuple[Outcome, list[Ints]]]:
 
 @pytest.fixture
 def run_illegal() -> Callable[..., Outcome]:
-    """Runs a program that must be refused; returns the outcome after a while."""
+    """Runs a program that must be refused; returns the outcome after some cycles."""
     def run(config: Config, program: list[Convolve]) -> Outcome:
         memory = np.zeros((1, config.size), np.int8)
         tiles = np.zeros((8, config.size, config.size), np.int8)

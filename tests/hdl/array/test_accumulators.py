@@ -1,4 +1,4 @@
-"""The accumulators at the shortest distance between steps, and the rule that keeps that distance."""
+"""The accumulators with the shortest distance between steps, and the rule that ensures this distance."""
 
 from collections.abc import Callable
 from itertools import product
@@ -62,7 +62,7 @@ def test_adds_what_was_written_just_before(config_of: Callable[..., Config], pix
 
 @pytest.mark.parametrize("size", [4, 8, 16, 32, 64, 128])
 def test_no_step_is_too_short(config_of: Callable[..., Config], size: int) -> None:
-    """Two steps are ``reload + ready`` cycles apart at least, and ``size`` at most while weights are there."""
+    """Steps are at least ``reload + ready`` cycles apart, and at most ``size`` while weights are available."""
     for row_stage in (2**bit for bit in range(size.bit_length())):
         timing = Timing(config_of(size, row_stage, size))
         assert UPDATE <= timing.reload + timing.ready <= size

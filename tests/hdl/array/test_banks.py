@@ -1,4 +1,4 @@
-"""The books of the accumulator banks against a model: which are full, and how many pixels each has."""
+"""The state of the accumulator banks compared with a model: which banks are full, and their numbers of pixels."""
 
 import random
 from collections import deque

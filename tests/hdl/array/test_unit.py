@@ -1,4 +1,4 @@
-"""The ARRAY unit against numpy, in all shapes of the array."""
+"""The ARRAY unit compared with numpy, for all shapes of the array."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +14,7 @@ SHAPES = [(4, 1, 1), (4, 2, 2), (4, 4, 4), (4, 4, 1), (4, 1, 4), (8, 1, 1), (8, 
 
 
 def plain(**fields: Any) -> Convolve:
-    """A 1x1 convolution over a 5x4 source, complete in itself, changed by ``fields``."""
+    """A complete 1x1 convolution over a 5x4 source, changed by ``fields``."""
     base = Convolve(source=0, row_pitch=4, plane_pitch=20, source_height=5, source_width=4, height=5, width=4,
                     first=1, last=1)
     return replace(base, **fields)
@@ -68,7 +68,7 @@ def test_accumulates_over_instructions(run_array: Callable[..., Any], config_of:
 @pytest.mark.parametrize("width", [1, 3])
 def test_fewer_pixels_than_rows(run_array: Callable[..., Any], config_of: Callable[..., Any], size: int, row_stage: int,
                                 column_stage: int, width: int) -> None:
-    """A tile then takes as long as its weights, and no longer; only the first is there already."""
+    """A tile then takes exactly as long as its weights; only the first tile is already loaded."""
     tiles = 12
     program = [plain(height=1, width=width, source_width=width, taps_y=2, blocks=tiles // 4),
                plain(height=1, width=width, source_width=width, taps_x=2, blocks=tiles // 4)]
@@ -79,7 +79,7 @@ def test_fewer_pixels_than_rows(run_array: Callable[..., Any], config_of: Callab
 @pytest.mark.parametrize(("size", "row_stage", "column_stage"), SHAPES)
 def test_no_bubbles(run_array: Callable[..., Any], config_of: Callable[..., Any], size: int, row_stage: int,
                     column_stage: int) -> None:
-    """Pixels follow each other in every cycle, over borders of tiles and of instructions."""
+    """Pixels follow one another in every cycle, across boundaries of tiles and instructions."""
     program = [plain(taps_y=2, origin_y=-1), plain(repeats=2, first=1, last=0, height=2, width=4),
                plain(first=0, last=1, height=2, width=4, blocks=2)]
     outcome = check(run_array(config_of(size, row_stage, column_stage), program))
@@ -108,7 +108,7 @@ def test_data_left(run_array: Callable[..., Any], config_of: Callable[..., Any])
 
 
 def test_extreme_sums(config_of: Callable[..., Any], run_array: Callable[..., Any]) -> None:
-    """Every product at its largest, -128 * -128, in every row."""
+    """The largest product, -128 * -128, in every row."""
     everything_outside = plain(source_height=0, padding=-128, repeats=3)
     check(run_array(config_of(8, 8, 8), [everything_outside]))
 
@@ -129,7 +129,7 @@ def test_illegal_first_in_an_open_half(run_illegal: Callable[..., Any], config_o
 
 
 def test_illegal_number_of_pixels(run_illegal: Callable[..., Any], config_of: Callable[..., Any]) -> None:
-    """A bank goes on with as many pixels as it was begun with, in whatever shape."""
+    """A bank continues with the number of pixels that it was begun with, in any shape."""
     config = config_of(4, 4, 4)
     begun = plain(height=2, width=6, last=0)
     again = replace(begun, first=0)
@@ -146,7 +146,7 @@ def test_illegal_number_of_pixels(run_illegal: Callable[..., Any], config_of: Ca
     {"source": 256, "origin_x": -3}, {"source": 255, "origin_y": -4, "origin_x": -2}], ids=str)
 def test_words_beyond_the_scratchpad(run_illegal: Callable[..., Any], config_of: Callable[..., Any],
                                      fields: dict[str, int]) -> None:
-    """Of which at least one pixel inside the source is read."""
+    """At least one of the pixels read inside the source is among them."""
     config = config_of(4, 4, 4)
     assert config.activation_words == 256
     assert run_illegal(config, [plain(**fields)]).illegal

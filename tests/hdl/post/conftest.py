@@ -19,12 +19,12 @@ from arrayloom.sim.emulator.post import Poster
 
 Words = NDArray[np.int8]
 
-PATIENCE = 4000     # cycles without a write that mean that the unit hangs
+PATIENCE = 4000     # cycles without a write after which the unit counts as hanging
 
 
 @dataclass
 class Job:
-    """One instruction and what it finds: int32 sums, uint32[entries, 2, lanes] parameters, an int8[256, size] page."""
+    """One instruction and its data: int32 sums, uint32[entries, 2, lanes] parameters, an int8[256, size] lookup table."""
 
     instruction: Instruction
     sums: NDArray[np.int32] | None = None
@@ -34,7 +34,7 @@ class Job:
 
 @dataclass
 class Run:
-    """What a run showed: the words written, the cycle in which each instruction retired, and a count of each cause."""
+    """The record of a run: the words written, the cycle in which each instruction retired, and a count of each cause."""
 
     writes: list[tuple[int, int]] = field(default_factory=list)
     retired: list[int] = field(default_factory=list)
@@ -44,7 +44,7 @@ class Run:
 
 
 class Bench:
-    """Runs ``jobs`` on a unit of ``config``, whose scratchpad begins as ``activations``.
+    """Runs ``jobs`` on a unit of ``config``, with ``activations`` as the initial scratchpad.
 
     ``obstruct``: the share of cycles in which each port refuses and each supply pauses.
     """
@@ -139,7 +139,7 @@ class Bench:
 
 
 def _words(data: NDArray | None, config: Config) -> Iterable[int]:
-    """Memory words of parameters or a table."""
+    """Memory words of parameters or a lookup table."""
     if data is None:
         return []
     raw = np.ascontiguousarray(data).tobytes()
@@ -147,7 +147,7 @@ def _words(data: NDArray | None, config: Config) -> Iterable[int]:
 
 
 def expected(config: Config, jobs: list[Job], activations: NDArray[np.int8]) -> list[tuple[int, int]]:
-    """The words that the emulator writes."""
+    """The emulator's writes."""
     machine = Machine(config, np.zeros(0, np.uint8))
     machine.activations[:] = activations
     machine.full.extend(job.sums for job in jobs if job.sums is not None)
@@ -177,7 +177,7 @@ def bench() -> type[Bench]:
 
 @pytest.fixture
 def check() -> Check:
-    """Runs jobs on unit and emulator, compares every word written in order, and returns the run."""
+    """Runs jobs on the unit and the emulator, compares every word written in order, and returns the run."""
     def run(config: Config, jobs: list[Job], activations: Words, obstruct: float = 0.0, seed: int = 0) -> Run:
         result = Bench(config, jobs, activations, obstruct, seed).run()
         wanted = expected(config, jobs, activations)

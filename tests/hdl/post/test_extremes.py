@@ -19,7 +19,7 @@ SHIFTS = [MIN_SHIFT, 31, 46, 54, MAX_SHIFT]
 
 @pytest.mark.parametrize("zero_point", [-256, 255])
 def test_requantization_at_the_extremes(check, job, zero_point: int) -> None:
-    """Sum and bias wrap; magnitudes saturate; the result and its zero point fit."""
+    """Sum and bias wrap; magnitudes saturate; the result with its zero point is in range."""
     channels = list(itertools.product(BIASES, MULTIPLIERS, SHIFTS))
     jobs = []
     for index, first in enumerate(range(0, len(channels), TINY.size)):

@@ -1,4 +1,4 @@
-"""One lane's arithmetic against ``arrayloom.isa.arithmetic``: ties, saturation and everything between, with pauses."""
+"""One lane's arithmetic compared with ``arrayloom.isa.arithmetic``: ties, saturation and all between, with pauses."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +19,7 @@ Drive = Callable[[Any, int], None]
 
 
 def stream(unit: Component, count: int, drive: Drive, late: Drive | None = None, late_by: int = 0) -> list[int]:
-    """Sends values 0 to count-1 through a lane with random pauses; returns what comes out, in order."""
+    """Sends values 0 to count-1 through a lane with random pauses; returns the results in order."""
     rng = np.random.default_rng(0)
     results: list[int] = []
 
@@ -107,7 +107,7 @@ def test_residual_add(draw: int) -> None:
 
 @pytest.mark.parametrize("draw", range(4))
 def test_product(draw: int) -> None:
-    """The product of both operands, scaled; then a zero point is added before the result is rounded."""
+    """The product of both operands is scaled; a zero point is added before the result is rounded."""
     rng, count = np.random.default_rng(draw), 1500
     scale = np.float32(np.exp2(rng.uniform(-9, -6)) if draw < 2 else 2.0**-8)
     zeros, shift = rng.integers(0, 256, 3), 128

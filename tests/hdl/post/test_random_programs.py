@@ -1,4 +1,4 @@
-"""Random instructions, one after the other or with every port in the way: words equal the emulator's."""
+"""Random instructions in sequence, also with stalls on every port: words equal the emulator's."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +18,7 @@ UNREACHABLE = (1 << 63) - 1
 
 
 class Draw:
-    """Draws jobs whose values lie where rounding decides, at the clamps and beyond them."""
+    """Draws jobs with values at rounding boundaries, at the clamps and beyond them."""
 
     def __init__(self, config: Config, job: Callable, seed: int) -> None:
         self.config, self.job = config, job
@@ -109,7 +109,7 @@ class Draw:
         return self.between(0, SOURCES - 1 - height * pitch), pitch
 
     def _scales(self, low: float = -30, high: float = 8) -> tuple[np.ndarray, np.ndarray]:
-        """Scale words and their values, one a channel; a third are powers of two, a third a hair above one."""
+        """Scale words and their values, one per channel; a third are powers of two, a third slightly above one."""
         size = self.config.size
         powers = np.exp2(self.rng.integers(low, high, size))
         values = np.choose(self.rng.integers(0, 3, size), [

@@ -1,4 +1,4 @@
-"""The rounding of magnitudes where it turns: at a half, at both ends of what counts as a tie, and one bit next to them."""
+"""Rounding of magnitudes at its boundaries: at a half, at both ends of the tie window, and one bit beyond."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ COUNT = 60
 
 
 def _stream(unit: Any, count: int, drive: Any) -> list[int]:
-    """Values one after the other, each let through before the next comes."""
+    """Values in sequence, each through the unit before the next one enters."""
     results: list[int] = []
 
     async def bench(ctx: Any) -> None:
@@ -76,7 +76,7 @@ def test_what_the_shifts_lose_decides_a_tie(kind: str) -> None:
 
 
 def test_saturation() -> None:
-    """From just below 512 to far beyond, whichever shifter finds it."""
+    """From just below 512 to far above, through either shifter."""
     wholes = [510, 511, 512, 513, 767, 1023, 1024, 1 << 13, 3 << 14, 1 << 20, (1 << 24) - 1]
     cases = np.array([(whole << shift - 23, 1 << 23, shift) for whole in wholes for shift in range(23, 47)
                       if whole << shift - 23 < 1 << 31] + [(1, (1 << 24) - 1, MIN_SHIFT), (1 << 30, 1 << 23, MIN_SHIFT)])

@@ -1,4 +1,4 @@
-"""The unit's manners: rates, causes, refusals; and that every preset converts."""
+"""The unit's rates, causes and refusals; and every preset converts."""
 
 from dataclasses import replace
 
@@ -44,7 +44,7 @@ def test_a_cycle_lies_between_drains(check, job, lanes: int) -> None:
     config = CONFIGS[lanes]
     run = check(config, [_drain(config, job, index) for index in range(5)], _activations(config))
     spacing = np.diff(run.retired[1:])
-    assert set(spacing) == {WORDS * config.groups + 1 + (config.groups == 1)}   # the next bank is seen a cycle late
+    assert set(spacing) == {WORDS * config.groups + 1 + (config.groups == 1)}   # the next bank is visible a cycle later
 
 
 @pytest.mark.parametrize("lanes", CONFIGS)
@@ -70,7 +70,7 @@ def test_pools_read_a_tap_a_cycle(check, job, kind: PoolKind) -> None:
     jobs = [job(Pool(**_region(index), kind=kind, source=0, row_pitch=30, source_height=30, source_width=30, taps_y=4,
                      taps_x=4, release_parameters=1), parameters=parameters) for index in range(3)]
     spacing = np.diff(check(TINY, jobs, _activations(TINY)).retired[1:])
-    overhead = 2 if kind == PoolKind.MAXIMUM else 10 * WORDS   # sums are held until the lanes have them
+    overhead = 2 if kind == PoolKind.MAXIMUM else 10 * WORDS   # sums are held until the lanes have taken them
     assert WORDS * 16 <= max(spacing) <= WORDS * 16 + overhead
 
 
@@ -118,7 +118,7 @@ _BEYOND = {"height": 2, "width": 3, "destination": 3000, "destination_pitch": 3}
     (Pool(**_BEYOND, source_height=65535, origin_y=65534, source_width=3, row_pitch=65535), None),
 ], ids=str)
 def test_instructions_that_leave_the_scratchpad_are_refused(bench, job, instruction, written: int | None) -> None:
-    """Nothing is written beyond its end; ``written``: words before it."""
+    """Nothing is written beyond the scratchpad's end; ``written``: words before it."""
     run = bench(TINY, [job(instruction)], _activations(TINY)).run()
     assert run.illegal and not run.retired
     assert all(address < END for address, _ in run.writes)

@@ -1,10 +1,10 @@
-"""Each file here has PROOFS; every proof is checked, and every fault that is planted must make it fail."""
+"""Each file here has PROOFS; every proof is checked, and must fail with every planted fault."""
 
 import pytest
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test for each proof, and one for each of its faults, of which the first alone may be quick."""
+    """One test per proof, and one per fault, of which only the first may be quick."""
     if not {"proof", "fault"} & set(metafunc.fixturenames):
         return
     proofs = metafunc.module.PROOFS

@@ -1,4 +1,4 @@
-"""Address generators: each word that is asked for is one that the instruction describes, and lies in the scratchpad."""
+"""Address generators: every requested word is one that the instruction describes, and is in the scratchpad."""
 
 from amaranth.hdl import Cat, Mux, Signal, Value
 from amaranth.lib import data
@@ -18,7 +18,7 @@ CONFIG = PRESETS["tiny"]
 
 
 class Region(Harness):
-    """``RegionWalk``: rows of words, counted here on their own with room for every sum."""
+    """``RegionWalk``: rows of words, counted independently with counters wide enough for every sum."""
 
     def describe(self) -> None:
         m, unit = self.m, RegionWalk(CONFIG)
@@ -26,7 +26,7 @@ class Region(Harness):
         self.drive(unit)
         fresh, place = unit.region.payload, unit.place.payload
         takes = unit.region.valid & unit.region.ready
-        self.assume("no region is empty, as Decode sees to", ~unit.region.valid | (fresh.width.any() & fresh.height.any()))
+        self.assume("no region is empty, as Decode ensures", ~unit.region.valid | (fresh.width.any() & fresh.height.any()))
         region = Signal(REGION, name="region_taken")
         start, reached = (Signal(WORD_ADDRESS + 2, name=name) for name in ("row_start", "next_word"))
         left, rows = (Signal(EXTENT, name=name) for name in ("words_left", "rows_left"))
@@ -41,10 +41,10 @@ class Region(Harness):
             m.d.sync += [reached.eq(reached + 1), left.eq(left - 1)]
         walking = inside["active"] & ~unit.beyond
         self.claim("each word is the region's next", ~offered | (place.address == reached))
-        self.claim("it lies in the scratchpad", ~offered | (reached < CONFIG.activation_words))
-        self.claim("its bank is given", ~offered | (place.bank == bank_of(place.address, CONFIG)))
-        self.claim("the last is said to be the last", ~offered | (place.last == ((left == 1) & (rows == 1))))
-        self.claim("a region that leaves is stopped", ~self.past(walking & (reached >= CONFIG.activation_words))
+        self.claim("it is in the scratchpad", ~offered | (reached < CONFIG.activation_words))
+        self.claim("the bank is that of the address", ~offered | (place.bank == bank_of(place.address, CONFIG)))
+        self.claim("last marks the last word", ~offered | (place.last == ((left == 1) & (rows == 1))))
+        self.claim("a region that leaves is faulted", ~self.past(walking & (reached >= CONFIG.activation_words))
                    | unit.beyond)
         self.claim("for ever", ~self.past(unit.beyond) | (unit.beyond & ~offered))
         self.claim("what waits stays", ~self.past(offered & ~unit.place.ready) | offered & (
@@ -69,7 +69,7 @@ class Region(Harness):
 
 
 class Window(Harness):
-    """``WindowWalk``: the word of a tap with room for every product and sum."""
+    """``WindowWalk``: the word of a tap, computed with bits for every product and sum."""
 
     def describe(self) -> None:
         m, unit = self.m, WindowWalk(CONFIG)
@@ -88,25 +88,25 @@ class Window(Harness):
         tap = unit.tap.payload
         offered = unit.tap.valid
         row, column = inside["row"], inside["column"]
-        self.claim("a tap in work is looked at", ~working | (inside["held"].inside == inner[0]))
-        self.claim("its parts are its word's", ~(working & inner[0]) | (row + column == words[0]))
+        self.claim("a tap in progress is checked", ~working | (inside["held"].inside == inner[0]))
+        self.claim("row and column add up to the tap's word", ~(working & inner[0]) | (row + column == words[0]))
         self.claim("a tap is inside if its pixel lies in the source", ~offered | (tap.inside == inner[1]))
         near = words[1] < 1 << WORD_ADDRESS
-        self.claim("far ones are noticed", ~(offered & inner[1]) | near | inside["far"] | inside["total"][WORD_ADDRESS])
-        self.claim("its word is that of its pixel", ~(offered & inner[1] & near) | (tap.address == words[1]) & ~inside["far"]
+        self.claim("far words are detected", ~(offered & inner[1]) | near | inside["far"] | inside["total"][WORD_ADDRESS])
+        self.claim("its word is its pixel's", ~(offered & inner[1] & near) | (tap.address == words[1]) & ~inside["far"]
                    & (inside["total"] == words[1]))
-        self.claim("its bank is given", ~offered | (tap.bank == bank_of(tap.address, CONFIG)))
+        self.claim("the bank is that of the address", ~offered | (tap.bank == bank_of(tap.address, CONFIG)))
         out = self.past(offered & tap.inside & (words[1] >= CONFIG.activation_words))
-        self.claim("a word beyond the scratchpad is a fault, others not", unit.beyond == out)
+        self.claim("exactly words beyond the scratchpad are faults", unit.beyond == out)
         self.stays("tap", offered, unit.tap.ready, tap)
         self.cover("a tap is inside", offered & tap.inside)
         self.cover("a tap is outside", offered & ~tap.inside)
 
 
 class Pixels(Harness):
-    """``Streamer``: ``row`` is the word of column 0, which moves by ``row_step`` from row to row, as y moves by its stride.
+    """``Streamer``: ``row`` is the word of column 0; it moves by ``row_step`` per row, as y moves by its stride.
 
-    That ``row_step`` is the product of stride and pitch is the decoder's: a sum of products is the product of the sum.
+    The decoder computes ``row_step`` as the product of stride and pitch; a sum of products equals the product of the sum.
     """
 
     def describe(self) -> None:
@@ -119,40 +119,40 @@ class Pixels(Harness):
         row = Signal(bits, name="word_of_column_0")
         row_ends = inside["working"] & inside["row_end"] & ~takes
         highest = 1 << len(x) - 1
-        self.assume("columns do not leave their shape, which coordinate() makes wide enough",
+        self.assume("columns fit their shape, which coordinate() makes wide enough",
                     ~inside["working"] | (x < highest - (1 << STRIDE)))
         m.d.sync += row.eq(Mux(takes, new.address - new.x, Mux(row_ends, row + step.row_step, row)))
-        self.claim("the word is the row's and the column", ~inside["working"] | (inside["address"] == (row + x)[:bits]))
+        self.claim("the address is the row plus the column", ~inside["working"] | (inside["address"] == (row + x)[:bits]))
         self.claim("the row begins at its first column", ~inside["working"] | (inside["row"] == (row + step.x)[:bits]))
         working = self.past(inside["working"])
         lies = self.past((y >= 0) & (y < step.source_height) & (x >= 0) & (x < step.source_width))
         word = self.past((row + x)[:bits])
         self.claim("a word is read exactly if its pixel lies in the source", unit.read == (working & lies))
-        self.claim("it is the pixel's", ~unit.read | (unit.address == word[:WORD_ADDRESS]))
-        self.claim("one beyond the scratchpad is a fault, others not", unit.beyond == (
+        self.claim("the word is that of the pixel", ~unit.read | (unit.address == word[:WORD_ADDRESS]))
+        self.claim("exactly words beyond the scratchpad are faults", unit.beyond == (
             unit.read & (word >= CONFIG.activation_words)))
-        self.claim("its bank is given", ~unit.read | (unit.bank == bank_of(word[:WORD_ADDRESS], CONFIG)))
+        self.claim("the bank is that of the address", ~unit.read | (unit.bank == bank_of(word[:WORD_ADDRESS], CONFIG)))
         self.claim("other pixels are padding", ~working | (unit.outside == ~lies))
         self.cover("a word is read", unit.read)
 
 
 PROOFS = [
     Proof("words of a region", "post",
-          "RegionWalk offers the words of the region, row by row and none else, none beyond the scratchpad, and says "
-          "where it would leave it.", Region, cover_depth=8, slow_faults=True, faults=[
-              Fault("a word beyond is offered", RegionWalk.elaborate, "active & ~outside & ~self.beyond", "active"),
+          "RegionWalk offers exactly the words of the region, row by row, none outside the scratchpad, and reports when the "
+          "region leaves it.", Region, cover_depth=8, slow_faults=True, faults=[
+              Fault("a word outside is offered", RegionWalk.elaborate, "active & ~outside & ~self.beyond", "active"),
               Fault("rows are a word longer", RegionWalk.elaborate, "last_word.eq(width == 0)", "last_word.eq(0)"),
               Fault("the end is forgotten", RegionWalk.elaborate, "self.beyond.eq(1)", "self.beyond.eq(0)")]),
     Proof("words under a window", "post",
-          "WindowWalk reads of each tap in the source the word of its pixel, and says where one is beyond the scratchpad.",
+          "WindowWalk reads the word of each tap's pixel inside the source, and reports words outside the scratchpad.",
           Window, cover_depth=8, slow_faults=True, faults=[
               Fault("a row before the source is in it", WindowWalk._address, "(iy >= 0) &", ""),
               Fault("a carry is lost", WindowWalk._address, "| column[WORD_ADDRESS]", ""),
               Fault("the product's upper bits are lost", WindowWalk._address, "row[WORD_ADDRESS:].any()",
                     "row[WORD_ADDRESS + 1:].any()")]),
     Proof("words of pixels", "array",
-          "Streamer reads exactly the pixels that lie in the source, each from the word of its row and column, and says "
-          "where one is beyond the scratchpad.", Pixels, cover_depth=6, slow_faults=True, faults=[
+          "Streamer reads exactly the pixels inside the source, each from the word of its row and column, and reports "
+          "words outside the scratchpad.", Pixels, cover_depth=6, slow_faults=True, faults=[
               Fault("a column too many", Streamer.elaborate, "x.as_unsigned() < step.source_width",
                     "x.as_unsigned() <= step.source_width"),
               Fault("the next row begins where this one ended", Streamer._walk, "row + step.row_step",

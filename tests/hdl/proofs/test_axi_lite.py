@@ -24,16 +24,16 @@ class Rules(Harness):
         for name, held in (("aw", "addressed"), ("w", "loaded")):
             self.claim(f"{name} is held or answered", owed[name] == inside[held] + axi.bvalid)
             self.claim(f"{name} waits for an answer at most once more", owed[name] <= 2)
-        self.claim("a read is on its way or answered", owed["ar"] == port.read + inside["answers"] + axi.rvalid)
-        self.claim("one read at a time", owed["ar"] <= 1)
-        self.claim("only what was asked in full is answered", ~axi.bvalid | ((owed["aw"] != 0) & (owed["w"] != 0)))
+        self.claim("a read is outstanding or answered", owed["ar"] == port.read + inside["answers"] + axi.rvalid)
+        self.claim("only one read is outstanding", owed["ar"] <= 1)
+        self.claim("only complete requests are answered", ~axi.bvalid | ((owed["aw"] != 0) & (owed["w"] != 0)))
         self._write_once(inside, unit, took)
         self._answers(unit)
-        self.cover("two writes are there", (owed["aw"] == 2) & (owed["w"] == 2))
+        self.cover("two writes are outstanding", (owed["aw"] == 2) & (owed["w"] == 2))
         self.cover("a read is refused", axi.rvalid & (axi.rresp == SLAVE_ERROR))
 
     def _write_once(self, inside, unit, took) -> None:
-        """Registers see the address and word that came together, once."""
+        """Registers receive the address and data of each write together, once."""
         axi, port = unit.axi, unit.port
         same = self.past(took["aw"])
         self.claim("the register is the one addressed", ~same | (port.write_word == self.past(axi.awaddr[2:])))
@@ -58,8 +58,8 @@ class Rules(Harness):
 
 PROOFS = [
     Proof("rules of AXI4-Lite", "control",
-          "The slave answers each access once, only when it was asked in full, keeps its answers until they are taken, "
-          "and gives registers what came.", Rules, depth=3, faults=[
+          "The slave answers each complete access once, keeps its answers until they are accepted, and passes address "
+          "and data to the registers unchanged.", Rules, depth=3, faults=[
               Fault("an answer is withdrawn", AxiLiteSlave._write, "m.Elif(axi.bready)", "m.Else()"),
               Fault("a second address is taken", AxiLiteSlave._write, "axi.awready.eq(~addressed)", "axi.awready.eq(1)"),
               Fault("a write needs no word", AxiLiteSlave._write, "addressed & loaded & ~axi.bvalid",

@@ -1,4 +1,4 @@
-"""Bursts: what leaves for the bus, of any region, any base and any window."""
+"""Bursts: the requests on the bus, for any region, base and window."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ __all__ = ["test_a_planted_fault_is_found", "test_it_holds"]
 
 
 class Rules(Harness):
-    """The claims count rows and words of their own; the rest says how the registers follow from those counts."""
+    """The claims have their own counters of rows and words; the others relate the registers to those counters."""
 
     def __init__(self, config: Config, longest: int) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class Rules(Harness):
         self.unit = unit = Bursts(self.config, self.longest)
         inside = self.place(unit)
         self.shift = exact_log2(self.config.size)
-        self.bits = ADDRESS_BITS - self.shift   # of a word's number
+        self.bits = ADDRESS_BITS - self.shift   # for the number of a word
         self.base = self.fixed("base", ADDRESS_BITS)
         low, high = (self.fixed(name, self.bits) for name in ("low", "high"))
         self.drive(unit, base=self.base, window__low=low, window__high=high)
@@ -44,9 +44,9 @@ class Rules(Harness):
         self.cover("a run leaves the window", unit.outside & (self.row == 1) & (self.region.rows == 2))
 
     def _cover_exactly(self, inside: Inside) -> None:
-        """Row by row, from the row's first word to its last, each burst begins where the one before it ended.
+        """In each row, from its first word to its last, each burst begins where the previous one ended.
 
-        ``start`` and ``next`` are the row's first word and the next burst's, counted from the base.
+        ``start`` and ``next`` are the first words of the row and of the next burst, relative to the base.
         """
         m, unit, burst, region = self.m, self.unit, self.unit.burst.payload, self.region
         self.start, self.next = (Signal(self.bits + 1, name=name) for name in ("row_start", "next_word"))
@@ -67,15 +67,15 @@ class Rules(Harness):
                          self.left.eq(self.left - burst.words)]
         offered = unit.burst.valid
         taken = self.past(unit.region.valid & unit.region.ready)
-        self.claim("it works on the region that it took", ~taken | (region.as_value() == self.past(unit.region.payload)))
+        self.claim("it processes the accepted region", ~taken | (region.as_value() == self.past(unit.region.payload)))
         self.claim("memory is covered word by word",
                    ~offered | (burst.address == (self.base[self.shift:] + self.next)[:self.bits] << self.shift))
-        self.claim("so is the chip", ~offered | (burst.chip == self.chip_next[:WORD_ADDRESS]))
-        self.claim("no burst is longer than what is left of its row", ~offered | (burst.words <= self.left))
+        self.claim("the scratchpad is covered word by word", ~offered | (burst.chip == self.chip_next[:WORD_ADDRESS]))
+        self.claim("no burst is longer than the rest of its row", ~offered | (burst.words <= self.left))
         self.claim("there is a row left", ~offered | (self.row != 0))
-        self.claim("the last is said to be the last", ~offered | (burst.final == (row_ends & last_row)))
+        self.claim("last marks the last word", ~offered | (burst.final == (row_ends & last_row)))
         last = self.past(offered & unit.burst.ready & burst.final)
-        self.claim("after the last it is free, else not", ~self.past(offered & unit.burst.ready)
+        self.claim("it is free exactly after the last burst", ~self.past(offered & unit.burst.ready)
                    | (unit.region.ready == last))
 
     def _rules(self, low: Value, high: Value) -> None:
@@ -88,10 +88,10 @@ class Rules(Harness):
         self.claim("none leaves the window", ~offered | ((self.next >= low) & (self.next + burst.words <= high)))
         self.claim("none leaves the scratchpad", ~offered | (self.region.place != Place.ACTIVATIONS)
                    | (burst.chip + burst.words <= self.config.activation_words))
-        self.claim("each is as long as it may be", ~offered | (burst.words == self._most(in_page, words)))
+        self.claim("each burst has the maximal length", ~offered | (burst.words == self._most(in_page, words)))
         self.stays("burst", offered, unit.burst.ready, burst)
         stopped = self.past(unit.illegal | unit.outside)
-        self.claim("a fault is for ever", ~stopped | (~offered & ~unit.region.ready & (unit.illegal | unit.outside)))
+        self.claim("a fault is permanent", ~stopped | (~offered & ~unit.region.ready & (unit.illegal | unit.outside)))
 
     def _most(self, in_page: Value, words: int) -> Value:
         left, room = self.left, words - in_page
@@ -105,7 +105,7 @@ class Rules(Harness):
         def holds(name: str, condition: Value) -> None:
             self.claim(name, ~working | condition)
 
-        self.claim("the machine is in a state", machine <= 5)
+        self.claim("the state machine is in a valid state", machine <= 5)
         self.claim("idle is a state", unit.idle == inside.state("IDLE"))
         holds("the region is not empty", (self.left != 0) & (self.row != 0) & (self.left <= region.words))
         holds("the region lies at words", (region.address[:self.shift] == 0) & (self.base[:self.shift] == 0))
@@ -116,20 +116,20 @@ class Rules(Harness):
               (unit.chip_run == self.chip_start[:WORD_ADDRESS]) & (unit.chip == self.chip_next[:WORD_ADDRESS]))
         end = unit.memory_end
         holds("the run's end is its own", end == self.start + region.words)
-        holds("what is left ends there", end == self.next + self.left)
-        holds("it begins within the window", (self.start >= low) & (self.next >= self.start))
+        holds("the rest of the run ends there", end == self.next + self.left)
+        holds("the run begins within the window", (self.start >= low) & (self.next >= self.start))
         holds("it does not wrap", self.start < (1 << self.bits) + (1 << MEMORY_PITCH))
         on_chip, chip_end = region.place == Place.ACTIVATIONS, unit.chip_end
-        holds("what is left ends there on chip", ~on_chip | (chip_end == self.chip_next + self.left))
+        holds("the rest of the run ends there on chip", ~on_chip | (chip_end == self.chip_next + self.left))
         holds("the run ends there", ~on_chip | (chip_end == self.chip_start + region.words))
         holds("it does not wrap on chip", ~on_chip | (self.chip_start < 2 << WORD_ADDRESS))
         self.claim("a run that is offered was checked", ~unit.burst.valid | ((end <= high) & (
             ~on_chip | (chip_end <= self.config.activation_words))))
         offered = unit.burst.valid
         self.claim("the end of a run is known", ~offered | (unit.ends_run == (unit.words == unit.left)))
-        self.claim("so is that of the region", ~offered | (unit.final == (unit.ends_run & (unit.rows == 1))))
+        self.claim("the end of the region is known", ~offered | (unit.final == (unit.ends_run & (unit.rows == 1))))
         begins = inside.state("BEGIN")
-        self.claim("a row begins where it was said", ~begins | (
+        self.claim("the first row begins at the region's addresses", ~begins | (
             (self.start == region.address[self.shift:]) & (self.next == self.start) & (self.chip_start == region.chip)
             & (self.chip_next == region.chip) & (self.left == region.words) & (self.row == region.rows)))
 
@@ -139,19 +139,18 @@ def _rules(preset: str) -> Callable[[], Harness]:
     return lambda: Rules(config, longest_burst(config))
 
 
-CLAIM = ("A burst is never empty, too long, across 4 KiB, outside the window or the scratchpad, and all together are "
-         "exactly the "
-         "region's runs ({}).")
+CLAIM = ("No burst is empty, too long, crosses 4 KiB, or leaves the window or the scratchpad; together the bursts cover "
+         "exactly the region's runs ({}).")
 APART = ("the address is the next", "the run begins the row")
 FAULTS = [
     Fault("a page may be crossed", Bursts._size, "Mux(page_ends, room, longest)", "Mux(page_ends, longest, longest)"),
-    Fault("the window's end is one more", Bursts._check, "self.memory_end > self.window.high",
+    Fault("the window's end is one word late", Bursts._check, "self.memory_end > self.window.high",
           "self.memory_end > self.window.high + 1"),
-    Fault("the window's begin is not looked at", Bursts._begin, "current.address[self.shift:] < self.window.low", "0"),
-    Fault("the scratchpad's end is not looked at", Bursts._check, "with m.If(outside &", "with m.If(0 & outside &"),
-    Fault("empty regions are taken", Bursts._begin, "(current.rows == 0) |", ""),
-    Fault("rows lie next to one another", Bursts._advance, "self.memory_end + self.current.memory_pitch", "self.memory_end"),
-    Fault("the second run is checked as the first", Bursts._advance,
+    Fault("the window's start is not checked", Bursts._begin, "current.address[self.shift:] < self.window.low", "0"),
+    Fault("the scratchpad's end is not checked", Bursts._check, "with m.If(outside &", "with m.If(0 & outside &"),
+    Fault("empty regions are accepted", Bursts._begin, "(current.rows == 0) |", ""),
+    Fault("the row pitch is ignored", Bursts._advance, "self.memory_end + self.current.memory_pitch", "self.memory_end"),
+    Fault("the second run is checked like the first", Bursts._advance,
           "self.chip_end.eq(self.chip_end + self.current.chip_pitch)",
           "self.chip_end.eq(self.chip_end)"),
 ]

@@ -1,7 +1,7 @@
-"""The CRC of instructions: what FETCH computes, the definition bit by bit, and the check of the ISA.
+"""The CRC of instructions: FETCH's computation, the definition bit by bit, and the ISA's checksum are equal.
 
-All are linear over bits: of the sum of inputs the result is the sum of the results. So two are equal everywhere if they are
-on each bit alone. That the hardware is a sum of bits is read off its netlist.
+All three are linear over bits: the result for a sum of inputs is the sum of their results. Two of them are therefore equal
+for all inputs if they are equal for each single bit. The netlist shows that the hardware is linear.
 """
 
 import re
@@ -17,13 +17,13 @@ from arrayloom.hdl import crc
 from arrayloom.hdl.crc import POLYNOMIAL, START, crc_step
 from arrayloom.isa.fields import CHECK_BITS, FIELD_BYTES, check_of
 
-WIDTHS = (32, 64, 128, 256, 512)    # of what is added at once, from tiny to 64x64
+WIDTHS = (32, 64, 128, 256, 512)    # bits processed per step, from tiny to 64x64
 LINEAR = {"$xor", "$reduce_xor", "$and"}
 """A netlist of these cells is linear if one input of each $and is a constant."""
 
 
 def defined(state: int, word: int, width: int) -> int:
-    """The state moves bit by bit; where what falls out differs from the word's bit the polynomial is added."""
+    """The state shifts bit by bit; if the bit shifted out differs from the word's bit, the polynomial is added."""
     for bit in range(width):
         out = (state ^ word >> bit) & 1
         state = state >> 1 ^ (POLYNOMIAL if out else 0)
@@ -41,7 +41,7 @@ class Step:
 
 
 def differences(width: int) -> list[tuple[int, int]]:
-    """Bits of state and word, each alone, and nothing: where the hardware is not the definition."""
+    """The single bits of state and word, and the zero input, for which hardware and definition differ."""
     step, found = Step(width), []
 
     async def bench(ctx: object) -> None:
@@ -82,7 +82,7 @@ def test_a_wrong_polynomial_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _bits(check: Callable[[bytes], int]) -> list[int]:
-    """The check of a message of zeros, and of each bit alone."""
+    """The checksum of a message of zeros, and of each single bit."""
     size = FIELD_BYTES + CHECK_BITS // 8
     return [check((0 if bit is None else 1 << bit).to_bytes(size, "little")) for bit in (None, *range(8 * size))]
 

@@ -1,4 +1,4 @@
-"""Decoding: every word is an instruction that goes where it belongs, or a fault; there is no third way."""
+"""Decoding: every word is either an instruction, sent to its unit, or a fault; there is no third case."""
 
 from functools import reduce
 from operator import or_
@@ -22,7 +22,7 @@ CONFIG = PRESETS["tiny"]
 
 
 def _is(cls: type[Instruction], word: Value) -> Value:
-    """Whether the word is an instruction of that class, as the ISA has it: its opcode, its masks, and no bit beyond."""
+    """Whether the word is an instruction of that class in the ISA: its opcode, its masks, and no undefined bit."""
     opcode, wait, signal, *_ = cls.specs()
     last = cls.specs()[-1]
     masks = [word[spec.offset:spec.offset + spec.width] for spec in (wait, signal)]
@@ -44,19 +44,19 @@ class Words(Harness):
         units = {one: reduce(or_, [_is(cls, word) for cls in CONFIG.instructions if cls.UNIT is one])
                  for one in (None, *CORE_UNITS)}
         legal = reduce(or_, units.values())
-        self.claim("the machine is in a state", inside["fsm_state"] <= 4)
-        self.claim("what is looked at is there", ~(check | push) | unit.full)
-        self.claim("what is legal is known", ~(check | push) | (~unit.excess.any() == legal))
-        self.claim("whose it is, too", ~(check | push) | ~legal | Cat(
+        self.claim("the state machine is in a valid state", inside["fsm_state"] <= 4)
+        self.claim("a checked instruction is complete", ~(check | push) | unit.full)
+        self.claim("excess is zero exactly for legal instructions", ~(check | push) | (~unit.excess.any() == legal))
+        self.claim("the target unit is known", ~(check | push) | ~legal | Cat(
             inside["target"][one] == units[one] for one in CORE_UNITS).all() & (inside["ends"] == units[None]))
         self._outcome(unit, inside, legal, units)
-        self.claim("only what is whole and legal is pushed", ~push | (legal & ~units[None]))
+        self.claim("only complete and legal instructions are pushed", ~push | (legal & ~units[None]))
         for one in CORE_UNITS:
             queue = unit.queues[one]
             self.claim(f"{one.name} gets what is its own", queue.valid == (push & units[one]))
             self.claim(f"{one.name} gets it unchanged", queue.payload == word)
             self.stays(f"instruction of {one.name}", queue.valid, queue.ready, queue.payload)
-        self.cover("a word is looked at", check)
+        self.cover("a word is checked", check)
 
     def _outcome(self, unit: Fetch, inside: Inside, legal: Value, units: dict[Unit | None, Value]) -> None:
         control, checked = unit.control, self.past(inside.state("CHECK"), "was_checked")
@@ -72,7 +72,7 @@ class Words(Harness):
 
 
 class Convolves(Harness):
-    """The decoder of ARRAY: any words, taken at any time."""
+    """ARRAY's decoder: any words, accepted at any time."""
 
     def describe(self) -> None:
         m, config = self.m, CONFIG
@@ -92,40 +92,40 @@ class Convolves(Harness):
         legal = fits & (self.now.first != in_use) & (self.now.first | (pixels == begun))
         planned, checked = inside["planned"], inside["checked"]
         plan = unit.plan.payload
-        self.claim("what is checked is planned", ~checked | planned)
+        self.claim("a checked instruction has a plan", ~checked | planned)
         self.claim("the plan is of the instruction", ~planned | (plan.first == self.now.first)
                    & (plan.last == self.now.last))
         self.claim("its pixels are counted", ~planned | (inside["pixels"] == pixels))
-        self.claim("its counts are looked at", ~planned | (inside["counted"] == (counts & ~self.now.reserved.any())))
-        self.claim("what was begun is known", (inside["bank_in_use"] == in_use)
+        self.claim("its counts are checked", ~planned | (inside["counted"] == (counts & ~self.now.reserved.any())))
+        self.claim("the begun bank is recorded", (inside["bank_in_use"] == in_use)
                    & (inside["begun"] == begun & in_use.replicate(32)))
         self.claim("whether it fits is known", ~checked | ((inside["fits"] == fits) & (
             ~in_use | (inside["as_begun"] == (pixels == begun)))))
         failed = inside["failed"]
         self.claim("a checked instruction is planned if it is legal", ~checked | failed | (unit.plan.valid == legal))
-        self.claim("else it is a fault", ~checked | failed | (unit.illegal == ~legal))
-        self.claim("nothing else is", checked | (~unit.plan.valid & ~unit.illegal))
+        self.claim("an illegal instruction is a fault", ~checked | failed | (unit.illegal == ~legal))
+        self.claim("nothing else is planned or a fault", checked | (~unit.plan.valid & ~unit.illegal))
         self.claim("after a fault nothing is taken", ~self.past(unit.illegal | failed) | (failed & ~unit.instruction.ready))
         self.claim("it is checked in the next cycle", ~self.past(planned & ~inside["advance"]) | checked)
         self.claim("it is planned in the next cycle", ~self.past(inside["holds"] & inside["advance"]) | planned)
-        self.cover("one goes on with a bank", taken & ~self.now.first)
+        self.cover("an instruction continues a bank", taken & ~self.now.first)
 
 
 PROOFS = [
     Proof("words that are fetched", "fetch",
-          "Each of all words of 480 bits goes to the one unit that the ISA says, unchanged, or is an end, or one of "
-          "three faults, as the ISA says.", Words, cover_depth=40, slow_faults=True, faults=[
-              Fault("reserved bits are not all looked at", Fetch._decode, "max(start + PART_BITS, reserved)]",
+          "Every 480-bit word is sent unchanged to the one unit defined by the ISA, or is an end, or one of three faults, "
+          "as the ISA defines.", Words, cover_depth=40, slow_faults=True, faults=[
+              Fault("some reserved bits are not checked", Fetch._decode, "max(start + PART_BITS, reserved)]",
                     "max(start + PART_BITS - 1, reserved)]"),
               Fault("an End may have tokens", Fetch._decode, "Cat(*parts, Cat(view.wait, view.signal).any())",
                     "Cat(*parts, 0)"),
               Fault("unknown opcodes are taken", Fetch._decode, "self.excess.eq(~0)", "self.excess.eq(0)"),
-              Fault("damage is not looked at", Fetch._check, "with m.Elif(damaged)", "with m.Elif(0)")]),
+              Fault("damage is not checked", Fetch._check, "with m.Elif(damaged)", "with m.Elif(0)")]),
     Proof("instructions of ARRAY", "array",
-          "Each Convolve is planned if it is legal, else a fault; legal is what the ISA says, with what its predecessor "
-          "left.", Convolves, depth=1, cover_depth=10, slow_faults=True, faults=[
-              Fault("a count is not looked at", Decoder._plan, "for name in COUNTS", "for name in COUNTS[1:]"),
+          "Each Convolve is planned if it is legal, else a fault; the ISA and the state left by its predecessor define "
+          "what is legal.", Convolves, depth=1, cover_depth=10, slow_faults=True, faults=[
+              Fault("a count is not checked", Decoder._plan, "for name in COUNTS", "for name in COUNTS[1:]"),
               Fault("one pixel too many", Decoder._plan, "pixels <= self.config.accumulator_depth",
                     "pixels <= self.config.accumulator_depth + 1"),
-              Fault("it goes on with any bank", Decoder.elaborate, "& (self.plan.payload.first | as_begun)", "")]),
+              Fault("an instruction continues any bank", Decoder.elaborate, "& (self.plan.payload.first | as_begun)", "")]),
 ]

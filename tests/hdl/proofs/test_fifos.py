@@ -1,4 +1,4 @@
-"""Every FIFO: a word that went in comes out once and in order, and none is lost."""
+"""Every FIFO: a word that enters leaves once and in order, and none is lost."""
 
 from collections.abc import Callable
 
@@ -17,11 +17,11 @@ from arrayloom.isa.config import PRESETS
 
 __all__ = ["test_a_planted_fault_is_found", "test_it_holds"]
 
-WIDTH = 8       # of a word: the hardware is the same for every bit of it
+WIDTH = 8       # of a word: the hardware is the same for each of its bits
 
 
 class Followed(Harness):
-    """One word, any, is followed from its entry to its exit, by how many words are ahead of it."""
+    """An arbitrary word is followed from its entry to its exit by the number of words ahead of it."""
 
     def __init__(self, depth: int) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class Followed(Harness):
         with m.Elif(self.following & leaves):
             m.d.sync += [self.following.eq(self.ahead != 0), self.ahead.eq(self.ahead - 1)]
         held = self.count("held", range(2 * self.depth), enters, leaves)
-        self.claim("the level is what entered and did not leave", unit.level == held)
+        self.claim("the level counts the words inside", unit.level == held)
         self.claim("it never holds more than its depth", held <= self.depth)
         self.claim("a full one refuses", (held < self.depth) | ~unit.w_rdy)
         self.claim("an empty one offers nothing", (held != 0) | ~unit.r_rdy)
@@ -63,8 +63,8 @@ class Plain(Followed):
         place = self.around(consume + self.ahead, self.depth)
         self.claim("the word lies in its place", ~self.following | (self.word(inside, "storage", place) == self.value))
         _pointers(self, inside, unit.level, self.depth)
-        self.claim("it offers what is there", unit.r_rdy == (unit.level != 0))
-        self.claim("it takes what fits", unit.w_rdy == (unit.level != self.depth))
+        self.claim("a word is offered exactly if there is one", unit.r_rdy == (unit.level != 0))
+        self.claim("a word is accepted exactly if there is room", unit.w_rdy == (unit.level != self.depth))
 
 
 class Buffered(Followed):
@@ -82,9 +82,9 @@ class Buffered(Followed):
         self.claim("the word lies in its place", ~there | (self.word(inside, "storage", place) == self.value))
         self.claim("the memory holds it", ~there | (ahead < level))
         _pointers(self, inside, level, inner)
-        self.claim("it takes what fits in its memory", unit.w_rdy == (level != inner))
+        self.claim("a word is accepted exactly if there is room in memory", unit.w_rdy == (level != inner))
         waits = self.past(level != 0)
-        self.claim("what is in the memory is offered in the next cycle", ~waits | unit.r_rdy)
+        self.claim("a word in memory is offered in the next cycle", ~waits | unit.r_rdy)
 
 
 def _pointers(harness: Followed, inside: Inside, level: Value, depth: int) -> None:
@@ -112,10 +112,10 @@ BUFFERED = {
     "words of writes": ("bus", WRITE_WORDS), "lengths of writes": ("bus", WRITE_BURSTS),
     "gathered words": ("post", Gather.DEPTH),
 }
-SENTENCE = "A FIFO of {} words gives each word that it took once and in order, loses none and never has too many."
+SENTENCE = "A FIFO of {} words returns each accepted word once and in order, loses none, and never overflows."
 PLAIN_FAULTS = [
     Fault("it takes a word when full", SyncFIFO.elaborate, "self.level != self.depth)", "self.level != self.depth + 1)"),
-    Fault("a read does not go on", SyncFIFO.elaborate, "consume.eq(_incr(consume, self.depth))", "consume.eq(consume)"),
+    Fault("a read does not advance", SyncFIFO.elaborate, "consume.eq(_incr(consume, self.depth))", "consume.eq(consume)"),
 ]
 BUFFERED_FAULTS = [
     Fault("it takes a word when full", SyncFIFOBuffered.elaborate, "self.w_rdy.eq(inner_level != inner_depth)",

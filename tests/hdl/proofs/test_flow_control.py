@@ -1,4 +1,4 @@
-"""The buffer of two words, and the counts of room and stock."""
+"""The two-word buffer, and the counts of room and stock."""
 
 from amaranth.hdl import Module
 from proving import Fault, Harness, Proof
@@ -23,7 +23,7 @@ class Order(Harness):
         within = (entered - left)[:4]
         self.claim("words leave in order", ~unit.leave.valid | (unit.leave.payload == left))
         self.claim("the second word is the next", ~inside["filled"] | (inside["spare"] == (left + 1)[:4]))
-        self.claim("it holds what entered and did not leave", within == unit.leave.valid + inside["filled"])
+        self.claim("it holds the words that entered and did not leave", within == unit.leave.valid + inside["filled"])
         self.claim("a second word comes after a first", ~inside["filled"] | unit.leave.valid)
         self.claim("it refuses a word only when it holds two", (within == 2) == ~unit.enter.ready)
         self.stays("word", unit.leave.valid, unit.leave.ready, unit.leave.payload)
@@ -31,7 +31,7 @@ class Order(Harness):
 
 
 class Room(Harness):
-    """``room_for`` as its users use it: a word enters only where there is room."""
+    """``room_for`` as it is used: a word enters only if there is room."""
 
     DEPTH = 64
 
@@ -41,7 +41,7 @@ class Room(Harness):
         inside = self.place(made)
         held = self.count("held", 8, enters, leaves)
         self.assume("a word enters where there is room", ~enters | room)
-        self.assume("what leaves was there", ~leaves | (held != 0))
+        self.assume("a word that leaves was inside", ~leaves | (held != 0))
         self.claim("it never holds more", held <= self.DEPTH)
         self.claim("there is room exactly where it is not full", room == (held < self.DEPTH))
         self.claim("the count is exact", inside["$signal"] == held)
@@ -49,7 +49,7 @@ class Room(Harness):
 
 
 class Stock(Harness):
-    """``stock_of`` as its users use it: a word leaves only where there is one, and no more are there than it can count."""
+    """``stock_of`` as it is used: a word leaves only if there is one, and their number never exceeds the counter."""
 
     DEPTH = 8
 
@@ -59,7 +59,7 @@ class Stock(Harness):
         inside = self.place(made)
         held = self.count("held", 8, enters, leaves)
         self.assume("there are no more words", ~enters | (held != self.DEPTH) | leaves)
-        self.assume("what leaves was there", ~leaves | some)
+        self.assume("a word that leaves was inside", ~leaves | some)
         self.claim("no more are there", held <= self.DEPTH)
         self.claim("there is stock exactly where there are words", some == (held != 0))
         self.claim("the count is exact", inside["words"] == held)

@@ -1,4 +1,4 @@
-"""The issue queue: tokens are neither taken before they are given nor lost, whatever the program and the units do."""
+"""The issue queue: tokens are neither taken before they are given nor lost, for any program and any units."""
 
 from amaranth.hdl import Cat, Mux, Value
 from amaranth.lib import data
@@ -18,7 +18,7 @@ MOST = (1 << TOKEN_BITS) - 1
 
 
 class Tokens(Harness):
-    """Any instructions, any units; a unit retires only what it has, as the queue itself asserts."""
+    """Any instructions, any units; a unit retires only an instruction that it has, as the queue itself asserts."""
 
     def describe(self) -> None:
         unit = Issue(PRESETS["tiny"], OWN)
@@ -28,28 +28,28 @@ class Tokens(Harness):
         self.head = data.View(instruction_layout(Instruction), unit.unit.instruction.payload)
         flight = self.count("flight", 8, self.accepted, unit.unit.retired)
         self.assume("a unit retires only what it has", ~unit.unit.retired | (flight != 0))
-        self.claim("what is in flight is counted", unit.status.in_flight == flight)
-        self.claim("no more is in flight than fits", flight <= IN_FLIGHT)
-        self.claim("something is in flight", inside["flying"] == (flight != 0))
-        self.claim("its own bit waits for what is earlier", ~(self.accepted & self.head.wait[OWN]) | (flight == 0))
-        self.claim("a token for oneself is not accepted", ~(self.accepted & self.head.signal[OWN]))
-        self.claim("tokens are given when something retires", unit.unit.retired | (unit.signal == 0))
-        self.claim("units that do not exist get none", ~unit.unit.retired | (unit.signal == inside.part("masks")["r_data"]))
+        self.claim("instructions in flight are counted", unit.status.in_flight == flight)
+        self.claim("no more instructions are in flight than fit", flight <= IN_FLIGHT)
+        self.claim("an instruction is in flight", inside["flying"] == (flight != 0))
+        self.claim("its own bit waits for earlier instructions", ~(self.accepted & self.head.wait[OWN]) | (flight == 0))
+        self.claim("a token for the unit itself is not accepted", ~(self.accepted & self.head.signal[OWN]))
+        self.claim("tokens are given when an instruction retires", unit.unit.retired | (unit.signal == 0))
+        self.claim("absent units get no tokens", ~unit.unit.retired | (unit.signal == inside.part("masks")["r_data"]))
         waiting = self.count("waiting", 8, unit.push.valid & unit.push.ready, self.accepted)
-        self.claim("what waits is counted", unit.status.waiting == waiting)
+        self.claim("waiting instructions are counted", unit.status.waiting == waiting)
         spills = Cat(self._counted(unit, inside, producer) for producer in CORE_UNITS if producer is not OWN)
-        self.claim("a token that is lost is said to be", unit.status.overflow == self.past(spills.any()))
+        self.claim("a lost token is reported", unit.status.overflow == self.past(spills.any()))
         self._offers(unit, inside)
         self.cover("an instruction with three tokens is accepted", self.accepted & (self.head.wait == 0b1011))
         self.cover("three are in flight", flight == 3)
 
     def _counted(self, unit: Issue, inside: Inside, producer: Unit) -> Value:
-        """The tokens of a producer; returns whether one is lost."""
+        """Counts the tokens of a producer; returns whether one is lost."""
         name = producer.name.lower()
         take = self.accepted & self.head.wait[producer]
         owed, given = self.count(f"owed_{name}", TOKEN_BITS + 2, unit.give[producer], take), self.past(unit.give[producer])
         lost = (owed == MOST + 1) & given & ~take
-        before = self.since(lost, 0, f"lost_before_{name}")     # what follows a loss is said no more: the run has failed
+        before = self.since(lost, 0, f"lost_before_{name}")     # nothing is claimed after a loss: the run has failed
         self.claim(f"no token of {name} is taken that was not given", before | ~take | (owed != 0))
         self.claim(f"tokens of {name} are counted", before | (unit.status.tokens[producer] + given == owed))
         self.claim(f"whether there is one of {name} is known", before | (inside[f"there_{name}"] == (owed != 0)))
@@ -64,11 +64,11 @@ class Tokens(Harness):
         filled, offered = inside["filled"], unit.unit.instruction.valid
         queue, masks = inside.part("queue"), inside.part("masks")
         self.stays("instruction", offered, unit.unit.instruction.ready, unit.unit.instruction.payload)
-        self.claim("what is offered is there", ~offered | (filled & inside["satisfied"] & inside["legal"]))
+        self.claim("an offered instruction is in the queue", ~offered | (filled & inside["satisfied"] & inside["legal"]))
         self.claim("there is room for its mask", ~offered | masks["w_rdy"])
         ready = filled & inside["satisfied"] & inside["legal"] & masks["w_rdy"] & ~unit.halt & ~self.accepted
-        self.claim("what may go is offered in the next cycle", ~self.past(ready) | offered)
-        self.claim("what waits comes to the head", ~self.past(queue["r_rdy"] & ~filled) | filled)
+        self.claim("a ready instruction is offered in the next cycle", ~self.past(ready) | offered)
+        self.claim("a waiting instruction moves to the head", ~self.past(queue["r_rdy"] & ~filled) | filled)
         self.claim("whether the queue has room is known", inside["room"] == queue["w_rdy"])
         self.claim("queues are within their depth", (queue["level"] <= PRESETS["tiny"].queue_depth)
                    & (masks["level"] <= IN_FLIGHT))
@@ -76,12 +76,12 @@ class Tokens(Harness):
 
 PROOFS = [
     Proof("tokens", "issue",
-          "No token is taken that was not given, none is lost without OVERFLOW, an instruction goes only when all that "
-          "it waits for is there, and then in the next cycle.", Tokens, cover_depth=18, faults=[
+          "No token is taken before it is given, none is lost without OVERFLOW, and an instruction is issued in the cycle "
+          "after its last token arrives, not before.", Tokens, cover_depth=18, faults=[
               Fault("a token is there too long", Issue._tokens, "(count > 1)", "(count >= 1)"),
               Fault("a token in the cycle of a take is lost", Issue._tokens, "((count == 1) & given)", "0"),
-              Fault("an overflow is not seen", Issue._tokens, "given & ~take & full)\n    m", "given & take & full)\n    m"),
-              Fault("a full counter begins anew", Issue._tokens, "m.If(given & ~take & ~full)", "m.If(given & ~take)"),
+              Fault("an overflow is missed", Issue._tokens, "given & ~take & full)\n    m", "given & take & full)\n    m"),
+              Fault("a full counter wraps", Issue._tokens, "m.If(given & ~take & ~full)", "m.If(given & ~take)"),
               Fault("its own bit waits for nothing", Issue.elaborate, "masks.level != 1", "0"),
               Fault("one more is in flight", Issue.elaborate, "& legal & masks.w_rdy &", "& legal &"),
               Fault("a full queue takes one more", Issue.elaborate, "queue.level != self.config.queue_depth - 1", "1")]),

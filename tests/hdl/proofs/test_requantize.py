@@ -1,4 +1,4 @@
-"""Requantize in three parts that meet at registers: the float of the sum, the product, and the shift with its rounding."""
+"""Requantize in three parts between registers: the float of the sum, the product, and the shift with its rounding."""
 
 import z3
 from amaranth.hdl import C, Cat, Module, Mux, Value, signed
@@ -21,7 +21,7 @@ HALF, QUARTER = 16, SIGNIFICANT // 2    # bits of the factors' parts
 
 
 class FloatOfSum(Pipelined):
-    """``_float``: what float32 keeps of sum and bias."""
+    """``_float``: sum and bias, rounded to float32."""
 
     def describe(self) -> None:
         m, unit, made = self.m, self.borrowed(Requantize()), Module()
@@ -56,7 +56,7 @@ class Parts(Harness):
 
 
 class Sum(Harness):
-    """``_multiply``: the four products, whatever they are, each shifted to its place and all added, without an overflow."""
+    """``_multiply``: any four products, each shifted to its place and all added, without overflow."""
 
     def describe(self) -> None:
         unit, made = self.borrowed(Requantize()), Module()
@@ -104,7 +104,7 @@ class Tail(Pipelined):
 
 
 def _product(last_place: int = HALF + QUARTER, place: int = QUARTER) -> z3.BoolRef:
-    """Of a factor cut at 16 bits and one cut at 12."""
+    """The product of a factor cut at 16 bits and one cut at 12."""
     a0, a1, b0, b1 = z3.Ints("a0 a1 b0 b1")
     parts = a0 * b0 + (a0 * b1) * 2**place + (a1 * b0) * 2**HALF + (a1 * b1) * 2**last_place
     whole: z3.BoolRef = (a0 + a1 * 2**HALF) * (b0 + b1 * 2**QUARTER) == parts
@@ -132,11 +132,11 @@ PROOFS = [
           "After its multiplier Requantize is rne(fl(product / 2**shift)), saturated, with sign and zero point, for any "
           "product and shifts of 14 to 63.", Tail, Method.FLUSH, Requantize.LATENCY, cover_depth=13, slow=True,
           faults=[
-              Fault("lost bits are forgotten", Requantize._shift, "sticky.eq(lost | (window & below).any())",
+              Fault("bits lost by the shift are ignored", Requantize._shift, "sticky.eq(lost | (window & below).any())",
                     "sticky.eq((window & below).any())"),
               Fault("the coarse shift is one less", Requantize._shift, "self.scale[SIGNIFICANT:] - MIN_SHIFT",
                     "self.scale[SIGNIFICANT:] - MIN_SHIFT - 1"),
-              Fault("bits above are not saturated", Requantize._shift, "saturated | shifted[_KEPT:].any()", "saturated"),
+              Fault("higher bits do not saturate", Requantize._shift, "saturated | shifted[_KEPT:].any()", "saturated"),
               Fault("the sign comes a cycle late", Requantize.elaborate, "self.enables[2:self.ROUND_AT]",
                     "self.enables[2:self.ROUND_AT + 1]")]),
 ]

@@ -1,4 +1,4 @@
-"""The roundings of the lanes against their definitions, at full width."""
+"""The lanes' rounding compared with its definitions, at full width."""
 
 from amaranth.hdl import Cat, Mux, Value, signed
 from proving import Fault, Method, Proof
@@ -22,7 +22,7 @@ __all__ = ["test_a_planted_fault_is_found", "test_it_holds"]
 
 
 class WithTies(Pipelined):
-    """Two float32 roundings in a row: to 24 bits, then to an integer; saturated, with the sign, and the offset added."""
+    """Two consecutive float32 roundings: to 24 bits, then to an integer; saturated, signed, and with the offset added."""
 
     def describe(self) -> None:
         m, unit, latency = self.m, RoundWithTies(), RoundWithTies.LATENCY
@@ -42,7 +42,7 @@ class WithTies(Pipelined):
 
 
 class To24Bits(Pipelined):
-    """Of the magnitude of a 32-bit sum, as ``Requantize`` does it."""
+    """The magnitude of a 32-bit sum, as in ``Requantize``."""
 
     def describe(self) -> None:
         value = self.free("value", 32)
@@ -53,7 +53,7 @@ class To24Bits(Pipelined):
 
 
 class Excess(Pipelined):
-    """Of a signed product with an offset, as ``ResidualAdd`` does it: ``excess`` looks at the bits of negative values."""
+    """A signed product with an offset, as in ``ResidualAdd``: ``excess`` reads the bits of negative values."""
 
     def describe(self) -> None:
         m = self.m
@@ -88,6 +88,6 @@ PROOFS = [
     Proof("excess of signed values", "post",
           "excess and round_to_24_bits round every signed product of the residual add as float32 does.", Excess,
           Method.FLUSH, 3, faults=[
-              Fault("the sign is not looked at", excess, "neighbours(~high, 1)", "neighbours(high, 1)"),
+              Fault("the sign is ignored", excess, "neighbours(~high, 1)", "neighbours(high, 1)"),
               Fault("a neighbour is left out", excess, "n * n >= len(high)", "n * n + n >= len(high)")]),
 ]

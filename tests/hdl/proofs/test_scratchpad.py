@@ -1,4 +1,4 @@
-"""The scratchpad: a read brings the word that was written last, at any address, while all ports work."""
+"""The scratchpad: a read returns the last word written, at any address, while all ports work."""
 
 from dataclasses import replace
 from functools import reduce
@@ -15,15 +15,15 @@ from arrayloom.isa.config import PRESETS
 
 __all__ = ["test_a_planted_fault_is_found", "test_it_holds"]
 
-CONFIG = replace(PRESETS["tiny"], name="small", activation_bytes=1024)     # the smallest scratchpad that there can be
+CONFIG = replace(PRESETS["tiny"], name="small", activation_bytes=1024)     # the smallest possible scratchpad
 BITS = ceil_log2(CONFIG.activation_words)
 BANK_BITS = ceil_log2(CONFIG.activation_banks)
 
 
 class Words(Harness):
-    """One word, any, is followed: what was written to it last, and what each port reads of it.
+    """An arbitrary word is followed: the last value written to it, and the value that each port reads.
 
-    A word is not read in the cycle in which it is written, which tokens ensure and the scratchpad asserts.
+    A word is not read in the cycle in which it is written: tokens ensure it, and the scratchpad asserts it.
     """
 
     def describe(self) -> None:
@@ -41,7 +41,7 @@ class Words(Harness):
         self._last_written()
         self._read()
         self._arbitrated()
-        self.cover("a word is read by all in turn", Cat(self.past(self._accepted(self.readers[0])),
+        self.cover("every port reads the word in turn", Cat(self.past(self._accepted(self.readers[0])),
                                                         self._accepted(self.readers[1]),
                                                        self._accepted(self.readers[2])).all())
         self.cover("it is read after it was written", self.past(self.started) & self.seen[0][2] & (self.last == 77))
@@ -53,7 +53,7 @@ class Words(Harness):
         return self._accepted(port) & (port.address[:BITS] == self.watched)     # type: ignore[attr-defined]
 
     def _last_written(self) -> None:
-        """What the word is, once writes that are under way are done, and where it is meanwhile."""
+        """The word after all outstanding writes, and its place until then."""
         self.last = Signal(CONFIG.word_bits, name="last")
         writes = [self._hits(writer) for writer in self.writers]
         data = Mux(writes[0], self.writers[0].data, self.writers[1].data)
@@ -61,8 +61,8 @@ class Words(Harness):
         under_way = self.past(reduce(or_, writes))
         enable, address, given = (Array(self._writing(name))[self.bank] for name in ("en", "addr", "data"))
         here = address == self.watched[BANK_BITS:]
-        self.claim("a write is on its way to its bank", ~under_way | (enable & here & (given == self.last)))
-        self.claim("no other is on its way there", under_way | ~(enable & here))
+        self.claim("a write to its bank is in the pipeline", ~under_way | (enable & here & (given == self.last)))
+        self.claim("no other write to it is in the pipeline", under_way | ~(enable & here))
         self.claim("else the word is in its bank", ~self.started | under_way | (self._stored() == self.last))
 
     def _stored(self) -> Value:
@@ -88,7 +88,7 @@ class Words(Harness):
             self.claim(f"{name} reads what was written last", ~hits[-1] | ~self._old_enough() | (reader.data == known))
 
     def _old_enough(self) -> Value:
-        """The word that lay there at reset is known after the first cycle."""
+        """The word that was there at reset is known after the first cycle."""
         return self.ages(self.started, MEMORY_LATENCY, "known")[-1]
 
     def _arbitrated(self) -> None:

@@ -1,4 +1,4 @@
-"""STORE between bursts and the bus: the words it reads, and what it promises to the bus."""
+"""STORE between bursts and the bus: the words it reads, and its guarantees to the bus."""
 
 from functools import reduce
 from operator import add
@@ -19,7 +19,7 @@ CONFIG = PRESETS["tiny"]
 
 
 class Words(Harness):
-    """Bursts are as ``test_bursts.py`` proves them, and come through ``Elastic``; the bus sends what it was given."""
+    """Bursts are as proved in ``test_bursts.py``, through ``Elastic``; the bus sends the data that it was given."""
 
     def describe(self) -> None:
         unit = self.unit = Store(CONFIG)
@@ -43,17 +43,17 @@ class Words(Harness):
         self.claim("the last is known", ~reading | (inside["final"] == (left == 1)))
         self.claim("each lies in the burst", ~place.valid | ((place.payload.address >= unit.burst.chip) & (
             place.payload.address < unit.burst.chip + unit.burst.words)))
-        self.claim("its bank is given", place.payload.bank == bank_of(place.payload.address, CONFIG))
+        self.claim("the bank is that of the address", place.payload.bank == bank_of(place.payload.address, CONFIG))
 
     def _promise(self, inside: Inside) -> None:
         unit, places = self.unit, inside.part("places")
         bus = unit.bus
         asked = self.count("asked_words", range(2 * WRITE_WORDS), inside["accepted"], bus.sent)
         given = self.count("given_words", range(2 * WRITE_WORDS), bus.word.valid, bus.sent)
-        self.assume("the bus sends what it was given", ~bus.sent | (given != 0))
+        self.assume("the bus sends the words in order", ~bus.sent | (given != 0))
         on_the_way: Value = reduce(add, [*inside["arriving"], places["filled"], unit.places.leave.valid])
-        self.claim("words on the way are counted", asked == given + on_the_way)
-        self.claim("no more words than fit are with the bus or on the way", asked <= WRITE_WORDS)
+        self.claim("words in flight are counted", asked == given + on_the_way)
+        self.claim("words at the bus and in flight fit", asked <= WRITE_WORDS)
         self.claim("the place of a word waits after one", ~places["filled"] | unit.places.leave.valid)
         counts = inside.all("$signal")
         used = [signal for signal in counts if len(signal) in (WRITE_WORDS.bit_length(), REQUESTS.bit_length())]

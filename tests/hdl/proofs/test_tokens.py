@@ -1,8 +1,8 @@
-"""No deadlock of programs that pass the static check, as far as that is true.
+"""Freedom from deadlock of programs that pass the static check, and its limits.
 
-The moves of ``TokenModel`` never take away what another needs (a lemma, for all counts), so that either every order of moves
-completes a program or none does. One order is then enough to know, and that is what ``arrayloom.isa.order`` goes through:
-it says of a program that no wait is without an end exactly if the model completes it, with queues that take everything.
+No move of ``TokenModel`` disables another (a lemma, for all counts), so either every order of moves completes a program or
+none does. It is therefore enough to try one order, which ``arrayloom.isa.order`` does: it reports that every wait of a
+program ends exactly if the model with unlimited queues completes it.
 """
 
 import random
@@ -28,7 +28,7 @@ DEPTH = PRESETS["tiny"].queue_depth
 
 
 class Counts:
-    """Any state: counts, the mask of each queue's oldest, the mask of the oldest in flight, whose FETCH's next is."""
+    """Any state: counts, the masks of each queue's oldest instruction and of the oldest in flight, FETCH's next unit."""
 
     def __init__(self, shared: bool = False) -> None:
         self.queued, self.flight = ([z3.Int(f"{name}_{unit.name}") for unit in CORE_UNITS] for name in ("queued", "flight"))
@@ -41,7 +41,7 @@ class Counts:
         self.lawful = z3.And(*(count >= 0 for count in (*self.queued, *self.flight, *self.tokens.values())))
 
     def enabled(self, move: tuple[str, Unit], change: list[tuple[z3.ArithRef, z3.ArithRef]]) -> z3.BoolRef:
-        """Whether the move may be made, after a change of counts."""
+        """Whether the move is possible, after a change of counts."""
         kind, unit = move
         if kind == "push":
             may = z3.And(self.next == int(unit), self.queued[unit] < self.room)
@@ -55,7 +55,7 @@ class Counts:
         return z3.substitute(may, *change)
 
     def change(self, move: tuple[str, Unit]) -> list[tuple[z3.ArithRef, z3.ArithRef]]:
-        """What the move makes of counts."""
+        """The move's change of counts."""
         kind, unit = move
         if kind == "push":
             return [(self.queued[unit], self.queued[unit] + 1)]
@@ -72,9 +72,10 @@ MOVES = [(kind, unit) for kind in ("push", "accept", "retire") for unit in CORE_
 
 
 def _persists(shared: bool = False, whole_queue: bool = False) -> z3.BoolRef:
-    """Of two moves that may be made neither takes away what the other needs.
+    """Of two possible moves, neither disables the other.
 
-    With ``shared`` tokens have no taker, with ``whole_queue`` FETCH waits until a queue is empty: neither is so.
+    This does not hold with ``shared``, where tokens have no fixed consumer, nor with ``whole_queue``, where FETCH waits
+    until a queue is empty.
     """
     counts = Counts(shared)
     cases = []
@@ -92,7 +93,7 @@ def _persists(shared: bool = False, whole_queue: bool = False) -> z3.BoolRef:
 
 
 def programs(count: int) -> Iterator[list[Instruction]]:
-    """All of three instructions of two units, and many longer ones of all units at random, most of which complete."""
+    """All programs of three instructions for two units, and many random longer ones, most of which complete."""
     two = (Unit.LOAD, Unit.ARRAY)
     kinds = [CLASSES[unit](wait=wait, signal=0 if signal else 0b11 & ~(1 << unit))
              for unit in two for wait in range(4) for signal in range(2)]
@@ -117,7 +118,7 @@ def test_the_check_of_the_order_is_the_model() -> None:
 
 
 def test_a_giver_that_fetch_does_not_reach() -> None:
-    """Queues end: if a token's producer comes so long after its consumer that FETCH cannot reach it, the program hangs."""
+    """Queues are finite: if FETCH cannot reach a token's producer before its consumer is done, the program hangs."""
     def program(between: int) -> list[Instruction]:
         waits = [Convolve(wait=1 << Unit.LOAD), *[Convolve()] * between]
         return [*waits, LoadWeights(signal=1 << Unit.ARRAY)]
@@ -125,13 +126,13 @@ def test_a_giver_that_fetch_does_not_reach() -> None:
     assert TokenModel(program(DEPTH), DEPTH).completes()
     stuck = program(DEPTH + 1)
     assert not TokenModel(stuck, DEPTH).completes() and TokenModel(stuck).completes()
-    assert not order_of(stuck).unmet        # the check takes queues as endless
+    assert not order_of(stuck).unmet        # the check assumes unlimited queues
 
 
 PROOFS = [
     Lemma("moves persist", "top",
-          "Of two moves that FETCH, queues and units may make neither takes away what the other needs, for all counts "
-          "and masks: either every run of a program ends or none does.", _persists, [
+          "Of two possible moves of FETCH, queues and units, neither disables the other, for all counts and masks: "
+          "either every run of a program ends or none does.", _persists, [
               Wrong("tokens have no taker", lambda: _persists(shared=True)),
               Wrong("FETCH waits for an idle unit", lambda: _persists(whole_queue=True))]),
 ]

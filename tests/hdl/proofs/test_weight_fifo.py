@@ -1,4 +1,4 @@
-"""The weight FIFO: words in order, tiles that are whole, and counts that are exact."""
+"""The weight FIFO: words in order, complete tiles, and exact counts."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ CONFIG = replace(PRESETS["tiny"], name="small", weight_words=16)
 
 
 class Words(Harness):
-    """One word, any, is followed. LOAD sends no more than fits; a tile is claimed where there is one, and then read."""
+    """An arbitrary word is followed. LOAD sends only words that fit; a tile is claimed when available, and then read."""
 
     def describe(self) -> None:
         m, unit, depth, size = self.m, WeightFifo(CONFIG), CONFIG.weight_words, CONFIG.size
@@ -36,10 +36,10 @@ class Words(Harness):
             m.d.sync += [following.eq(ahead != 0), ahead.eq(ahead - 1)]
         self.claim("words come in order", ~self.past(comes) | (unit.read.data == self.past(value)))
         self.claim("held words are counted", unit.held == held)
-        self.claim("so is the room", unit.sink.free == depth - held)
-        self.claim("a tile is there if all its words are", unit.read.available == (free >= size))
-        self.claim("no word is read that is not there", ~leaves | (held != 0))
-        self.claim("what is held is claimed or not", held == (free + owed)[:8])
+        self.claim("the room is counted", unit.sink.free == depth - held)
+        self.claim("a tile is available exactly if all its words are", unit.read.available == (free >= size))
+        self.claim("only present words are read", ~leaves | (held != 0))
+        self.claim("held words are claimed or unclaimed", held == (free + owed)[:8])
         self.claim("it fits", (held <= depth) & (free <= depth) & (owed <= depth))
         memory = inside.memory("memory")
         read, write = memory._read_ports[0]._addr, memory._write_ports[0]._addr

@@ -1,4 +1,4 @@
-"""The windows of LOAD and STORE: which words of memory lie in them."""
+"""The windows of LOAD and STORE: which words of memory are inside them."""
 
 from amaranth.hdl import C, Cat
 from amaranth.utils import exact_log2
@@ -13,7 +13,7 @@ __all__ = ["test_a_planted_fault_is_found", "test_it_holds"]
 
 
 class Words(Harness):
-    """Any limits that stay; of any word it is said whether the window holds it."""
+    """Any constant limits, and for any word, whether the window contains it."""
 
     def describe(self) -> None:
         config = PRESETS["tiny"]
@@ -36,10 +36,10 @@ PROOFS = [
     Proof("words of windows", "control",
           "Two cycles after the limits a word counted from BASE is in a window exactly if all its bytes lie within the "
           "window's limits.", Words, Method.FLUSH, 2, slow=True, faults=[
-              Fault("a part of a word is in", Windows.elaborate, "+ low[:shift].any()", "+ 0"),
+              Fault("a partial word is inside", Windows.elaborate, "+ low[:shift].any()", "+ 0"),
               Fault("the first word wraps", Windows.elaborate, "first[:-1] | first[-1].replicate(len(self.store.low))",
                     "first[:-1]"),
-              Fault("what lies before the base is beyond it", Windows._from_base,
+              Fault("words before the base count as inside", Windows._from_base,
                     "Mux(address > self.base, address - self.base, 0)",
                     "(address - self.base)[:ADDRESS_BITS]"),
               Fault("reads may go where writes may", Windows.elaborate, '"read_high", self.limit',

@@ -56,7 +56,7 @@ def test_the_table_states_the_clock(own: str, capsys: pytest.CaptureFixture[str]
     assert milliseconds == pytest.approx(cycles / 100_000, abs=5e-4)
 
 
-def test_the_rtl_stands_beside_the_prediction(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_rtl_is_shown_next_to_the_prediction(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--configs", "tiny", "--rtl", "--input", IMAGE, "--preprocess", "digits"]
     (entry,) = _json(capsys, *arguments)["configs"]
     assert entry["deviation"] == pytest.approx(entry["cycles"] / entry["rtl_cycles"] - 1)

@@ -1,5 +1,4 @@
-"""Systems for boards: they generate valid Verilog, and a netlist with its products and memories in the right blocks;
-what cannot be built or loaded is refused."""
+"""Systems for boards: valid Verilog, a netlist with products and memories in the right blocks, and refusals."""
 
 import json
 from pathlib import Path

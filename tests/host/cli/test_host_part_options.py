@@ -129,7 +129,7 @@ def test_no_host_and_host_tail_exclude_one_another(folder: Path, capsys: pytest.
     assert "not allowed with argument" in capsys.readouterr().err
 
 
-def test_serve_refuses_bundles_with_a_part_on_the_host_when_told(folder: Path, tmp_path: Path,
+def test_serve_refuses_bundles_with_a_part_on_the_host_on_request(folder: Path, tmp_path: Path,
                                                                  capsys: pytest.CaptureFixture[str]) -> None:
     Bundle.create("parts", folder / "parts.loom").save(tmp_path / "bundle")
     assert main(["serve", str(tmp_path / "bundle"), "--no-host", "--port", "0", "--http-port", "0"]) == 2

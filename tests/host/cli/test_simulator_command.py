@@ -83,7 +83,7 @@ def test_optimized_once_and_what_runs_from_then_on(cache: Path, monkeypatch: pyt
 
 
 @pytest.mark.usefixtures("cache")
-def test_a_build_that_differs_from_the_emulator_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_build_that_differs_from_the_emulator_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def falsify(*arguments: Any) -> tuple[Any, Any]:
         addresses, words = take_trace(*arguments)
         words[len(words) // 2, 1] ^= 1

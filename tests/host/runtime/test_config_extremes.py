@@ -91,7 +91,7 @@ def test_configurations_are_made(config: Config) -> None:
 
 
 def instructions(config: Config) -> list[Instruction]:
-    """Instructions of all kinds for a scratchpad of 256 words and banks of 16 pixels; more tiles than the smallest FIFO
+    """Instructions of all kinds for 256 words of scratchpad and banks of 16 pixels; more tiles than the least FIFO
     holds."""
     size, groups = config.size, config.groups
     last = {"wait": Units.POST}

@@ -72,7 +72,7 @@ def test_no_notice_where_products_are_exact() -> None:
 
 @pytest.mark.parametrize(("dtype", "saturating", "told"), [
     (np.int8, True, True), (np.int8, False, False), (np.uint8, True, False)])
-def test_a_model_without_exact_kernels_is_told_of_where_others_saturate(
+def test_a_model_without_exact_kernels_gets_a_note_on_saturation(
     monkeypatch: pytest.MonkeyPatch, dtype: Any, saturating: bool, told: bool
 ) -> None:
     monkeypatch.setattr(reference, "saturates", lambda _activations, exact: saturating and not exact)

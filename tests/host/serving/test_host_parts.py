@@ -95,7 +95,7 @@ def test_outputs_without_a_common_size_are_refused(server: serving.Server) -> No
             client.score_numpy_arrays({"image": images})
 
 
-def test_a_client_is_told_what_bytes_stand_for(server: serving.Server) -> None:
+def test_metadata_say_what_bytes_stand_for(server: serving.Server) -> None:
     with PredictionClient("127.0.0.1", server.port, model_name="bytes") as client:
         (scale, zero_point), = client.encodings().values()
     assert (np.float32(scale), zero_point) == (np.float32(0.05), -3)

@@ -1,4 +1,4 @@
-"""Boxes on a copy of a picture."""
+"""Boxes drawn on a copy of a picture."""
 
 from pathlib import Path
 

@@ -18,8 +18,7 @@ INPUTS = [(640, 640), (96, 160), (64, 64), (33, 47)]
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", ["yolo", "yolox", "ssd"])
 def test_points_come_back_within_a_pixel_of_the_input(name, size, shape):
-    """Each pixel encodes its own position: undoing the geometry of a point must give the position that the tensor shows
-    there."""
+    """Pixels encode their position: undoing the geometry of a point must give the position that the tensor shows."""
     rows, columns = np.mgrid[:size[0], :size[1]]
     image = np.zeros((*size, 3), np.uint8)
     image[..., 0], image[..., 1] = np.rint(rows * 250 / max(size)), np.rint(columns * 250 / max(size))

@@ -322,7 +322,7 @@ def _nothing_staged(workspace: Workspace) -> None:
     assert [path.name for path in (workspace.path / "staging").iterdir()] == [files.GATE]
 
 
-def test_a_success_is_told_when_nothing_of_its_process_is_left(workspace: Workspace, model: Model) -> None:
+def test_a_success_is_reported_when_its_process_has_released_everything(workspace: Workspace, model: Model) -> None:
     """The result is recorded while the process still holds its staged files."""
     done = start(workspace, model)
     assert done.wait_for_completion(), done.error

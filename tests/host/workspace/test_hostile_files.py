@@ -107,7 +107,7 @@ def test_links_pipes_and_devices_are_not_registered(workspace: Workspace, tmp_pa
     assert Model.list(workspace) == []
 
 
-def test_data_beside_a_model_is_registered_with_it(workspace: Workspace, tmp_path: Path) -> None:
+def test_external_data_is_registered_with_its_model(workspace: Workspace, tmp_path: Path) -> None:
     values = np.arange(64, dtype=np.float32)
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "net.bin").write_bytes(values.tobytes())

@@ -87,7 +87,7 @@ def test_the_autoscaler_asks_for_what_the_server_counts() -> None:
     assert metric["pods"]["metric"]["name"] in names
 
 
-def test_the_prometheus_operator_is_told_of_the_pods() -> None:
+def test_the_prometheus_operator_finds_the_pods() -> None:
     _, deployment, monitor, _ = manifests(KubernetesConfiguration("digits", "digits:1", pod_monitor=True))
     jsonschema.validate(monitor, crd.schema(SCHEMAS / "monitoring.coreos.com_podmonitors.yaml.xz", "PodMonitor", "v1"))
     pod = deployment["spec"]["template"]

@@ -230,7 +230,7 @@ def test_settings_that_are_none() -> None:
         LocalWebservice.deploy_configuration(queue=0)
 
 
-def test_a_server_that_does_not_come_up_is_told_with_its_log(shop: Workspace, image: Image, tmp_path: Path) -> None:
+def test_a_failed_start_of_a_server_is_reported_with_its_log(shop: Workspace, image: Image, tmp_path: Path) -> None:
     config = LocalWebservice.deploy_configuration(tls_cert=tmp_path / "cert.pem", tls_key=tmp_path / "key.pem")
     service = Webservice.deploy_from_image(shop, "tls", image, config)
     try:

@@ -124,7 +124,7 @@ def test_services_by_command(arrayloom: Any) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("here")
-def test_an_image_runs_until_it_is_told_to_stop(arrayloom: Any) -> None:
+def test_an_image_runs_until_it_is_stopped(arrayloom: Any) -> None:
     arrayloom("model", "register", MODEL, "--name", "digits")
     arrayloom("convert", "digits", "--config", "tiny", "--preprocess", "digits")
     arrayloom("image", "create", "digits", "digits.loom")

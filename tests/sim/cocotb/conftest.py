@@ -1,4 +1,4 @@
-"""Builds of the designs under cocotb, once a session, and a way to run a bench on them."""
+"""Builds of the designs under cocotb, once per session, and a fixture that runs benches on them."""
 
 import sys
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from arrayloom.sim.rtl.process import ROOT
 BENCHES = Path(__file__).parent / "benches"
 CONFIG = PRESETS["tiny"]
 
-# Benches run in the simulator's Python, which gets this path; the tests name what is in them.
+# Benches run in the simulator's Python, which gets this path; tests refer to them by name.
 sys.path.append(str(BENCHES))
 
 RunBench = Callable[..., None]

@@ -1,4 +1,4 @@
-"""The whole accelerator under cocotb: programs, a network, and everything that can go wrong."""
+"""The whole accelerator under cocotb: programs, a network, and every kind of fault."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -36,7 +36,7 @@ def test_random_programs_do_what_the_emulator_does(board_simulator: Path, bench:
 
 @pytest.mark.parametrize("name", CHECKS)
 def test_control(board_simulator: Path, bench: RunBench, name: str) -> None:
-    # Without its tokens a program reads words while they are written, which is what the assertions are there to find.
+    # Without its tokens a program reads words while they are written, which the assertions must detect.
     bench(board_simulator, "bench_board", "check", 11, name != "misordered_anywhere", name=name,
           traffic=ROUGH | {"seed": 11})
 
@@ -53,7 +53,7 @@ def test_what_only_a_bench_can_do(board_simulator: Path, bench: RunBench, test: 
 
 
 def test_the_digits_network(board_simulator: Path, bench: RunBench, tmp_path: Path) -> None:
-    """Every write and every output as the emulator's, and the logits as ONNX Runtime's."""
+    """Every write and every output equals the emulator's, and the logits equal ONNX Runtime's."""
     program = compile_model(MODEL, PRESETS["tiny"])
     program.save(tmp_path / "digits.loom")
     (source,), (output,) = program.inputs, program.outputs

@@ -1,7 +1,7 @@
-"""A memory that breaks the rules of its bus: no run hangs, none writes outside, none is done with wrong bytes.
+"""A memory that breaks the rules of its bus: no run hangs, writes outside its limits, or succeeds with wrong bytes.
 
-After it, accelerator and memory are reset, and the next run is exact. Only a duplicate write response while another
-write is outstanding is not detected, since all writes have one identifier: data read back then may be stale.
+Afterwards accelerator and memory are reset, and the next run is exact. Only a duplicate write response during another
+outstanding write is not detected, since all writes have one identifier: data read back then may be stale.
 """
 
 from collections import Counter

@@ -1,4 +1,4 @@
-"""FETCH, LOAD and STORE together on a bus that cocotbext-axi plays."""
+"""FETCH, LOAD and STORE together on a bus simulated by cocotbext-axi."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,5 +21,5 @@ def test_every_word_ends_where_the_emulator_puts_it(bus_side_simulator: Path, be
     bench(bus_side_simulator, "bench_bus_side", "transfers", seed, traffic=TRAFFIC[kind] | {"seed": seed})
 
 
-def test_the_unit_at_fault_is_told_of_an_error(bus_side_simulator: Path, bench: Callable[..., None]) -> None:
+def test_a_bus_error_reaches_the_unit_at_fault(bus_side_simulator: Path, bench: Callable[..., None]) -> None:
     bench(bus_side_simulator, "bench_bus_side", "refusals", traffic={"pause": 0.3, "seed": 9})

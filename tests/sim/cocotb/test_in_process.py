@@ -1,4 +1,4 @@
-"""The checks of the benches on the in-process simulator, whose bus, clock and memory are others; seen as recorded."""
+"""The benches' checks on the in-process simulator, which has another bus, clock and memory; compared with the records."""
 
 import pytest
 from board_checks import CHECKS
@@ -66,7 +66,7 @@ def test_all_that_is_recorded_is_checked() -> None:
 
 
 def test_another_cycle_is_seen(fast: Build) -> None:
-    """The same program on a memory that is one cycle slower."""
+    """The same program on a memory with one more cycle of latency."""
     name = "program 20, default"
     with pytest.raises(AssertionError, match=r"session 'program 20, default': \d+ cycles .* recorded are \d+ with"):
         compare(name, Session(SESSIONS[name].check, Timing(latency=65)).run(fast))

@@ -1,6 +1,6 @@
-"""Disturbed runs of random programs on the RTL end as they must.
+"""Disturbed runs of random programs on the RTL end correctly.
 
-By hand, many more: `python -m random_faults --count 10000 --workers 2`, with tests/support and this folder's benches on
+To run many more: ``python -m random_faults --count 10000 --workers 2``, with tests/support and this folder's benches on
 PYTHONPATH.
 """
 
@@ -12,7 +12,7 @@ from random_faults import DISTURBANCES, check, name_of
 from random_faults.disturbances import nothing
 
 RUNS = 60
-BLOCK = 20      # of one test
+BLOCK = 20      # seeds per test
 
 
 @pytest.mark.parametrize("first", range(0, RUNS, BLOCK))
@@ -27,7 +27,7 @@ def test_all_disturbances_are_drawn() -> None:
 
 
 async def _other_memory(board: Accelerator, rng: random.Random) -> None:
-    """A good run, after which one byte of memory is another than the emulator's."""
+    """A good run, then one byte of memory that differs from the emulator's."""
     run = board.run
 
     async def spoiled(cycles: int) -> object:

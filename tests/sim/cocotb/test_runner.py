@@ -1,4 +1,4 @@
-"""A bench that fails is reported, whatever fails in it."""
+"""A failing bench is reported, whatever the failure."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Plans against the emulator, at every word that a POST instruction writes."""
+"""Plans compared with the emulator, at every word that a POST instruction writes."""
 
 from pathlib import Path
 
@@ -78,7 +78,7 @@ def test_large_products_are_divided(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_neighbouring_products_are_one() -> None:
-    """ResNet blocks of digits have two and four blocks of outputs at this size, and each layer is one step."""
+    """ResNet blocks of digits have two and four output blocks at this size, and each layer is one step."""
     program = compile_model(digits.MODEL, config="16x16")
     drains = sum(isinstance(instruction, Drain) for instruction in program)
     layers = sum(layer.operator in ("QLinearConv", "QGemm") for layer in program.layers)
@@ -112,7 +112,7 @@ def test_a_run_that_ends_early_leaves_nothing_to_the_next(program: Program) -> N
 
 
 def _changed(program: Program, index: int, **fields: int) -> Program:
-    """The program with other fields in one instruction."""
+    """The program with changed fields in one instruction."""
     found = list(program)[index]
     values = {spec.name: getattr(found, spec.name) for spec in type(found).specs()[1:]} | fields
     code = program.instructions.copy()
@@ -140,7 +140,7 @@ def test_a_program_that_breaks_a_rule_has_no_plan(program: Program, kind: type, 
 
 
 def test_weights_that_are_computed_have_no_plan(program: Program) -> None:
-    """What is multiplied by must be known before a run: these weights lie where the input is written."""
+    """Weights must be known before a run; here they are where the input is written."""
     index = _first(program, LoadWeights)
     changed = _changed(program, index, address=program.inputs[0].slot.address)
     with pytest.raises(PlanError, match="are not constant"):

@@ -1,4 +1,4 @@
-"""Products of a plan in both libraries against sums in 64 bits."""
+"""Products of a plan in both libraries, compared with 64-bit sums."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def test_products_of_any_bytes(library: Library, terms: int, columns: int, more:
 @pytest.mark.parametrize("byte", [-128, 127])
 @pytest.mark.parametrize("weight", [-128, 127])
 def test_the_largest_sums(byte: int, weight: int, signed_weights: bool) -> None:
-    """Pairs of these products leave 16 bits, in which some kernels add."""
+    """Pairs of these products exceed the 16 bits in which some kernels add."""
     weights = np.full((4096, 16), weight, np.int8)
     form = Requantization(np.zeros(16, np.int32), np.full(16, 2.0 ** -20, np.float32), 0, -128, 127)
     rows = np.full((ROWS, 4096), byte, np.int8)

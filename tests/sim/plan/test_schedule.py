@@ -1,4 +1,4 @@
-"""The order of groups keeps what every word is read and written as."""
+"""The order of groups preserves the values of every read and write."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def _work(rng: np.random.Generator, index: int) -> Work:
 
 
 def _results(work: Work, words: np.ndarray) -> np.ndarray:
-    """A value of each pixel that identifies what was read."""
+    """A value for each pixel that identifies the words read."""
     values = (words[work.sources] * np.arange(1, 1 + work.sources.shape[1])).sum(1) * 31 + work.instructions[0]
     return (values + (words[work.residual] * 7 if work.residual.size else 0)) % 1_000_003
 

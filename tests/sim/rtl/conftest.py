@@ -1,4 +1,4 @@
-"""Builds of the copier, made once for all tests, and a simulation of one with random memory."""
+"""Builds of the copier, made once for all tests, and its simulation with random memory."""
 
 import importlib.util
 import os
@@ -36,14 +36,14 @@ def copier() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def rtl_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache of builds that all test processes of one run share."""
+    """A build cache shared by all test processes of a run."""
     base = tmp_path_factory.getbasetemp()
     return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "rtl-cache"
 
 
 @pytest.fixture(scope="session")
 def build_copier(copier: ModuleType, rtl_cache: Path) -> Callable[..., Build]:
-    """Makes the build of the copier with words of so many bytes."""
+    """Builds the copier with words of the given number of bytes."""
     def make(word_bytes: int = 16, variant: Variant = FAST) -> Build:
         return build(copier.design(word_bytes), variant, rtl_cache, report=lambda _: None)
 
@@ -52,7 +52,7 @@ def build_copier(copier: ModuleType, rtl_cache: Path) -> Callable[..., Build]:
 
 @pytest.fixture
 def fresh_cache(build_copier: Callable[..., Build], rtl_cache: Path, tmp_path: Path) -> Path:
-    """A cache that holds nothing but Verilator's run time."""
+    """A cache with only Verilator's runtime."""
     build_copier()
     shutil.copytree(rtl_cache / "runtime", tmp_path / "cache" / "runtime")
     return tmp_path / "cache"
@@ -60,7 +60,7 @@ def fresh_cache(build_copier: Callable[..., Build], rtl_cache: Path, tmp_path: P
 
 @pytest.fixture
 def fake_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
-    """Makes a g++ that comes first on PATH and runs shell commands."""
+    """Creates a g++ that comes first on PATH and runs shell commands."""
     def make(commands: str) -> None:
         path = tmp_path / "g++"
         path.write_text(f"#!/bin/sh\n{commands}\n")
@@ -79,7 +79,7 @@ class Bench:
     copier: ModuleType
 
     def start(self, words: int, burst: int = 4, source: int = 0, target: int = TARGET_OFFSET, **registers: int) -> None:
-        """Starts a copy; ``source`` and ``target`` are bytes from the memory's base, ``registers`` further ones by name."""
+        """Starts a copy; ``source`` and ``target``: byte addresses from the memory's base, ``registers``: more, by name."""
         low = (1 << 32) - 1
         values = {"SOURCE": BASE + source & low, "SOURCE_HIGH": BASE + source >> 32, "TARGET": BASE + target & low,
                   "TARGET_HIGH": BASE + target >> 32, "COUNT": words, "BURST": burst, **registers, "CONTROL": 1}
@@ -87,7 +87,7 @@ class Bench:
             self.simulator.write_register(self.copier.Register[name], value)
 
     def copy(self, words: int, burst: int = 4, **registers: int) -> int:
-        """Copies, expects the interrupt, and returns the cycles that it took."""
+        """Copies, expects the interrupt, and returns the cycles."""
         self.start(words, burst, **registers)
         begin = self.simulator.cycles
         assert self.simulator.run(100_000) is Stop.IRQ

@@ -1,7 +1,7 @@
 """A copy engine with the accelerator's ports: the device under test for the simulation harness's own tests.
 
-It reads COUNT words at SOURCE and writes them to TARGET, in bursts of BURST words, through some arithmetic where MODE says
-so, and breaks a rule of the bus where MODE says so, to show that the harness sees it.
+It reads COUNT words at SOURCE and writes them to TARGET in bursts of BURST words. Depending on MODE it also calculates on
+the data, or breaks a rule of the bus that the harness must detect.
 """
 
 from enum import IntEnum
@@ -42,7 +42,7 @@ class Status(IntEnum):
 
 
 class Mode(IntEnum):
-    """What the copier does with the data, or which rule it breaks."""
+    """The copier's calculation on the data, or the rule that it breaks."""
 
     COPY = 0
     CALCULATE = 1
@@ -59,7 +59,7 @@ class Mode(IntEnum):
 
 
 def _members(direction: wiring.Flow, **widths: int) -> dict[str, wiring.Member]:
-    """Members of channels; `ready` runs against the others."""
+    """Members of channels; ``ready`` has the opposite direction."""
     other = In if direction is Out else Out
     return {name: (other if name.endswith("ready") else direction)(width) for name, width in widths.items()}
 
@@ -84,10 +84,10 @@ def _axi_lite() -> wiring.Signature:
 
 
 class Copier(wiring.Component):
-    """A copy engine of `word_bytes` bytes a beat, with one trace pulse a word written.
+    """A copy engine with ``word_bytes`` bytes per beat and one trace pulse per word written.
 
-    It runs while it is busy; the cause of its first block is 1 in the cycle after it sends a word, which retires it when
-    it was the last.
+    It runs while it is busy. The cause of its first block is 1 in the cycle after it sends a word; the last word retires
+    it.
     """
 
     def __init__(self, word_bytes):
@@ -212,9 +212,9 @@ class Copier(wiring.Component):
 
 
 def calculate(word):
-    """Signed arithmetic in many widths on the bytes of a word of at least 16 bytes; other words pass.
+    """Signed arithmetic in many widths on the bytes of words of at least 16 bytes; shorter words are unchanged.
 
-    The hardware side of ``expected_calculation`` in the tests.
+    The hardware's counterpart of ``expected_calculation`` in the tests.
     """
     if len(word) < 128:
         return word
@@ -227,5 +227,5 @@ def calculate(word):
 
 
 def design(word_bytes: int, source: Path = Path(__file__)) -> Design:
-    """The copier as the build sees it."""
+    """The copier in the form that the build takes."""
     return Design(f"copier of {word_bytes} bytes", word_bytes, "", (source,), lambda: Copier(word_bytes))

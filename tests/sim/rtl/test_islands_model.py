@@ -1,5 +1,7 @@
-"""What is done to Verilator's C++: guards put under common ones, and nothing at all when the text is not as expected; the
-table of fields; and how the harness gathers which islands are awake."""
+"""Changes to Verilator's C++: guards are grouped under common guards, and unexpected text is left unchanged.
+
+Also the table of fields, and the harness's collection of the islands that are awake.
+"""
 
 import re
 import subprocess
@@ -168,7 +170,7 @@ ISLANDS = "namespace arrayloom { constexpr uint64_t kAllIslands = 7; constexpr s
 
 @pytest.mark.parametrize("options", [("-mno-avx2", "-mno-avx512f"), ("-march=native",)])
 def test_every_byte_becomes_its_bit(tmp_path, options):
-    """On the path of any processor, and on the one that this processor takes."""
+    """With the portable code, and with the code for this processor."""
     for name, text in (("main.cpp", GATHER), ("pins.h", PINS), ("islands.h", ISLANDS)):
         (tmp_path / name).write_text(text)
     (tmp_path / "awake.h").write_text((HARNESS / "awake.h").read_text())

@@ -1,5 +1,4 @@
-"""The parts that make islands: what a bit depends on, how terms are merged, how state is found and placed, how clocks are
-numbered."""
+"""The parts that make islands: fan-in of a bit, merging of terms, analysis and placement of state, numbering of clocks."""
 
 import re
 from itertools import combinations
@@ -49,7 +48,7 @@ def test_fan_in_goes_through_logic_and_connections_to_registers():
     assert fan_in.of([("\\abc", 0)]) == 0b111
     assert fan_in.of([("\\ab", 0), ("\\c", 0)]) == 0b111
     assert fan_in.of([("\\none", 0), "1", ("\\input", 0)]) == 0
-    assert fan_in.of([("\\a", 0)]) == 0b001     # not what its data depends on
+    assert fan_in.of([("\\a", 0)]) == 0b001     # not in the fan-in of its data
 
 
 def test_fan_in_reads_a_memory_through_its_writers():
@@ -74,7 +73,7 @@ def test_parts_that_are_awake_together_are_merged_and_others_are_not():
     assert merge_parts({0b001: 40.0, 0b010: 40.0}, together) == [{0b001, 0b010}]
     apart = [(0b001, 0.5), (0b010, 0.5)]
     assert merge_parts({0b001: 40.0, 0b010: 40.0}, apart) == [{0b001}, {0b010}]
-    assert merge_parts({0b001: 1.0, 0b010: 1.0}, apart) == [{0b001, 0b010}]     # the test costs more than they do
+    assert merge_parts({0b001: 1.0, 0b010: 1.0}, apart) == [{0b001, 0b010}]     # the test costs more than it saves
     assert merge_parts({}, apart) == []
 
 
@@ -87,7 +86,7 @@ def test_merging_keeps_every_part_once_and_never_costs_more():
     groups = merge_parts(costs, activity)
     assert sorted(key for keys in groups for key in keys) == sorted(costs)
     assert cost(groups) < cost([{key} for key in costs])
-    for left, right in combinations(groups, 2):     # no pair is left that would save
+    for left, right in combinations(groups, 2):     # no remaining pair would save anything
         assert cost([keys for keys in groups if keys not in (left, right)] + [left | right]) >= cost(groups)
 
 
@@ -150,7 +149,7 @@ def test_an_unknown_register_of_a_lane_sleeps_with_the_lanes():
 
 @pytest.mark.parametrize("preset", ["tiny", "edge"])
 def test_the_table_knows_the_units_of_every_register(preset):
-    """A register of a later design may be unknown, but its unit must have an island: else the table is out of date."""
+    """A register of a later design may be unknown, but its unit must have an island; otherwise the table is out of date."""
     with widened(accelerator(PRESETS[preset]).make(), "top") as (_, netlist):
         states = list(find_state(netlist))
     partition = trained_partition()

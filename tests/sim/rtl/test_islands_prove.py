@@ -1,4 +1,4 @@
-"""The proof of the islands: it holds for the accelerator, and it finds each kind of fault in the logic of wake."""
+"""The proof of the islands holds for the accelerator, and finds each kind of fault in the wake logic."""
 
 from dataclasses import replace
 
@@ -26,7 +26,7 @@ def wire(name: str, width: int = 1) -> list[Bit]:
 
 
 def register(kind: str, name: str, **parameters: str) -> Cell:
-    """A register ``name`` of four bits whose data, enable and reset are ``name_d``, ``name_en`` and ``name_srst``."""
+    """A four-bit register ``name`` with data ``name_d``, enable ``name_en`` and reset ``name_srst``."""
     ports = {"CLK": CLOCK, "D": wire(f"{name}_d", WIDTH), "Q": wire(name, WIDTH)}
     values = {"\\CLK_POLARITY": "1'1", "\\WIDTH": str(WIDTH)}
     if kind.startswith("$sdff"):
@@ -39,7 +39,7 @@ def register(kind: str, name: str, **parameters: str) -> Cell:
 
 
 def write_port() -> Cell:
-    """A port of a memory that writes either half of a word."""
+    """A memory port that writes either half of a word."""
     return Cell(WRITE, "$write", {"\\MEMID": '"\\\\memory"', "\\ABITS": "2", "\\WIDTH": str(WIDTH), "\\CLK_ENABLE": "1'1",
                                   "\\CLK_POLARITY": "1'1", "\\PORTID": "0", "\\PRIORITY_MASK": "0'"},
                 {"CLK": CLOCK, "ADDR": wire("w_addr", 2), "DATA": wire("w_d", WIDTH),
@@ -72,7 +72,7 @@ CELLS = {
 
 
 def netlist_of(*cells: Cell) -> Netlist:
-    """A module of these cells, what drives them being inputs."""
+    """A module of these cells; undriven nets are inputs."""
     driven = {bit for cell in cells for port, bits in cell.ports.items() if cell.drives(port) for bit in bits}
     widths: dict[str, int] = {}
     for bit in (bit for cell in cells for port in cell.ports.values() for bit in port if isinstance(bit, tuple)):
@@ -86,7 +86,7 @@ def netlist_of(*cells: Cell) -> Netlist:
 
 
 def partition_of(*cells: Cell, by_enable: bool = False) -> Partition:
-    """Each cell in an island of its own, named ``island of`` the cell."""
+    """Each cell in its own island, named ``island of`` the cell."""
     keys = {state.key: f"island of {title(state)}" for state in find_state(netlist_of(*cells))}
     return Partition(keys, set(keys) if by_enable else ())
 
@@ -96,7 +96,7 @@ def title(state: State) -> str:
 
 
 def proved(*names: str, by_enable: bool = False) -> list[str]:
-    """What is not proved of a netlist of those cells."""
+    """The unproved obligations for a netlist of those cells."""
     cells = [CELLS[name]() for name in names]
     netlist = netlist_of(*cells)
     islands = split(netlist, partition_of(*(CELLS[name]() for name in names), by_enable=by_enable))
@@ -153,7 +153,7 @@ def test_a_wrong_reset_value_is_found(monkeypatch):
 
 
 def test_a_missing_input_of_an_or_is_found(copier):
-    """Of the copier's wake; each input of each OR in turn would take a minute."""
+    """For the copier's wake logic; every input of every OR would take a minute."""
     with widened(copier.design(4).make(), "top") as (_, netlist):
         islands = split(netlist, trained_partition())
     assert unproved(netlist, islands.names) == []

@@ -1,5 +1,7 @@
-"""The twin, in which every island's clock fires in every cycle: it stays equal to what the fast build does, it finds an
-island that sleeps when it should not, and a Verilator whose C++ is not known is worked around."""
+"""The twin, in which every island's clock fires in every cycle: it behaves like the fast build.
+
+It finds an island that sleeps at the wrong time, and builds also with a Verilator whose C++ is unknown.
+"""
 
 import shutil
 
@@ -27,14 +29,14 @@ TARGET = 1 << 17
 
 @pytest.fixture
 def fresh_cache(build_copier, rtl_cache, tmp_path):
-    """A cache that holds nothing but Verilator's run time, for builds of which others must not have the result."""
+    """A cache with only Verilator's runtime, for builds whose results must not be shared."""
     build_copier(4)
     shutil.copytree(rtl_cache / "runtime", tmp_path / "cache" / "runtime")
     return tmp_path / "cache"
 
 
 def test_the_copier_and_its_twin_are_equal(build_copier, open_bench):
-    """Through faults, a reset in the midst of a run, and registers that are written and read during one."""
+    """Including faults, a reset during a run, and registers written and read during one."""
     for timing in TIMINGS:
         seen = []
         for variant in (FAST, TWIN):
@@ -58,7 +60,7 @@ def test_the_copier_and_its_twin_are_equal(build_copier, open_bench):
 
 
 def test_a_forgotten_register_is_found(monkeypatch, copier, fresh_cache, open_bench):
-    """``word`` counts the words written; the other register of its island changes only when software writes it."""
+    """``word`` counts the words written; the other register of its island changes only by software."""
     def forget(state, logic, exact):
         return [] if state.key == "/word" else may_change(state, logic, exact)
 
@@ -86,7 +88,7 @@ def test_an_unknown_verilator_is_worked_around(monkeypatch, copier, fresh_cache,
 
 @pytest.fixture(scope="module")
 def twin():
-    """The twin of ``tiny``, a minute or two to build and kept in the cache of all runs."""
+    """The twin of ``tiny``; takes a minute or two to build, and is cached for all runs."""
     return build(accelerator(PRESETS["tiny"]), TWIN)
 
 
@@ -96,7 +98,7 @@ def fast():
 
 
 def drive(made, instructions, timing, act):
-    """What a program leaves: status, cycles, memory, trace; ``act`` is done with the driver once it is started."""
+    """The results of a program: status, cycles, memory, trace; ``act`` is applied to the driver after the start."""
     memory = np.random.default_rng(6).integers(0, 256, MEMORY_BYTES, np.uint8)
     program = program_of(PRESETS["tiny"], instructions)
     memory[CODE:CODE + program.instructions.size] = program.instructions
@@ -116,7 +118,7 @@ def finish(driver):
 
 
 def reset_in_the_midst(driver):
-    """An abort, by the register and then by the pin, each followed by a whole run."""
+    """An abort by the register, then one by the pin, each followed by a whole run."""
     driver.start()
     driver.simulator.run(200)
     driver.simulator.write_register(Register.CONTROL, 1 << Control.RESET)
@@ -139,7 +141,7 @@ def register_traffic(driver):
 
 
 def bus_fault(driver):
-    """In what is loaded, and in the instructions after the first five: most programs fail there."""
+    """A bus fault in loaded data, and in the instructions after the first five: most programs fail there."""
     driver.simulator.add_fault(driver.simulator.base + 32, 8)
     driver.simulator.add_fault(driver.simulator.base + CODE + 320, 64)
     finish(driver)

@@ -1,4 +1,4 @@
-"""The fast Verilog computes what the hardware says in signed arithmetic of many widths; netlists are read and changed."""
+"""The fast Verilog computes the hardware's signed arithmetic in many widths; netlists are read and changed."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ WORDS = 400
 
 
 def expected_calculation(word: np.ndarray) -> bytes:
-    """What ``copier.calculate`` makes of 16 bytes."""
+    """The result of ``copier.calculate`` for 16 bytes."""
     x = [int(value) for value in word.view(np.int8)]
     dot = x[0] * x[1] + x[2] * x[3] + x[4] * x[5] + x[6] * x[7]
     scaled = (dot - x[8] * x[9]) * x[10]

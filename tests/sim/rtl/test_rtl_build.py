@@ -1,4 +1,4 @@
-"""Builds: made once, by one process, whole or not at all; missing and failing tools are named."""
+"""Builds: made once, by one process, complete or not at all; missing and failing tools are named."""
 
 import contextlib
 import os
@@ -33,16 +33,16 @@ def python(code: str, **options) -> subprocess.Popen:
 
 
 def silent(text: str) -> None:
-    """Progress that no one wants."""
+    """Discards progress."""
 
 
 def entries(cache: Path) -> list[str]:
-    """What the cache holds of one design, finished or not; locks aside."""
+    """The cache's entries for one design, finished or not, without locks."""
     return [path.name for kind in ("verilog", "simulator") for path in (cache / kind).glob("*") if path.suffix != ".lock"]
 
 
 def working_in(folder: Path) -> list[str]:
-    """Processes whose working folder lies in ``folder``, removed or not."""
+    """Processes with a working directory in ``folder``, even a deleted one."""
     found = []
     for link in Path("/proc").glob("[0-9]*/cwd"):
         with contextlib.suppress(OSError):
@@ -59,7 +59,7 @@ def wait_for(text: str, stream) -> None:
 
 
 def assert_nothing_works_in(cache: Path) -> None:
-    """No compiler goes on, though one may take a moment to die."""
+    """Asserts that no compiler continues, though one may take a moment to end."""
     deadline = time.monotonic() + 10
     while working_in(cache) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -99,7 +99,7 @@ def test_two_processes_build_once(fresh_cache):
     assert first.returncode == second.returncode == 0
     assert one == two and Path(one.strip()).exists()
     assert f"process {first.pid}: " in waited
-    assert (worked + waited).count("] link") == 1      # by whichever comes first when the Verilog is there
+    assert (worked + waited).count("] link") == 1      # created by whichever process comes first after the Verilog
     assert len(entries(fresh_cache)) == 2
 
 
@@ -111,11 +111,11 @@ def test_an_interrupted_build_leaves_nothing(fresh_cache):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode != 0 and "KeyboardInterrupt" in errors
-    assert [name.startswith(".") for name in entries(fresh_cache)] == [False]       # the Verilog alone, and whole
+    assert [name.startswith(".") for name in entries(fresh_cache)] == [False]       # the Verilog alone, complete
     assert_nothing_works_in(fresh_cache)
 
 
-def test_what_is_compiled_beside_the_elaboration_is_interrupted_with_it(tmp_path):
+def test_compilation_during_elaboration_is_interrupted_with_it(tmp_path):
     process = python(BUILD + f"from pathlib import Path; build(design(4), cache=Path({str(tmp_path)!r}))")
     wait_for("compile Verilator's run time", process.stderr)
     deadline = time.monotonic() + 10

@@ -1,4 +1,4 @@
-"""Broken rules of the bus are seen, named, and end the run."""
+"""Violations of the bus protocol are detected, named, and end the run."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Processes that want the same entry of the cache: one makes it, the others see what it does, hear Ctrl-C, and take over."""
+"""Processes that need the same cache entry: one makes it; the others show its progress, react to Ctrl-C, and take over."""
 
 import json
 import os
@@ -49,14 +49,14 @@ class Process:
         return self.process.stdout.readline().strip()
 
     def end(self) -> tuple[int, str, str]:
-        """Exit code, the output that is left, and what went to standard error."""
+        """Exit code, the remaining output, and standard error."""
         output, errors = self.process.communicate(timeout=60)
         return self.process.returncode, output.strip(), errors
 
 
 @pytest.fixture
 def start(tmp_path):
-    """``start("content")``: a ``Process`` on one cache for the test, killed after it."""
+    """``start("content")``: a ``Process`` on the test's cache, killed after the test."""
     started = []
 
     def start(content: str) -> Process:
@@ -111,11 +111,11 @@ def test_who_waits_takes_over_from_one_that_dies(start, tmp_path):
     assert sorted(path.name for path in (tmp_path / "simulator").iterdir()) == ["key", "key.lock"]
 
 
-def test_who_comes_third_is_told_of_the_second(start):
+def test_a_third_process_sees_the_progress_of_the_second(start):
     maker, second = _maker_and_waiter(start)
     assert "waiting for it" in second.line() and second.line().endswith(": elaborate")
     maker.process.kill()
-    assert "this process makes the simulator now" in second.line()      # else the third may be the one to take over
+    assert "this process makes the simulator now" in second.line()      # otherwise the third could take over
     second.say("verilate")
     third = start("by the third")
     assert f"process {second.pid}, for " in third.line()

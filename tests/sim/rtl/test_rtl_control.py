@@ -1,4 +1,4 @@
-"""Digests of the control state: where those of two runs agree, the runs go on alike; what is data is not in them."""
+"""Digests of the control state: runs with equal digests continue alike; data is not part of them."""
 
 import numpy as np
 import pytest
@@ -21,11 +21,11 @@ TIMINGS = [Timing(), Timing(latency=3, outstanding=2), Timing(latency=150, beat_
 
 
 class Run:
-    """What was recorded of a run of instructions on random memory and a random scratchpad."""
+    """The record of a run of instructions on random memory and a random scratchpad."""
 
     def __init__(self, instructions: Instructions, timing: Timing = TIMINGS[0], seed: int = 1, config: Config = CONFIG,
                  variant: Variant = FAST, before: Instructions | None = None) -> None:
-        """``before``: what runs on the same accelerator first."""
+        """``before``: instructions that run first on the same accelerator."""
         program = program_of(config, instructions)
         memory = build_memory(program)
         rng = np.random.default_rng(seed)
@@ -52,22 +52,22 @@ class Run:
         return [(int(low), int(high)) for low, high in self.points["digest"]]
 
     def from_cycle(self, cycle: int) -> list[tuple[int, int, int, int, int]]:
-        """Segments of the run, the first cut at that cycle."""
+        """The run's segments, the first one cut at that cycle."""
         ends = np.cumsum(self.events["cycles"], dtype=np.int64)
         place = int(np.searchsorted(ends, cycle, "right"))
         rest = [tuple(int(value) for value in each) for each in self.events[place:]]
-        # What was moved by then belongs to what comes before.
+        # Words moved by then belong to the preceding part.
         return [(int(ends[place]) - cycle, *rest[0][1:3], 0, 0), *rest[1:]]
 
 
 def agreements(one: Run, other: Run) -> list[tuple[int, int]]:
-    """Indices of points of both runs whose digests are equal."""
+    """Indices of points of both runs with equal digests."""
     places = {digest: index for index, digest in enumerate(one.digests())}
     return [(places[digest], index) for index, digest in enumerate(other.digests()) if digest in places]
 
 
 def random_instructions(rng: np.random.Generator, count: int) -> Instructions:
-    """Instructions of every kind that need no token; what they compute has no sense, when they do it has."""
+    """Instructions of every kind that need no token; their results are meaningless, but their timing is realistic."""
     maker = Maker(CONFIG)
     made: Instructions = []
 

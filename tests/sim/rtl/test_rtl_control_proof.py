@@ -1,4 +1,4 @@
-"""The canonical form of the control state is proved on the netlist: states that it calls equal behave the same for ever."""
+"""The canonical form of the control state is proved on the netlist: states that it equates behave the same for ever."""
 
 import re
 import sys
@@ -28,7 +28,7 @@ WRONG = {
     "another flag": (Rule("array.streamer", "x", "read"), r"array\.streamer\."),
     "what is always needed": (Rule("bus", "load_count", "none"), r"bus\.|load\."),
 }
-"""Rules that do not hold, and where states differ that are equal under them."""
+"""Wrong rules, and the difference between states that are equal under them."""
 FASTEST = "what is always needed"
 DATA = ("\\memory.", "\\array.block_", "\\array.systolic", "\\array.accumulators_0.", "\\post.lanes.",
         "\\post.parameter_fifo.bias", "\\control.cycles", "\\control.retired", "\\control.counters_", "\\control.program")
@@ -44,7 +44,7 @@ def deep_recursion() -> Iterator[None]:
 
 @cache
 def netlist_text(preset: str) -> str:
-    """The netlist that the fast build is made of."""
+    """The netlist of the fast build."""
     texts: list[str] = []
     with TemporaryDirectory() as folder:
         write_fast_verilog(accelerator(CONFIGURATIONS[preset]).make(), Path(folder) / "design.v",
@@ -79,7 +79,7 @@ def test_what_is_data_decides_nothing(subject_of):
     assert set(state.memories) == {f"\\{queue.instance}.storage" for queue in QUEUES}
     assert [wire for wire in state.registers if wire.startswith(DATA)] == []
     assert not any(name.startswith("\\axil__") for name in state.inputs)
-    assert all(len(state.registers[wire]) == 1 for wire in ("\\load.word", "\\load.spare"))    # which word is a burst's last
+    assert all(len(state.registers[wire]) == 1 for wire in ("\\load.word", "\\load.spare"))    # marks a burst's last word
 
 
 @pytest.mark.parametrize(("wrong", "where"), [

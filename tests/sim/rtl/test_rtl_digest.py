@@ -1,6 +1,6 @@
-"""The digest's C++ looks at every bit of the form while it means something, and at nothing else.
+"""The digest's C++ reads every live bit of the form, and nothing else.
 
-It is run on the memory of a model that was never simulated, so that any register can hold anything.
+It runs on the memory of a model that is never simulated, so any register can have any value.
 """
 
 import ctypes
@@ -43,7 +43,7 @@ size_t offset(unsigned index) {
 
 
 class Model:
-    """The memory of a model, ``data``, and where its members lie in it."""
+    """The memory of a model, ``data``, and the places of its members."""
 
     def __init__(self, folder: Path) -> None:
         made = build(accelerator(PRESETS["tiny"]))
@@ -97,7 +97,7 @@ class Model:
 
 
 class _Values:
-    """A condition's value in a model."""
+    """The values of a condition's terms in a model."""
 
     def __init__(self, model: Model) -> None:
         self._get = lambda name: model.get(model.form.terms[name])
@@ -145,7 +145,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 
 def filled(model: Model, seed: int) -> None:
-    """Random bits everywhere, with pointers and levels that fit their memories."""
+    """Random bits everywhere, with valid pointers and levels of queues."""
     rng = np.random.default_rng(seed)
     model.data[:] = rng.integers(0, 256, model.data.size, np.uint8)
     for ring in model.form.rings:
@@ -156,7 +156,7 @@ def filled(model: Model, seed: int) -> None:
             model.set(ring.level[0], int(rng.integers(depth + 1)))
 
 
-BITS_TRIED = 6      # of the random states, those in which each bit is changed
+BITS_TRIED = 6      # number of random states in which each bit is changed
 
 
 def test_every_bit_of_the_form_counts_while_it_means_something(model):
@@ -172,7 +172,7 @@ def test_every_bit_of_the_form_counts_while_it_means_something(model):
             for bit in range(compared.mask.bit_length()):
                 if compared.mask >> bit & 1:
                     model.flip(compared.variable, bit)
-                    # A bit that is part of a condition changes what means anything, and is live itself.
+                    # Changing a bit of a condition changes which bits are live, and the bit itself is live.
                     assert (model.digest() != before) == live, (compared.variable, bit)
                     model.flip(compared.variable, bit)
     assert seen == {compared.variable for compared in model.form.compared}

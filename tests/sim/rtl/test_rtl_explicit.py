@@ -1,4 +1,4 @@
-"""Verilog whose widths are written out computes what it did before: proved for every operation, sign and width."""
+"""Verilog with explicit widths computes the same as before: proved for every operation, sign and width."""
 
 import subprocess
 from itertools import product
@@ -23,7 +23,7 @@ for command in ("read_verilog before.v", "read_verilog after.v", "proc", "miter 
 
 
 class Operations(wiring.Component):
-    """Every operation that Amaranth writes with operands of different widths, each result cut and extended."""
+    """Every operation that Amaranth writes with operands of different widths, each result truncated and extended."""
 
     def __init__(self, changed: bool = False) -> None:
         self._changed = changed
@@ -57,7 +57,7 @@ def test_every_operation_means_the_same(tmp_path: Path) -> None:
     assert (tmp_path / "before.v").read_text() != (tmp_path / "after.v").read_text()
 
 
-def test_another_operation_is_told_apart(tmp_path: Path) -> None:
+def test_another_operation_is_found_different(tmp_path: Path) -> None:
     done = _prove(Operations(), Operations(changed=True), tmp_path)
     assert "SAT proof finished - model found: FAIL" in done.stdout
     assert done.returncode != 0

@@ -1,4 +1,4 @@
-"""The table of islands still knows the hardware's registers."""
+"""The table of islands matches the hardware's current registers."""
 
 import pytest
 

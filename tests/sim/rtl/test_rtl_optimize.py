@@ -1,4 +1,4 @@
-"""Optimized builds: they do the same, are taken for their own workload alone, and appear whole or not at all."""
+"""Optimized builds behave the same, are used for their own workload alone, and appear complete or not at all."""
 
 import os
 import subprocess
@@ -21,24 +21,24 @@ FOLDER = Path(__file__).parent
 
 
 def silent(text: str) -> None:
-    """Progress that no one wants."""
+    """Discards progress."""
 
 
 def made_in(cache: Path) -> list[str]:
-    """Optimized builds in the cache, finished or not, and what else lies there; locks aside."""
+    """Optimized builds in the cache, finished or not, and other entries, without locks."""
     return [path.name for path in (cache / "optimized-simulator").rglob("*") if path.suffix != ".lock"]
 
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Compiles without optimizing, where a build is to fail anyway."""
+    """Compiles without optimization, for builds that fail anyway."""
     for name in ("INSTRUMENTED", "OPTIMIZED"):
         monkeypatch.setattr(optimizing, name, ("-O0", *getattr(optimizing, name)[1:]))
 
 
 @pytest.fixture
 def run_on(open_bench):
-    """Copies a few times on a build: the cycles, and all that was written."""
+    """Copies a few times on a build; returns the cycles and all written words."""
     def run(made, timing=None):
         with open_bench(made, timing) as bench:
             bench.simulator.record()
@@ -74,7 +74,7 @@ def test_it_does_the_same_and_is_taken_for_its_workload_alone(build_copier, copi
 
 
 def test_what_fails_leaves_nothing(fresh_cache):
-    """Counts neither, which GCC's run time would write when the process ends, and make the folders for."""
+    """Neither the profile counts, which GCC's runtime would write at exit, nor the folders for them."""
     code = ("import sys; from pathlib import Path; import numpy as np; from copier import design\n"
             "from arrayloom.sim.rtl import optimize as optimizing\n"
             "from arrayloom.sim.rtl.simulator import RtlSimulator\n"

@@ -1,4 +1,4 @@
-"""Processes that are started: none imports from the current folder, which is the user's."""
+"""Started processes do not import from the current folder, which is the user's."""
 
 import ast
 import subprocess
@@ -12,9 +12,9 @@ from arrayloom.sim.rtl.errors import BuildError
 from arrayloom.sim.rtl.process import PYTHON, run_tool
 
 STARTS_PYTHON = {"sys.executable", "multiprocessing", "ProcessPoolExecutor", "amaranth.back.verilog", "runpy"}
-"""What starts Python, or names it: `amaranth.back.verilog` runs Yosys with `python -m`."""
+"""Code that starts Python or names it: `amaranth.back.verilog` runs Yosys with `python -m`."""
 ALLOWED = {"sim/rtl/process.py": {"sys.executable"}, "host/workspace/image_run.py": {"sys.executable"}}
-"""The one place that says how, and the one that puts this interpreter in the place of an image's `python3 -P`."""
+"""The one place that defines how, and the one that replaces an image's `python3 -P` by this interpreter."""
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_a_tool_has_all_the_stack_there_is(tmp_path: Path) -> None:
 
 
 def test_a_tool_is_started_without_handlers_of_forks(tmp_path: Path) -> None:
-    """Python ignores exceptions in them: an interrupt that came at that moment would be lost."""
+    """Python ignores exceptions in fork handlers: an interrupt at that moment would be lost."""
     code = ("import os; from pathlib import Path; from arrayloom.sim.rtl.process import run_tool\n"
             "os.register_at_fork(before=lambda: print('before a fork'), after_in_parent=lambda: print('after it'))\n"
             "run_tool(['true'], 'the tool', Path.cwd()); print('done')")

@@ -1,4 +1,4 @@
-"""The scratchpad from outside: what is put there the units read, and what they write is read there, in every variant."""
+"""The scratchpad from outside: units read what is written there, and their writes are visible, in every variant."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The simulator against a copy engine: data, timing, errors on the bus, registers, trace, life and death."""
+"""The simulator with a copy engine: data, timing, bus errors, registers, trace, start and end."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def test_first_beat_and_response_come_after_the_latency(build_copier, open_bench
     for latency in (1, 64, 100):
         with open_bench(build_copier(), Timing(latency)) as bench:
             cycles[latency] = bench.copy(1)
-            # An address in cycle t is answered in cycle t + latency: those cycles after t are busy.
+            # An address in cycle t is answered in cycle t + latency: the cycles in between are busy.
             assert bench.simulator.statistics.read_busy_cycles == latency
     assert cycles[64] - cycles[1] == 2 * 63
     assert cycles[100] - cycles[64] == 2 * 36
@@ -140,7 +140,7 @@ def test_trace_holds_every_word_in_order(bench):
     assert len(bench.simulator.take_trace()[0]) == 0
 
 
-def test_progress_is_told_and_may_stop(bench):
+def test_progress_is_reported_and_may_stop_the_run(bench):
     seen = []
     bench.simulator.run(30_000, progress=seen.append, until_irq=False)
     assert seen[-1] == bench.simulator.cycles and seen == sorted(set(seen)) and len(seen) > 1

@@ -1,4 +1,4 @@
-"""What is recorded of the blocks of a design, and the timeline made of it."""
+"""The recording of a design's blocks, and the timeline made from it."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Amaranth to Verilog: what stays, what goes, what is refused."""
+"""Amaranth to Verilog: what is kept, removed and refused."""
 
 import re
 from contextlib import nullcontext

@@ -41,7 +41,7 @@ def test_a_window_of_waveforms(build_copier, open_bench, tmp_path, waves):
 
 
 def value_at(waveform: Waveform, name: str, time: int) -> int:
-    """The value of the last change up to that time."""
+    """The value after the last change up to that time."""
     return [int(value) for when, value in waveform[name].tv if int(when) <= time][-1]
 
 
@@ -57,7 +57,7 @@ def test_what_cannot_be_recorded_is_refused(build_copier, open_bench, tmp_path):
         bench.copy(1)
 
 
-def test_a_machine_without_the_libraries_of_fst_is_told_what_to_install(monkeypatch):
+def test_without_the_libraries_of_fst_the_remedy_is_named(monkeypatch):
     def missing(name):
         raise OSError(f"{name}: cannot open shared object file")
 

@@ -1,4 +1,4 @@
-"""Faults planted in the source of a function, so that a proof can be seen to fail."""
+"""Faults planted in the source of a function, with which a proof must fail."""
 
 import inspect
 import textwrap

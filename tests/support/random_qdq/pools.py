@@ -26,8 +26,7 @@ def pool(net: FloatNetwork, x: str) -> str:
 
 
 def _all_windows_count(extents: Sequence[int], side: int, attributes: Mapping[str, Any]) -> bool:
-    """Whether rounding up adds no window that starts after the image: shape inference counts such windows; kernels do
-    not."""
+    """Whether rounding up adds no window that starts after the image: shape inference counts it, kernels do not."""
     begin, end = attributes["pads"][: len(extents)], attributes["pads"][len(extents):]
     last = (-(-(extent + first + second - side) // stride) * stride
             for extent, first, second, stride in zip(extents, begin, end, attributes["strides"], strict=True))

@@ -102,7 +102,7 @@ class Quantizer:
         return name not in loose or name in self.net.outputs
 
     def _takes_scales_per_channel(self, node: onnx.NodeProto | None) -> bool:
-        """Whether producers give a node's result scales per channel: what a convolution makes, or a function of integers."""
+        """Whether producers give a node's result scales per channel: a convolution's result, or a function of integers."""
         if not self.style.per_channel_activations or node is None or node.name.startswith("head_"):
             return False
         producer = next((other for other in self.net.nodes if node.input[0] in other.output), None)

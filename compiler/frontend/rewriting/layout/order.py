@@ -14,10 +14,13 @@ Shape = tuple[int, ...]
 class Layout:
     """How a value of the model comes from what is stored in its place.
 
-    Attributes:
-        order: dimension i of the value is dimension `order[i]` of what is stored; the batch, 0, stays the first.
-        unflattened: None, or for a value [N, F] the dimensions after the batch that what is stored, [N, F] too, must be
-            reshaped to before they are put in `order` and flattened again.
+    Attributes
+    ----------
+    order
+        Dimension i of the value is dimension `order[i]` of what is stored; the batch, 0, stays the first.
+    unflattened
+        None, or for a value [N, F] the dimensions after the batch that what is stored, [N, F] too, must be
+        reshaped to before they are put in `order` and flattened again.
     """
 
     order: Order
@@ -72,12 +75,18 @@ def mixes_channels(shape: Sequence[int], order: Order) -> bool:
 def reshaped(sizes: Sequence[int], layout_axes: Sequence[int], target: Sequence[int]) -> tuple[Shape, Order] | None:
     """A Reshape of a value, done on what is stored in its place.
 
-    Args:
-        sizes: extents of the value after the batch.
-        layout_axes: the stored dimension of each.
-        target: extents of the result after the batch.
+    Parameters
+    ----------
+    sizes
+        Extents of the value after the batch.
+    layout_axes
+        The stored dimension of each.
+    target
+        Extents of the result after the batch.
 
-    Returns:
+    Returns
+    -------
+    tuple of Shape and Order, or None
         The extents after the batch to which the stored value is reshaped, and the order that makes the result of it;
         None where the Reshape merges dimensions that do not lie side by side in the stored value.
     """

@@ -32,12 +32,17 @@ from arrayloom.compiler.frontend.rewriting.layout.placement import (
 class Propagation:
     """A copy of a model in which values are stored in other layouts.
 
-    Args:
-        model: the model.
-        input_orders: of some inputs the order in which a Transpose at once puts their dimensions.
+    Parameters
+    ----------
+    model
+        The model.
+    input_orders
+        Of some inputs the order in which a Transpose at once puts their dimensions.
 
-    Attributes:
-        constants: makes constant operands in other layouts.
+    Attributes
+    ----------
+    constants
+        Makes constant operands in other layouts.
     """
 
     def __init__(self, model: Model, input_orders: Mapping[str, Order]) -> None:

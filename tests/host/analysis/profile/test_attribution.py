@@ -72,7 +72,7 @@ def test_rows_hold_each_instruction_once(program: Program) -> None:
     assert sum(row.macs for row in rows.rows) == program.macs
 
 
-def test_interleaved_layers_are_told_apart(program: Program) -> None:
+def test_interleaved_layers_are_separated(program: Program) -> None:
     """The pooling runs between the pieces of the convolution before it."""
     rows = Rows(program)
     pool = next(layer for layer in program.layers if layer.operator == "QLinearGlobalAveragePool")

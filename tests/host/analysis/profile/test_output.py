@@ -1,4 +1,4 @@
-"""The profile as table, trace and page, on a made-up run of a real program."""
+"""The profile as table, trace and page, on a synthetic run of a real program."""
 
 import json
 import re
@@ -55,13 +55,16 @@ def test_the_trace_has_a_track_for_each_unit(profile: Profile, tmp_path: Path) -
 def test_the_trace_s_slices_nest(profile: Profile, tmp_path: Path) -> None:
     """As the format requires: a slice that begins inside another slice of its thread also ends inside it."""
     events = [event for event in _trace(profile, tmp_path / "trace.json", 300)["traceEvents"] if event["ph"] == "X"]
+    nested = 0
     for thread in {event["tid"] for event in events}:
         stack: list[int] = []
         for event in sorted((one for one in events if one["tid"] == thread), key=lambda one: (one["ts"], -one["dur"])):
             while stack and stack[-1] <= event["ts"]:
                 stack.pop()
             assert not stack or event["ts"] + event["dur"] <= stack[-1]
+            nested += bool(stack)
             stack.append(event["ts"] + event["dur"])
+    assert nested
 
 
 def test_the_trace_names_layer_and_operands(profile: Profile, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from arrayloom.host.models.quantize import (
 CALIBRATION = Calibration.from_arrays(images(6))
 
 SQNR_DB = 20.0
-"""Every value of these shallow networks: 8 bits of a normal distribution give about 40 dB a rounding."""
+"""Every value of these shallow networks: 8-bit rounding of a normal distribution gives about 40 dB."""
 
 
 def _operators(model: onnx.ModelProto) -> list[str]:

@@ -53,8 +53,7 @@ def test_what_is_sent(script: Any, answering: Callable[..., Any], tmp_path: Path
 
 
 def test_one_image_has_no_batch_axis(script: Any, answering: Callable[..., Any], tmp_path: Path) -> None:
-    """Only for a model that takes one image; a batch of one stays a batch, and arrays for other vendors' servers stay
-    unchanged."""
+    """Only for a model that takes one image; a batch of one stays a batch, as do arrays for other vendors' servers."""
     (tmp_path / "image.jpg").write_bytes(b"jpeg")
     script.steps = [answering(a=ONE, b=TWO, c=np.float32(3))] * 7
     with _client(script) as client:

@@ -78,8 +78,7 @@ def test_parts_are_counted_before_they_are_made(server: serving.Server, path: st
 
 
 def test_memory_is_shared_by_both_ports(bundle_folder: Path, tmp_path: Path) -> None:
-    """Stalled bodies hold the memory of what they have sent; at the limit, other requests are refused but probes are
-    answered."""
+    """Stalled bodies hold the memory of what they have sent; at the limit, requests are refused but probes answered."""
     options = ["--memory", "2000000", "--max-message", "400000", "--receive-timeout", "3"]
     body = b'{"instances": [' + b" " * 390_000
     with serving.Server(tmp_path, bundle_folder / "one", *options) as server:

@@ -68,7 +68,7 @@ def test_shapes_that_no_memory_holds(server: serving.Server, shape: list[int]) -
 
 
 def test_one_value_for_all_costs_no_memory(server: serving.Server) -> None:
-    """TensorFlow lets one value stand for all: a few bytes that claim 4 TiB are refused by their shape."""
+    """TensorFlow allows a single value to be repeated: a few bytes that claim 4 TiB are refused by their shape."""
     request = tfs.PredictRequest()
     request.inputs["image"].dtype = 1
     request.inputs["image"].float_val.append(0.5)

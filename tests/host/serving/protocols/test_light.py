@@ -29,10 +29,10 @@ NUMBERS = tfs.TensorProto(dtype=1, float_val=[0.0] * 40_000)
 HALVES = tfs.TensorProto(dtype=1, tensor_content=bytes(200_000), float_val=[0.0] * 40_000)
 STRINGS = tfs.PredictRequest(output_filter=["a" * 40_000]).SerializeToString()
 CUT = _predict(tensors.from_content(TENSOR))[:-1]
-"""Its tensor says that it has one byte more than there are."""
+"""Its tensor claims one byte more than there is."""
 
 LYING = b"\x0a\xff\xff\xff\xff\x0f" + bytes(2 * INLINE)
-"""It says that it has 4 GiB."""
+"""It claims 4 GiB."""
 
 
 @pytest.mark.parametrize(("reader", "message", "quick"), [

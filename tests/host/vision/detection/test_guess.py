@@ -35,7 +35,7 @@ def test_what_is_guessed(shapes, size, wanted):
     assert guessed is None or (guessed.guessed and next(iter(shapes)) in guessed.outputs)
 
 
-def test_what_cannot_be_told_apart():
+def test_ambiguous_shapes():
     assert looks_ambiguous({"y": (1, 8400, 85)}, (640, 640))
     assert not looks_ambiguous({"y": (1, 85, 8400)}, (640, 640))
     assert not looks_ambiguous({"y": (1, 8400, 85), "z": (1, 3)}, (640, 640))

@@ -43,7 +43,7 @@ def test_corners_in_pixels_and_logits():
     assert_box(found(outputs), [2], [0.6])
 
 
-def test_four_classes_are_told_from_boxes_by_their_sum():
+def test_four_classes_are_distinguished_from_boxes_by_their_sum():
     assert_box(found(pair((0.1, 0.2, 0.1, 0.6))), [3], [0.6])
 
 

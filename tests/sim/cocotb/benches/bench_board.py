@@ -1,4 +1,4 @@
-"""The whole accelerator at preset ``tiny``, with cocotbext-axi at both of its buses."""
+"""The whole accelerator with preset ``tiny``, with cocotbext-axi on both of its buses."""
 
 import random
 from pathlib import Path
@@ -24,7 +24,7 @@ CONFIG = PRESETS["tiny"]
 
 
 async def open_board(dut: Any, memory_bytes: int = MEMORY_BYTES) -> Board:
-    """A board whose memory holds anything, with the traffic of the settings."""
+    """A board with random memory contents, and bus traffic according to the settings."""
     traffic = Traffic(**read_settings()["traffic"])
     memory = np.random.default_rng(traffic.seed).integers(0, 256, memory_bytes, np.uint8)
     return await Board.open(dut, CONFIG, memory, BASE, traffic)
@@ -32,32 +32,32 @@ async def open_board(dut: Any, memory_bytes: int = MEMORY_BYTES) -> Board:
 
 @cocotb.test()
 async def check(dut: Any) -> None:
-    """The check of that name."""
+    """Runs the check of that name."""
     await checks.CHECKS[read_settings()["name"]](await open_board(dut))
 
 
 @cocotb.test()
 async def faults(dut: Any) -> None:
-    """The faults of that group."""
+    """Runs the faults of that group."""
     await checks.check_faults(await open_board(dut), read_settings()["group"])
 
 
 @cocotb.test()
 async def programs(dut: Any) -> None:
-    """Random programs, one after the other."""
+    """Random programs in sequence."""
     board = await open_board(dut)
     for seed in read_settings()["seeds"]:
         await runs.check_program(board, Mixed(CONFIG, seed, 2).program)
         words = board.bus.read_words, board.bus.written_words
         assert await runs.read_64(board, Register.BEATS_WRITTEN) == words[1]
-        # What FETCH has read ahead may still come after the end.
+        # FETCH's read-ahead may still arrive after the end.
         assert words[0] - 64 <= await runs.read_64(board, Register.BEATS_READ) <= words[0]
         board.bus.read_words = board.bus.written_words = 0
 
 
 @cocotb.test()
 async def network(dut: Any) -> None:
-    """A compiled program on the inputs given; leaves the outputs, integers by name."""
+    """Runs a compiled program on the given inputs; leaves the outputs, integers by name."""
     settings = read_settings()
     program = Program.load(Path(settings["program"]))
     board = await open_board(dut, program.memory_bytes)
@@ -68,7 +68,7 @@ async def network(dut: Any) -> None:
 
 @cocotb.test()
 async def registers(dut: Any) -> None:
-    """Single bytes are written and the others keep their value, while other registers are read at the same time."""
+    """Writes of single bytes leave the others unchanged, with concurrent reads of other registers."""
     board = await open_board(dut)
     rng = random.Random(read_settings()["traffic"]["seed"])
     identity = CONFIG.digest_word
@@ -96,7 +96,7 @@ async def registers(dut: Any) -> None:
 
 @cocotb.test()
 async def dead_memory(dut: Any) -> None:
-    """When memory stops to answer, a run fails, and none begins until accelerator and memory are reset."""
+    """When memory stops answering, a run fails, and none can begin until accelerator and memory are reset."""
     board = await open_board(dut)
     fetches, loads, stores = End(), load_words(0, 0, 500), store_words(1 << 16, 0, 500)
     for delay, instruction in ((0, fetches), (150, loads), (150, stores)):
@@ -106,7 +106,7 @@ async def dead_memory(dut: Any) -> None:
         word = await runs.finish(board)
         assert word.failed and word.error is Error.BUS_STUCK and word.bus_stuck, (delay, word)
         board.bus.thaw()
-        await board.run(2000)       # in which memory answers what it was asked
+        await board.run(2000)       # cycles in which memory answers outstanding requests
         assert await runs.refused(board.write_register(Register.CONTROL, runs.START))
         await board.reset()
         await checks.works(board)

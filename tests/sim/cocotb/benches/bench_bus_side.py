@@ -1,4 +1,4 @@
-"""FETCH, LOAD and STORE at work at once on one bus: every word ends where the emulator puts it."""
+"""FETCH, LOAD and STORE concurrently on one bus: every word arrives where the emulator puts it."""
 
 import random
 from collections.abc import Iterator
@@ -23,14 +23,14 @@ from arrayloom.sim.cocotb.memory import BoardMemory, Traffic, connect_memory
 from arrayloom.sim.cocotb.runner import read_settings
 from arrayloom.sim.emulator import Machine, transfer
 
-BASE = 0x12_3456_7000       # above 32 bits, and a page
+BASE = 0x12_3456_7000       # above 32 bits, page-aligned
 MEMORY_BYTES = 1 << 17
-RESULTS = 1 << 16           # where STORE writes; LOAD and FETCH read below
-CODE = 0x2FC0               # no chunk and no page begins here
+RESULTS = 1 << 16           # STORE writes from here on; LOAD and FETCH read below
+CODE = 0x2FC0               # in the middle of a chunk and of a page
 DEADLINE = 60_000           # cycles
 SINK_WORDS = {"weights": 64, "parameters": 48, "tables": 40}
-BUSY = 0.7                  # chance that a queue takes an instruction in a cycle
-DRAIN = 0.2                 # chance that a FIFO is left by a word in a cycle: slower than the bus, so that FIFOs fill
+BUSY = 0.7                  # probability that a queue accepts an instruction in a cycle
+DRAIN = 0.2                 # probability that a FIFO is read in a cycle: slower than the bus, so that FIFOs fill
 
 
 class Queue:
@@ -65,7 +65,7 @@ class Queue:
 
 
 class Sink:
-    """A FIFO that LOAD fills and that someone empties now and then."""
+    """A FIFO that LOAD fills and that is read at random."""
 
     def __init__(self, dut: Any, name: str, rng: random.Random) -> None:
         self.words: list[int] = []
@@ -85,7 +85,7 @@ class Sink:
 
 
 async def fetch(dut: Any, rng: random.Random) -> list[list[int]]:
-    """Runs the program at CODE; the instructions that each queue got."""
+    """Runs the program at CODE; returns the instructions that each queue received."""
     got: list[list[int]] = [[] for _ in CORE_UNITS]
     queues = [tuple(getattr(dut, f"queues__{unit}__{part}") for part in ("payload", "valid", "ready"))
               for unit in CORE_UNITS]
@@ -115,7 +115,7 @@ def random_program(rng: random.Random, count: int) -> list[Instruction]:
 
 
 def random_transfers(rng: random.Random, config: Config) -> Iterator[tuple[list[Instruction], list[Instruction]]]:
-    """Phases of LOAD and of STORE instructions that go on at once: STORE takes what LOAD brought one phase before."""
+    """Phases of concurrent LOAD and STORE instructions: STORE takes the words that LOAD brought one phase before."""
     half = config.activation_words // 2
     previous: list[LoadActivations] = []
     for phase in range(4):
@@ -153,7 +153,7 @@ def packed(words: list[int], size: int) -> bytes:
 
 @cocotb.test()
 async def transfers(dut: Any) -> None:
-    """Random transfers of all kinds next to a random program, in several phases."""
+    """Random transfers of all kinds and a random program, in several phases."""
     settings = read_settings()
     config, traffic = PRESETS["tiny"], Traffic(**settings["traffic"])
     rng = random.Random(settings["traffic"]["seed"])
@@ -177,7 +177,7 @@ async def transfers(dut: Any) -> None:
             tasks = [cocotb.start_soon(load.execute(loads)), cocotb.start_soon(store.execute(stores))]
             for task in tasks:
                 await task
-            # On chip a phase's transfers do not meet: STORE reads the half that LOAD leaves alone.
+            # A phase's transfers use different words on chip: STORE reads the half that LOAD does not write.
             emulate(machine, stores)
             emulate(machine, loads)
 
@@ -200,7 +200,7 @@ async def transfers(dut: Any) -> None:
 
 @cocotb.test()
 async def refusals(dut: Any) -> None:
-    """Each error of the bus reaches the unit at fault, and the others go on."""
+    """Each bus error is reported to the unit at fault, and the others continue."""
     settings = read_settings()
     traffic = Traffic(**settings["traffic"])
     rng = random.Random(settings["traffic"]["seed"])

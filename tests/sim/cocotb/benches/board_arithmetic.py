@@ -1,4 +1,4 @@
-"""A program of many small POST instructions whose values lie where rounding decides, at the clamps and beyond them."""
+"""A program of many small POST instructions with values at rounding boundaries, at the clamps and beyond them."""
 
 import numpy as np
 from board_programs import RESULTS, Assembler, load_words, store_words
@@ -24,15 +24,15 @@ from arrayloom.isa.instructions import (
 )
 from arrayloom.isa.program import Program
 
-SOURCES, FIRST_RESULT = 256, 512    # words on chip: those that are read begin at 0
+SOURCES, FIRST_RESULT = 256, 512    # words on chip: sources begin at 0
 INSTRUCTIONS = 40
-AVERAGES = 3        # their thresholds fill the memory for constants
+AVERAGES = 3        # the thresholds fill the parameter memory
 
 Fields = dict[str, int]
 
 
 class Arithmetic:
-    """Draws ``program``; the same one for the same seed."""
+    """Draws ``program``; the same seed draws the same program."""
 
     def __init__(self, config: Config, seed: int) -> None:
         self.config, self.rng, self.code = config, np.random.default_rng(seed), Assembler(config)
@@ -57,7 +57,7 @@ class Arithmetic:
         return bool(self.rng.random() < odds)
 
     def _region(self) -> Fields:
-        """A destination of its own, clamps, and now and then a table."""
+        """A separate destination, clamps, and sometimes a lookup table."""
         height, width = self._between(1, 3), self._between(1, 5)
         low, high = sorted(self._between(-128, 127) for _ in range(2)) if self._chance(0.3) else (-128, 127)
         fields = {"destination": self.free, "destination_pitch": width + 1, "height": height, "width": width, "low": low,
@@ -69,7 +69,7 @@ class Arithmetic:
         return fields
 
     def _scales(self, low: float, high: float) -> tuple[NDArray[np.uint32], NDArray[np.float64]]:
-        """Scale words and values, a channel each: any, powers of two, and those a hair above."""
+        """Scale words and values, one per channel: arbitrary, powers of two, and slightly more than powers of two."""
         size = self.config.size
         powers = np.exp2(self.rng.integers(low, high, size))
         values = np.choose(self.rng.integers(0, 3, size), [np.exp2(self.rng.uniform(low, high, size)), powers,
@@ -84,7 +84,7 @@ class Arithmetic:
         self.code.add(LoadParameters(address=self.code.constant(both), entries=config.groups))
 
     def _drain(self, wait: int) -> None:
-        """Sums that come to a byte or half a byte, or one more or less; every fourth is anything."""
+        """Sums whose results are a byte or halfway between two, or one more or less; every fourth is arbitrary."""
         config, fields = self.config, self._region() | self._residual()
         words, scales = self._scales(-30, 8)
         weights = self.rng.integers(-128, 128, (config.size, config.size), np.int8)
@@ -105,7 +105,7 @@ class Arithmetic:
                       Drain(**fields, zero_point=self._between(-256, 255), release_parameters=1, wait=wait))
 
     def _at_windows(self) -> tuple[NDArray[np.float64], NDArray[np.uint32]]:
-        """Sums and scale words whose products lie where what the shifts lose decides."""
+        """Sums and scale words for products at which the bits lost by the shifts decide the rounding."""
         rng, size = self.rng, self.config.size
         sums, multipliers, shifts = products_at_windows(rng, str(rng.choice(KINDS)), size)
         place = np.arange(size) % len(sums)
@@ -141,7 +141,7 @@ class Arithmetic:
         return fields
 
     def _sum_at_window(self, residual: int) -> Fields:
-        """Of one byte of the residual either operand is 1, so that its ratio is the total; or the offset is."""
+        """For one byte of the residual, one operand is 1, so its ratio is the total; or the offset is."""
         byte, total = int(self.activations[residual, self._between(0, self.config.size - 1)]), total_at_window(self.rng)
         kind = self._between(0, 2)
         fields = {"ratio_a": 0, "ratio_b": 0, "add_offset": 0, "a_offset": 1 - byte, "b_offset": 1 - byte, "sum_offset": 0,

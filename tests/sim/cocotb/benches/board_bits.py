@@ -1,4 +1,4 @@
-"""Every bit of what instructions say: those that must not be set, and those of the fields of transfers."""
+"""Every bit of instructions: bits that must not be set, and bits in the fields of transfers."""
 
 import random
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ from arrayloom.isa.registers import (
     counter_address,
 )
 
-FAR = RESULTS           # from the base, where transfers begin
+FAR = RESULTS           # offset of transfers from the base
 SEEN = [Register.STATUS, Register.CYCLES, Register.BEATS_READ, Register.BEATS_WRITTEN, Register.FETCHED,
         Register.FETCH_STATE, Register.WEIGHTS_HELD, Register.PARAMETERS_HELD, Register.LOOKUP_TABLES_HELD,
         Register.ACCUMULATOR_BANKS, Register.BURSTS, *(
@@ -36,7 +36,7 @@ MOST_READS = 4000
 
 
 async def reserved_bits(board: Accelerator) -> None:
-    """An instruction with any bit set that its class does not have is illegal."""
+    """An instruction with any bit set that its class does not define is illegal."""
     layout, rng = Layout(board, 0), random.Random(1)
     await prepare(board)
     for cls in INSTRUCTIONS:
@@ -56,13 +56,12 @@ def _transfer(cls: type[Instruction], **fields: int) -> Instruction:
 
 
 async def loads(board: Accelerator) -> None:
-    """A load with any one bit of one field set ends well, or is refused where its first run lies that leaves what is
-    allowed."""
+    """A load with any single bit of one field set succeeds, or is refused at its first run of words outside the limits."""
     await _transfers(board, LoadActivations, Unit.LOAD, Error.READ_OUTSIDE)
 
 
 async def stores(board: Accelerator) -> None:
-    """Likewise of stores."""
+    """The same for stores."""
     await _transfers(board, Store, Unit.STORE, Error.WRITE_OUTSIDE)
 
 
@@ -86,7 +85,7 @@ def _bits(cls: type[Instruction]) -> Iterator[tuple[str, int]]:
 
 
 def _expected(one: Instruction, outside: Error, size: int, chip_words: int) -> tuple[Error, int]:
-    """How the transfer ends, and where, from the base: run by run, what leaves the chip and what leaves memory."""
+    """The end of the transfer and its place relative to the base: for each run, the words leaving the chip or memory."""
     fields = vars(one)
     chip = fields["destination"] if isinstance(one, LoadActivations) else fields["source"]
     if isinstance(one, Store) and fields["address"] < RESULTS:
@@ -101,7 +100,7 @@ def _expected(one: Instruction, outside: Error, size: int, chip_words: int) -> t
 
 
 async def refused_words(board: Accelerator) -> None:
-    """The bus refuses any word of an instruction, of a load or of a store: the run ends with the unit that wanted it."""
+    """The bus refuses any word of an instruction, of a load or of a store: the run ends with the unit that requested it."""
     layout, size = Layout(board, 0), board.config.size
     await prepare(board)
     words, far = 40, RESULTS + (1 << 15)
@@ -113,13 +112,13 @@ async def refused_words(board: Accelerator) -> None:
         board.add_fault(board.base + place, size)
         found = await layout.result(one)
         board.clear_faults()
-        beyond = place >= 2 * INSTRUCTION_BYTES and place < far         # FETCH reads ahead, which says nothing
+        beyond = place >= 2 * INSTRUCTION_BYTES and place < far         # read ahead by FETCH, without effect
         assert found == ((Error.NONE, 0, 0) if beyond else (error, unit, 0)), place
     assert await layout.result(load) == (Error.NONE, 0, 0)
 
 
 async def watched(board: Accelerator) -> None:
-    """While a program runs, registers say what it does: counts never fall, and nothing is more than there can be."""
+    """Registers during a run: counts never decrease, and no value exceeds its limit."""
     config = board.config
     most = {Register.WEIGHTS_HELD: config.weight_words, Register.PARAMETERS_HELD: config.parameter_entries,
             Register.LOOKUP_TABLES_HELD: config.table_pages}
@@ -138,7 +137,7 @@ async def watched(board: Accelerator) -> None:
 
 
 async def every_register(board: Accelerator) -> None:
-    """After transfers both ways every address of a register gives what it must, or is refused."""
+    """After transfers in both directions, every register address returns the expected value or is refused."""
     await _both_ways(board, 1200, 1)
     known = [address for address in range(0, 1 << REGISTER_ADDRESS_BITS, REGISTER_BYTES)
              if not await refused(board.read_register(address))]
@@ -147,7 +146,7 @@ async def every_register(board: Accelerator) -> None:
 
 
 async def long_counts(board: Accelerator) -> None:
-    """Counters of so many words and cycles as can be simulated here."""
+    """Counters with as many words and cycles as a simulation here can reach."""
     await _both_ways(board, 16000, 17)
 
 

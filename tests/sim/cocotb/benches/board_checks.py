@@ -1,4 +1,4 @@
-"""What must hold for the accelerator, on any simulator that has the methods of ``arrayloom.sim.cocotb.board.Board``."""
+"""Properties of the accelerator, checked on any simulator with the methods of ``arrayloom.sim.cocotb.board.Board``."""
 
 import random
 from collections.abc import Awaitable, Callable
@@ -48,11 +48,11 @@ from arrayloom.isa.registers import (
 from arrayloom.sim.rtl.simulator import Stop
 
 READ_AHEAD = 2000           # cycles in which FETCH fills its buffer
-POINTS = 4                  # of a run at which something happens
+POINTS = 4                  # cycles of a run, one of which is chosen for an event
 SEED = 9
 HELD_ROUNDS = 6
 ADDRESSES = (Register.PROGRAM, Register.BASE, Register.LIMIT, Register.WRITE_BASE, Register.WRITE_LIMIT)
-WIDE = dict.fromkeys(ADDRESSES, ADDRESS_BITS) | {Register.CYCLE_LIMIT: CYCLE_BITS}     # bits of registers of two words
+WIDE = dict.fromkeys(ADDRESSES, ADDRESS_BITS) | {Register.CYCLE_LIMIT: CYCLE_BITS}     # bits of two-word registers
 
 
 async def check_fault(board: Accelerator, fault: Fault) -> None:
@@ -77,12 +77,12 @@ async def check_fault(board: Accelerator, fault: Fault) -> None:
 
 
 async def works(board: Accelerator) -> None:
-    """A program that uses every unit runs as if nothing had been before."""
+    """A program that uses every unit runs as in a new accelerator."""
     await check_program(board, Mixed(board.config, 5, 1).program)
 
 
 async def measured(board: Accelerator) -> tuple[Program, int]:
-    """A program in which all units are at work at once, and the cycles that it takes."""
+    """A program that keeps all units busy, and its cycles."""
     program = Mixed(board.config, SEED, 2).program
     await check_program(board, program)
     return program, await read_64(board, Register.CYCLES)
@@ -101,7 +101,7 @@ async def check_faults(board: Accelerator, group: str) -> None:
 
 
 async def identity(board: Accelerator) -> None:
-    """The constant registers, and refusals where there is none to read or write."""
+    """The constant registers, and refusals of reads and writes at addresses without a register."""
     assert await board.read_register(Register.IDENTITY) == IDENTITY_VALUE
     assert await board.read_register(Register.VERSION) == VERSION_VALUE
     assert await board.read_register(Register.CONFIG) == board.config.digest_word
@@ -118,7 +118,7 @@ async def identity(board: Accelerator) -> None:
 
 
 async def held(board: Accelerator) -> None:
-    """Every bit of every register that can be written holds what was written, and no other changes."""
+    """Every writable bit of every register keeps its written value, and no other bit changes."""
     rng = random.Random(41)
     for _ in range(HELD_ROUNDS):
         values = {low: rng.randrange(1 << bits) for low, bits in WIDE.items()}
@@ -136,7 +136,7 @@ async def held(board: Accelerator) -> None:
 
 
 async def interrupts(board: Accelerator) -> None:
-    """The interrupt is pending after any end of a run, and up only while it is enabled."""
+    """The interrupt is pending after any end of a run, and active only while enabled."""
     for program, done in ((raw_program(board.config, End().encode()), True), (raw_program(board.config, b""), False)):
         await start(board, program, interrupt=0)
         assert await board.run(2000) is Stop.LIMIT
@@ -155,7 +155,7 @@ async def interrupts(board: Accelerator) -> None:
 
 
 async def busy(board: Accelerator) -> None:
-    """In a run a second START and writes to PROGRAM and BASE are refused; RESET ends it, neither done nor failed."""
+    """A second START and writes to PROGRAM and BASE are refused during a run; RESET ends it, neither done nor failed."""
     await start(board, raw_program(board.config, load_words(0, 0, 1, wait=Units.STORE).encode() + End().encode()))
     await board.run(300)
     assert (await status(board)) == StatusWord(True, False, False, Error.NONE)
@@ -167,7 +167,7 @@ async def busy(board: Accelerator) -> None:
 
 
 async def stopped(board: Accelerator) -> None:
-    """After RESET nothing is left of a run, at whatever point of it the reset comes."""
+    """RESET at any point of a run leaves nothing of it."""
     program, cycles = await measured(board)
     for point in random.Random(31).sample(range(cycles), POINTS):
         await start(board, program)
@@ -179,7 +179,7 @@ async def stopped(board: Accelerator) -> None:
 
 
 async def refused_anywhere(board: Accelerator) -> None:
-    """A word that the bus refuses ends the run with the unit that wanted it, whatever else is going on."""
+    """A word that the bus refuses ends the run with the unit that requested it, whatever else is active."""
     program, _ = await measured(board)
     size = board.config.size
     results = Mixed(board.config, SEED, 2).result
@@ -196,7 +196,7 @@ async def refused_anywhere(board: Accelerator) -> None:
 
 
 async def misordered_anywhere(board: Accelerator) -> None:
-    """A token that is not given ends in the watchdog, one that is not taken is left, anything else is illegal."""
+    """A missing token ends in the watchdog, a token not taken is reported as left, any other change is illegal."""
     program, _ = await measured(board)
     instructions, rng = list(program), random.Random(32)
     for point in range(POINTS):
@@ -218,18 +218,18 @@ async def misordered_anywhere(board: Accelerator) -> None:
 
 
 async def patient(board: Accelerator) -> None:
-    """As long as a unit works, the watchdog does not bite."""
+    """While a unit works, the watchdog does not expire."""
     await check_program(board, Mixed(board.config, 6, 1).program, watchdog=500)
 
 
 async def watchdog(board: Accelerator) -> None:
-    """A run without progress ends after as many cycles as WATCHDOG says, and with 0 never."""
+    """A run without progress ends after WATCHDOG cycles, or never if it is 0."""
     waits = raw_program(board.config, load_words(0, 0, 1, wait=Units.STORE).encode() + End().encode())
     await start(board, waits)
     for cycles in (WATCHDOG_CYCLES, 700):
         await board.write_register(Register.WATCHDOG, cycles)
         await finish(board)
-        # FETCH reads ahead before nothing moves any more.
+        # FETCH reads ahead before progress stops.
         assert cycles < await read_64(board, Register.CYCLES) < cycles + READ_AHEAD
         await board.write_register(Register.CONTROL, START)
     await board.write_register(Register.WATCHDOG, 0)
@@ -240,7 +240,7 @@ async def watchdog(board: Accelerator) -> None:
 
 
 async def edges(board: Accelerator) -> None:
-    """A program at the very end of memory runs, though FETCH reads on; one between instructions is illegal."""
+    """A program at the very end of memory runs although FETCH reads ahead; one between instructions is illegal."""
     instructions = [load_words(0, 0, 16), End()]
     address = MEMORY_BYTES - len(instructions) * INSTRUCTION_BYTES
     await start(board, raw_program(board.config, encode_all(instructions).tobytes()))
@@ -259,7 +259,7 @@ async def edges(board: Accelerator) -> None:
 
 
 async def hard_reset(board: Accelerator) -> None:
-    """After a reset in the middle of a run all registers are as in the beginning."""
+    """After a reset in the middle of a run, all registers have their initial values."""
     await start(board, Mixed(board.config, 3, 2).program)
     await board.run(500)
     assert (await status(board)).busy

@@ -1,4 +1,4 @@
-"""The in-process simulator with the methods of the board, so that one body of a check runs on both."""
+"""The in-process simulator with the methods of the board, so that both can run the same checks."""
 
 from collections.abc import Coroutine
 from typing import Any
@@ -13,7 +13,7 @@ from arrayloom.sim.rtl.simulator import RESET_CYCLES, RtlSimulator, Stop
 
 
 class DirectBoard:
-    """``simulator``, whose methods return at once, to be awaited all the same. All that is seen is taken down."""
+    """``simulator`` with awaitable methods that return at once. Everything observed is recorded."""
 
     def __init__(self, simulator: RtlSimulator, config: Config) -> None:
         self.simulator, self.config = simulator, config
@@ -61,7 +61,7 @@ class DirectBoard:
         return trace
 
     def seen(self) -> Record:
-        """All that was seen so far."""
+        """Everything observed so far."""
         self.transcript.add("events", self.simulator.take_events())
         self.transcript.add("memory", self.memory, self.simulator.statistics)
         return self.transcript.record(self.simulator.cycles)

@@ -26,17 +26,17 @@ from arrayloom.isa.program import Program
 from arrayloom.isa.registers import TOKEN_BITS, Block, Cause, Error
 
 FETCH = Block.FETCH     # ERROR_UNIT of FETCH and of the program as a whole
-DATA = RESULTS          # addresses of memory that hold no code
-BEYOND = MEMORY_BYTES   # where there is no memory
+DATA = RESULTS          # memory addresses without code
+BEYOND = MEMORY_BYTES   # an address without memory
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A program, ``error`` and ``unit`` that it must end with, and what else must be seen then.
+    """A program, the ``error`` and ``unit`` with which it must end, and the state expected afterwards.
 
-    ``bad``: byte addresses, from the base, that the bus refuses. ``tokens``: (consumer, producer, count) that are left.
-    ``cause``: what the unit at fault says it waits for; ``missing``: whose token its next instruction lacks. ``address``:
-    from the base, of the access outside its limits.
+    ``bad``: byte addresses, relative to the base, that the bus refuses. ``tokens``: (consumer, producer, count) of tokens
+    left. ``cause``: what the unit at fault reports to wait for; ``missing``: the producer of the token that its next
+    instruction lacks. ``address``: that of the access outside its limits, relative to the base.
     """
 
     make: Callable[[Config], Program]
@@ -62,7 +62,7 @@ def _word(value: int) -> bytes:
 
 CONVOLVE: dict[str, Any] = {"height": 1, "width": 1, "source_height": 1, "source_width": 1, "first": 1, "last": 1}
 REGION: dict[str, Any] = {"height": 1, "width": 1}
-TILE = LoadWeights(address=DATA, words=4)   # at size 4
+TILE = LoadWeights(address=DATA, words=4)   # for size 4
 
 
 def _illegal(unit: int, *instructions: Instruction | bytes) -> Fault:
@@ -70,7 +70,7 @@ def _illegal(unit: int, *instructions: Instruction | bytes) -> Fault:
 
 
 def _fetched() -> Iterator[tuple[str, Fault]]:
-    """What FETCH refuses."""
+    """Instructions that FETCH refuses."""
     for opcode in (0, 11, 63):
         yield f"opcode {opcode}", _illegal(FETCH, _word(opcode))
     for cls in INSTRUCTIONS:
@@ -85,7 +85,7 @@ def _fetched() -> Iterator[tuple[str, Fault]]:
 
 
 def _fields() -> Iterator[tuple[str, Fault]]:
-    """Fields out of range, which the units refuse."""
+    """Out-of-range fields, which the units refuse."""
     pixels = {**CONVOLVE, "height": 5, "width": 13}     # a half holds 64
     load = {"address": DATA, "destination": 0, "words": 1, "rows": 1, "memory_pitch": 0, "chip_pitch": 0}
     store = {"address": DATA, "source": 0, "words": 1, "rows": 1, "memory_pitch": 0, "chip_pitch": 0}
@@ -117,7 +117,7 @@ def _fields() -> Iterator[tuple[str, Fault]]:
 
 
 def _refused() -> Iterator[tuple[str, Fault]]:
-    """What the bus refuses."""
+    """Accesses that the bus refuses."""
     load, store = _program(load_words(DATA, 0, 100), End()), _program(store_words(DATA, 0, 100), End())
     yield "read of the bus", Fault(load, Error.BUS_READ, Unit.LOAD, range(DATA + 200, DATA + 204))
     yield "fetch of the bus", Fault(load, Error.BUS_READ, FETCH, range(INSTRUCTION_BYTES, INSTRUCTION_BYTES + 4))
@@ -130,7 +130,7 @@ def _refused() -> Iterator[tuple[str, Fault]]:
 
 
 def _waiting() -> Iterator[tuple[str, Fault]]:
-    """Programs that never end: no one gives what a unit waits for."""
+    """Programs that never end: a unit waits for something that never comes."""
     starters: dict[Unit, Callable[[int], Instruction]] = {
         Unit.LOAD: lambda wait: load_words(DATA, 0, 1, wait=wait),
         Unit.STORE: lambda wait: store_words(DATA, 0, 1, wait=wait),
@@ -153,7 +153,7 @@ def _waiting() -> Iterator[tuple[str, Fault]]:
 
 
 def _left() -> Iterator[tuple[str, Fault]]:
-    """What must not be left when a program ends."""
+    """Items that must not be left when a program ends."""
     limit = (1 << TOKEN_BITS) - 1
     give = load_words(DATA, 0, 1, signal=Units.STORE)
     tokens = (Unit.STORE, Unit.LOAD)

@@ -1,4 +1,4 @@
-"""Limits of time, bit by bit, and RESET in every cycle around the begin of a run."""
+"""Time limits, bit by bit, and RESET in every cycle around the beginning of a run."""
 
 import random
 
@@ -31,14 +31,14 @@ from arrayloom.isa.registers import (
 )
 from arrayloom.sim.rtl.simulator import Stop
 
-PATIENT = 1500      # cycles of a run that no limit ends
+PATIENT = 1500      # cycles of a run without a limit
 BEGIN = 40          # cycles after START in which RESET may come
 MOST = (1 << TOKEN_BITS) - 1
-LATE = 6            # cycles that pass until a limit ends a run, at most
+LATE = 6            # largest delay in cycles between a limit and the end of the run
 
 
 async def cycle_limits(board: Accelerator) -> None:
-    """A run ends with its limit of cycles, whichever bit that has."""
+    """A run ends at its cycle limit, whichever bit of the limit is set."""
     layout = Layout(board, 0)
     waits = layout.code([load_words(0, 0, 1, wait=Units.STORE), End()])
     await prepare(board, 0)
@@ -55,7 +55,7 @@ async def cycle_limits(board: Accelerator) -> None:
 
 
 async def watchdogs(board: Accelerator) -> None:
-    """Likewise for the watchdog, which counts from the last progress."""
+    """The same for the watchdog, which counts from the last progress."""
     layout = Layout(board, 0)
     waits = layout.code([load_words(0, 0, 1, wait=Units.STORE), End()])
     await prepare(board)
@@ -68,7 +68,7 @@ async def watchdogs(board: Accelerator) -> None:
             continue
         word = await ended(board)
         assert word[0] in (Error.WATCHDOG, Error.BUS_STUCK)
-        if word[0] is Error.BUS_STUCK:      # the limit is shorter than memory takes
+        if word[0] is Error.BUS_STUCK:      # the limit is shorter than a memory access
             await board.reset()
             await prepare(board)
             continue
@@ -79,7 +79,7 @@ async def watchdogs(board: Accelerator) -> None:
 
 
 async def _still_runs(board: Accelerator) -> None:
-    """It goes on, until RESET ends it."""
+    """The run continues until RESET ends it."""
     assert await board.run(PATIENT) is Stop.LIMIT
     assert (await status(board)).busy
     await _reset(board)
@@ -95,7 +95,7 @@ async def _reset(board: Accelerator) -> None:
 
 
 async def resets(board: Accelerator) -> None:
-    """RESET in any cycle of the begin of a run, and START right after it: nothing is left of the first."""
+    """RESET in any cycle around the beginning of a run, then START at once: nothing is left of the first run."""
     program = small_program(board.config, 3)
     for cycle in range(BEGIN):
         await start(board, program)
@@ -105,7 +105,7 @@ async def resets(board: Accelerator) -> None:
             await check_program(board, small_program(board.config, cycle))
     await start(board, program)
     await board.write_register(Register.CONTROL, RESET)
-    await refused(board.write_register(Register.CONTROL, START))      # refused where the first has not ended
+    await refused(board.write_register(Register.CONTROL, START))      # refused if the first run has not ended
     await _reset(board)
     await board.write_register(Register.CONTROL, START | RESET)
     await _reset(board)
@@ -114,7 +114,7 @@ async def resets(board: Accelerator) -> None:
 
 
 def _giver(unit: Unit, **tokens: int) -> list[Instruction]:
-    """A short instruction of the unit, with what it needs of LOAD before."""
+    """A short instruction of the unit, after the LOAD instructions that it needs."""
     if unit is Unit.LOAD:
         return [load_words(RESULTS, 0, 1, **tokens)]
     if unit is Unit.STORE:
@@ -126,7 +126,7 @@ def _giver(unit: Unit, **tokens: int) -> list[Instruction]:
 
 
 async def tokens(board: Accelerator, consumer: Unit) -> None:
-    """The unit's counters of tokens count to their end and back, and one more is its error."""
+    """The unit's token counters count to their limit and back, and one more token is an error."""
     layout = Layout(board, 0)
     await prepare(board)
     for producer in sorted(set(board.config.units) - {consumer}):
@@ -134,7 +134,7 @@ async def tokens(board: Accelerator, consumer: Unit) -> None:
 
 
 async def _count(board: Accelerator, layout: Layout, producer: Unit, consumer: Unit) -> None:
-    """At a random number of tokens all are seen; then as many as there may be, and one too many."""
+    """At a random number of tokens all are visible; then at the maximum, and one beyond it."""
     rng = random.Random(f"{producer} {consumer}")
     give, take = {"signal": 1 << consumer}, {"wait": 1 << producer}
     for given, wanted in ((rng.randrange(2, MOST), Error.TOKENS_LEFT), (MOST + 1, Error.TOKEN_OVERFLOW)):
@@ -149,7 +149,7 @@ async def _count(board: Accelerator, layout: Layout, producer: Unit, consumer: U
 
 
 def _series(unit: Unit, count: int, tokens: dict[str, int]) -> list[Instruction]:
-    """So many instructions of the unit; those of ARRAY begin one bank and go on with it."""
+    """Several instructions of the unit; those of ARRAY begin one bank and continue it."""
     made = [one for _ in range(count) for one in _giver(unit, **tokens)]
     first = next((index for index, one in enumerate(made) if isinstance(one, Convolve)), None)
     if first is not None:
@@ -158,7 +158,7 @@ def _series(unit: Unit, count: int, tokens: dict[str, int]) -> list[Instruction]
 
 
 async def full(board: Accelerator) -> None:
-    """Queues and FIFOs hold as much as they say, and no more, while nobody takes anything."""
+    """Queues and FIFOs hold exactly their declared depth while nothing is taken."""
     config, layout = board.config, Layout(board, 0)
     await prepare(board)
     one, load = {"height": 1, "width": 1}, {"wait": Units.LOAD}

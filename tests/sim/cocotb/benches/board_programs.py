@@ -1,4 +1,4 @@
-"""Programs put together by hand, without the compiler: small ones that use every instruction."""
+"""Programs written by hand, without the compiler: small ones that use every instruction."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,14 +26,14 @@ from arrayloom.isa.instructions import (
 )
 from arrayloom.isa.program import Program
 
-CONSTANTS = 1 << 15         # byte addresses from the base; the code is before
+CONSTANTS = 1 << 15         # byte addresses from the base; the code is before them
 RESULTS = 1 << 16
 MEMORY_BYTES = 1 << 17
 
 
 @dataclass
 class Assembler:
-    """Collects instructions and the constants they load."""
+    """Collects instructions and the constants that they load."""
 
     config: Config
     instructions: list[Instruction] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Assembler:
 
 
 def raw_program(config: Config, code: bytes, constants: bytes = b"", sealed: bool = True) -> Program:
-    """A program of any bytes at all; ``sealed``: every instruction gets the check that fits."""
+    """A program of arbitrary bytes; ``sealed``: every instruction gets a valid checksum."""
     instructions = np.frombuffer(code, np.uint8).copy()
     if sealed:
         seal(instructions)
@@ -104,8 +104,8 @@ def random_scales(config: Config, rng: np.random.Generator, scale: float) -> NDA
 class Mixed:
     """A program of ``rounds`` rounds over random data in which every unit waits for every other one.
 
-    A round loads an image of two channel blocks, convolves it into two others, adds, looks up and pools those in all
-    ways, and stores what came out.
+    A round loads an image of two channel blocks, convolves it into two others, applies adds, lookup tables and all kinds of
+    pooling to those, and stores the results.
     """
 
     IMAGE, FEATURES, SUM, MAXIMUM, TOTAL, AVERAGE = 0, 512, 1024, 1536, 1664, 1792  # words on chip
@@ -171,7 +171,7 @@ class Mixed:
                 "add_offset": offset, "swap": int(self.rng.integers(2))}
 
     def _drain(self, number: int) -> None:
-        """The second drain waits for its residual, which LOAD brought, and for STORE to have read what it replaces."""
+        """The second drain waits for its residual from LOAD, and until STORE has read the words that it overwrites."""
         more = Units.LOAD if number < self.rounds - 1 else 0
         zero = int(self.rng.integers(-30, 30))
         self.code.add(
@@ -197,7 +197,7 @@ class Mixed:
                  source_zero=int(self.rng.integers(-128, 128)), release_parameters=1, signal=Units.STORE))
 
     def _store(self, number: int) -> None:
-        """The pooled maximum fills only a part of its rows, and only that part is stored."""
+        """The pooled maximum fills only part of its rows, and only that part is stored."""
         size = self.config.size
         regions = [(self.FEATURES, 2 * self.plane, 1), (self.SUM, self.plane, 1), (self.TOTAL, 1, 1),
                    (self.AVERAGE, self.plane, 1), (self.MAXIMUM, -(-self.width // 2), -(-self.height // 2))]

@@ -1,4 +1,4 @@
-"""Runs of programs on any simulator with the methods of ``arrayloom.sim.cocotb.board.Board``, and what holds after each."""
+"""Runs of programs on any simulator with the methods of ``arrayloom.sim.cocotb.board.Board``, and checks after each."""
 
 from collections.abc import Awaitable, Mapping
 from typing import Any, Protocol
@@ -19,8 +19,8 @@ from arrayloom.sim.rtl.errors import SimulationError
 from arrayloom.sim.rtl.simulator import Stop
 
 START, RESET = 1 << ControlBit.START, 1 << ControlBit.RESET
-WATCHDOG_CYCLES = 3000      # above any wait for memory
-LONGEST = 200_000           # cycles: a run that has not ended by then hangs
+WATCHDOG_CYCLES = 3000      # longer than any wait for memory
+LONGEST = 200_000           # cycles: a longer run hangs
 LOW = 0xFFFF_FFFF
 
 Inputs = Mapping[str, NDArray[Any]]
@@ -83,7 +83,7 @@ async def start(board: Accelerator, program: Program, inputs: Inputs | None = No
 
 
 async def begun(board: Accelerator, before: int) -> None:
-    """Waits until START has taken effect; until then POST may write what is left of the last run, of ``before`` cycles."""
+    """Waits until START has taken effect; until then POST may finish writes of the last run, of ``before`` cycles."""
     for _ in range(WATCHDOG_CYCLES):
         if await read_64(board, Register.CYCLES) != before:
             return
@@ -91,7 +91,7 @@ async def begun(board: Accelerator, before: int) -> None:
 
 
 async def finish(board: Accelerator) -> StatusWord:
-    """Waits for the interrupt, and takes it back."""
+    """Waits for the interrupt, and clears it."""
     assert await board.run(LONGEST) is Stop.IRQ, "hangs"
     assert await board.read_register(Register.INTERRUPT) == 1
     await board.write_register(Register.INTERRUPT, 1)
@@ -103,8 +103,7 @@ async def finish(board: Accelerator) -> StatusWord:
 
 
 async def stop(board: Accelerator, patience: int = WATCHDOG_CYCLES) -> None:
-    """Ends a run by RESET, which waits for what is under way on the bus, at most ``patience`` cycles: the run is neither
-    done nor failed."""
+    """Ends a run by RESET, which waits at most ``patience`` cycles for outstanding bursts; neither done nor failed."""
     await board.write_register(Register.CONTROL, RESET)
     for _ in range(patience // 100):
         await board.run(100)
@@ -114,7 +113,7 @@ async def stop(board: Accelerator, patience: int = WATCHDOG_CYCLES) -> None:
 
 
 async def check_counters(board: Accelerator) -> None:
-    """Each cycle of each unit counts for one cause."""
+    """Each cycle of each unit is counted for exactly one cause."""
     cycles = await read_64(board, Register.CYCLES)
     assert cycles > 0
     for block in blocks_of(CORE_UNITS):
@@ -123,7 +122,7 @@ async def check_counters(board: Accelerator) -> None:
 
 
 def _emulated(program: Program, board: Accelerator) -> tuple[NDArray[np.uint8], Capture]:
-    """Memory after the program, and what POST writes."""
+    """Memory after the program, and POST's writes."""
     memory, emulator = board.memory.copy(), Emulator(program, board.config)
     emulator.execute(memory, True)
     return memory, emulator.capture
@@ -131,7 +130,7 @@ def _emulated(program: Program, board: Accelerator) -> tuple[NDArray[np.uint8], 
 
 async def check_program(board: Accelerator, program: Program, inputs: Inputs | None = None,
                         watchdog: int = WATCHDOG_CYCLES) -> None:
-    """The program ends well, and memory, every write of POST, and all counts are as the emulator says."""
+    """The program succeeds, and memory, every write of POST and all counters equal the emulator's."""
     before = await read_64(board, Register.CYCLES)
     await start(board, program, inputs, watchdog=watchdog)
     await begun(board, before)

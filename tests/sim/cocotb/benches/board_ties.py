@@ -1,4 +1,4 @@
-"""Programs in which every value lies where a rounding or a comparison turns: residual adds, and averages."""
+"""Programs whose values are all at the boundaries of a rounding or a comparison: residual adds, and averages."""
 
 import numpy as np
 from board_programs import RESULTS, Assembler, load_words, store_words
@@ -13,12 +13,12 @@ from arrayloom.isa.program import Program
 ADDS = 220
 AVERAGES = 30
 SIDE = 6            # rows and columns of the source of an average
-RESULT = 1024       # first word on chip that is written
+RESULT = 1024       # first word written on chip
 LATER = (1 << 63) - 1       # a threshold that no total reaches
 
 
 def adds(config: Config, seed: int) -> Program:
-    """Residual adds of bytes of which one makes the constants' total what lies at an end of a tie, or a bit next to it."""
+    """Residual adds of bytes; one byte makes the total of the constants an end of the tie window, or one bit beyond."""
     rng, code = np.random.default_rng(seed), Assembler(config)
     data = rng.integers(-128, 128, (2 * ADDS, config.size), np.int8)
     code.add(load_words(code.constant(data), 0, len(data), signal=Units.POST))
@@ -46,7 +46,7 @@ def _constants(rng: np.random.Generator, a: int, b: int, number: int) -> dict[st
 
 
 def averages(config: Config, seed: int) -> Program:
-    """Averages whose totals are thresholds, or one less than thresholds."""
+    """Averages whose totals equal thresholds, or are one less."""
     rng, code = np.random.default_rng(seed), Assembler(config)
     data = rng.integers(-128, 128, (SIDE * SIDE, config.size), np.int8)
     code.add(load_words(code.constant(data), 0, len(data), signal=Units.POST))
@@ -68,14 +68,14 @@ def averages(config: Config, seed: int) -> Program:
 
 
 def _totals(data: NDArray[np.int8], fields: dict[str, int]) -> list[int]:
-    """Of each channel: terms added one after the other in float32, as ONNX Runtime does."""
+    """Per channel: terms added in sequence in float32, like ONNX Runtime."""
     window = data.reshape(SIDE, SIDE, -1)[:fields["taps_y"], :fields["taps_x"]].reshape(-1, data.shape[1])
     terms = ((window.astype(np.int64) - fields["source_zero"]) * fields["multiplier"]).astype(np.float32)
     return [int(total) for total in np.add.accumulate(terms, dtype=np.float32)[-1]]
 
 
 def _thresholds(config: Config, rng: np.random.Generator, totals: list[int]) -> NDArray[np.uint32]:
-    """uint32[256, 2, lanes]: half of the totals, and one more than the others."""
+    """uint32[256, 2, lanes]: half of the totals, and the other half plus one."""
     values = sorted(total + int(rng.integers(0, 2)) for total in totals[:THRESHOLDS])
     halves = np.array([*values, *[LATER] * (THRESHOLDS - len(values))], np.int64).view(np.uint32).reshape(-1, 2, 1)
     return np.repeat(halves, config.lanes, 2)

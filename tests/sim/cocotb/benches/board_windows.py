@@ -1,4 +1,4 @@
-"""Where programs and data may lie: any base, any window, every bit of an address."""
+"""Addresses of programs and data: any base, any window, every address bit."""
 
 import random
 from dataclasses import replace
@@ -17,15 +17,15 @@ from arrayloom.isa.registers import Block, Error, Register, StatusWord
 from arrayloom.sim.emulator import Emulator
 from arrayloom.sim.rtl.simulator import Stop
 
-ROUNDS = 3          # of a session, each with an offset of its own
-CODE = 0            # where the code lies in memory
+ROUNDS = 3          # runs per session, each with another offset
+CODE = 0            # address of the code in memory
 BEYOND = 1 << ADDRESS_BITS
 Code = NDArray[np.uint8]
 Ended = tuple[Error, int, int]      # error, ERROR_UNIT and ERROR_ADDRESS
 
 
 async def ended(board: Accelerator, cycles: int = 20 * WATCHDOG_CYCLES) -> Ended:
-    """How the run ends that was started, within so many cycles."""
+    """How the started run ends, within the given number of cycles."""
     assert await board.run(cycles) is Stop.IRQ, "hangs"
     await board.write_register(Register.INTERRUPT, 1)
     word = StatusWord.decode(await board.read_register(Register.STATUS))
@@ -35,7 +35,7 @@ async def ended(board: Accelerator, cycles: int = 20 * WATCHDOG_CYCLES) -> Ended
 
 
 class Layout:
-    """A memory that is seen ``offset`` bytes beyond the base."""
+    """A memory that is visible ``offset`` bytes above the base."""
 
     def __init__(self, board: Accelerator, offset: int) -> None:
         self.board, self.offset = board, offset
@@ -44,11 +44,11 @@ class Layout:
                         Register.WRITE_BASE: board.base + RESULTS, Register.WRITE_LIMIT: self.end}
 
     def code(self, instructions: list[Instruction], at: int = CODE) -> Code:
-        """The instructions as they must be to run from there."""
+        """The instructions, encoded to run from there."""
         return encode_all(instructions, (self.offset + at) // INSTRUCTION_BYTES).ravel()
 
     async def start(self, code: Code, at: int = CODE, **windows: int) -> None:
-        """``windows``: registers that are other than usual."""
+        """``windows``: registers with other than default values."""
         self.board.memory[at:at + code.size] = code
         await write_64(self.board, Register.PROGRAM, self.board.base + at)
         for register, value in (self.windows | {Register[name]: value for name, value in windows.items()}).items():
@@ -56,7 +56,7 @@ class Layout:
         await self.board.write_register(Register.CONTROL, START)
 
     async def result(self, *instructions: Instruction, at: int = CODE, **windows: int) -> Ended:
-        """How a run of these and End ends."""
+        """How a run of these instructions and End ends."""
         await self.start(self.code([*instructions, End()], at), at, **windows)
         return await ended(self.board)
 
@@ -67,7 +67,7 @@ async def prepare(board: Accelerator, watchdog: int = WATCHDOG_CYCLES) -> None:
 
 
 async def anywhere(board: Accelerator) -> None:
-    """A program runs wherever memory lies and however far that is from BASE, and not a word beyond its windows."""
+    """A program runs for any address of memory and any distance from BASE, and accesses no word outside its windows."""
     rng = random.Random(board.base)
     await prepare(board)
     for number in range(ROUNDS):
@@ -94,7 +94,7 @@ async def _whole_program(board: Accelerator, layout: Layout, rng: random.Random)
 
 
 def _somewhere(rng: random.Random, layout: Layout, size: int) -> int:
-    """A word as far from the base as an instruction reaches, in bus addresses; memory need not be there."""
+    """A word as far from the base as an instruction can address, as a bus address; memory need not exist there."""
     base = layout.windows[Register.BASE]
     most = min((1 << ADDRESS) - 1, BEYOND - 1 - base) - MEMORY_BYTES
     bits = rng.randrange(MEMORY_BYTES.bit_length(), ADDRESS + 1)
@@ -102,7 +102,7 @@ def _somewhere(rng: random.Random, layout: Layout, size: int) -> int:
 
 
 async def _beyond_reads(layout: Layout, rng: random.Random) -> None:
-    """A run that ends with the limit is read, one that ends a word, or a byte, later is not."""
+    """A transfer that ends at the limit is read; one that ends a word or a byte later is refused."""
     board, size, base = layout.board, layout.board.config.size, layout.windows[Register.BASE]
     words = rng.randrange(1, 40)
     last = layout.end - size * words
@@ -118,7 +118,7 @@ async def _beyond_reads(layout: Layout, rng: random.Random) -> None:
 
 
 async def _beyond_writes(layout: Layout, rng: random.Random) -> None:
-    """Likewise for what is written, at both ends of the window."""
+    """The same for writes, at both ends of the window."""
     size, base = layout.board.config.size, layout.windows[Register.BASE]
     first, words = layout.board.base + RESULTS + size * rng.randrange(100), rng.randrange(1, 40)
     inside = {"WRITE_BASE": first - rng.randrange(size), "WRITE_LIMIT": first + size * words + rng.randrange(size)}
@@ -134,7 +134,7 @@ async def _beyond_writes(layout: Layout, rng: random.Random) -> None:
 
 
 async def _beyond_code(layout: Layout, rng: random.Random) -> None:
-    """Code is read up to the limit, from no sooner than the base, and at whole instructions only."""
+    """Code is read up to the limit, not below the base, and only at whole instructions."""
     board = layout.board
     at = INSTRUCTION_BYTES * rng.randrange(8, 60)
     end = board.base + at + INSTRUCTION_BYTES
@@ -155,7 +155,7 @@ async def _beyond_code(layout: Layout, rng: random.Random) -> None:
 
 
 def bases() -> list[Any]:
-    """Where memory lies: at both ends of the bus's addresses, and anywhere."""
+    """Memory at both ends of the bus's addresses, and anywhere between."""
     rng = random.Random(3)
-    last = BEYOND - 2 * MEMORY_BYTES     # no register holds the end of all addresses
+    last = BEYOND - 2 * MEMORY_BYTES     # no register can hold the end of all addresses
     return [0, last, 0x55_5555_0000, 0xAA_AAAA_0000, *(rng.randrange(0, last, 1 << 12) for _ in range(6))]

@@ -1,4 +1,4 @@
-"""Runs whose memory breaks a rule of the bus once, and what must hold of each."""
+"""Runs in which memory breaks one rule of the bus, and the properties of each."""
 
 import random
 
@@ -16,13 +16,13 @@ from arrayloom.sim.rtl.simulator import Breach, RtlSimulator, Stop, Timing
 TINY = PRESETS["tiny"]
 BASE = 0x87_6543_2000
 GUARD = 1 << 16         # bytes after the program's memory
-SETTLED = 5000          # cycles in which a write that was answered too early has come
+SETTLED = 5000          # cycles after which a prematurely answered write has arrived
 BREACHES = [breach for breach in Breach if breach]
 WAITS = (0, 0, 1, 3, 10, 40)
 
 
 def breach(build: Build, seed: int) -> tuple[Breach, str]:
-    """The breach of that seed, and how its run ended."""
+    """The breach for a seed, and how its run ended."""
     rng, breach = random.Random(f"breach {seed}"), BREACHES[seed % len(BREACHES)]
     timing = Timing(latency=rng.choice([1, 4, 17, 64]), outstanding=rng.choice([1, 4, 16]),
                     beat_interval=rng.choice([1, 1, 3]), stall_percent=rng.choice([0, 0, 30]), seed=seed)

@@ -1,4 +1,4 @@
-"""The units that share the memory bus, with the rest of the accelerator left open: a design for benches."""
+"""The units that share the memory bus, without the rest of the accelerator: a design for benches."""
 
 from amaranth.hdl import Module
 from amaranth.lib import stream
@@ -23,9 +23,9 @@ class BusSide(Component):
     -------
     axi : Out(axi_signature)
     base, limit, code : In(40)
-        Bus addresses: what transfers are relative to, the end of what may be accessed, and the program.
+        Bus addresses: the origin of transfers, the end of the accessible memory, and the program.
     load, store : Out(unit_signature)
-        Take instructions whose tokens are there.
+        Take instructions whose tokens have been given.
     weights, parameters, tables : Out(sink_signature)
     queues : Out(stream of instructions), one for each unit
     fetch : Out(arrayloom.hdl.fetch.control_signature)

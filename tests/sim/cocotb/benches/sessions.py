@@ -1,6 +1,6 @@
-"""Checks of the accelerator on the in-process simulator, by name, each of which must be seen as it was recorded.
+"""Checks of the accelerator on the in-process simulator, by name, each compared with its record.
 
-    python -m sessions      records all of them anew (transcript.py), with tests/support and this folder on PYTHONPATH
+``python -m sessions``, with tests/support and this folder on PYTHONPATH, records all of them again (transcript.py).
 """
 
 from collections.abc import Awaitable, Callable
@@ -34,19 +34,19 @@ TIMINGS = {"default": Timing(), "stalling": Timing(latency=3, outstanding=2, sta
 PROGRAMS, ARITHMETIC, TIES = range(20, 30), range(8), range(2)
 CORNERS = (watched, every_register, resets, watchdogs, cycle_limits, refused_words, reserved_bits, loads, stores, full,
            long_counts)
-"""Checks of what only many short runs come to; they run with one timing."""
+"""Checks that need many short runs; they run with one timing."""
 
 
 @dataclass(frozen=True)
 class Session:
-    """A check, how the memory answers, and where it lies."""
+    """A check, the memory's timing, and its address."""
 
     check: Callable[[DirectBoard], Awaitable[None]]
     timing: Timing = TIMINGS["default"]
     base: int = BASE
 
     def run(self, build: Build) -> transcript.Record:
-        """What is seen; raises where the check does."""
+        """Returns the transcript; raises if the check fails."""
         memory = np.random.default_rng(1).integers(0, 256, MEMORY_BYTES, np.uint8)
         with RtlSimulator(build, memory, self.base, self.timing) as simulator:
             board = DirectBoard(simulator, CONFIG)
@@ -55,7 +55,7 @@ class Session:
 
 
 def check_session(build: Build, name: str) -> None:
-    """Raises where the check of the session does, and where something is seen that was not recorded."""
+    """Raises if the session's check fails, or its transcript differs from the recorded one."""
     transcript.compare(name, SESSIONS[name].run(build))
 
 

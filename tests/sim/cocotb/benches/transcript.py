@@ -1,8 +1,8 @@
-"""What host and memory see of the accelerator, to the cycle, as a digest, and what they saw when that was recorded.
+"""The accelerator's behaviour towards host and memory, to the cycle, as a digest, and the records to compare it with.
 
-``records.json`` holds for each session (``sessions.py``) its cycles and the digest. A change of the hardware that is meant
-to change when something happens, or what is read on the way, records them anew: ``python -m sessions``, with tests/support
-and this folder on PYTHONPATH.
+``records.json`` holds the cycles and the digest of each session (``sessions.py``). After a change of the hardware that is
+meant to change the timing or the accesses, record them again: ``python -m sessions``, with tests/support and this folder on
+PYTHONPATH.
 """
 
 import hashlib
@@ -15,25 +15,25 @@ from typing import Any
 import numpy as np
 
 FILE = Path(__file__).with_name("records.json")
-DIGITS = 16     # hexadecimal ones of a digest
+DIGITS = 16     # hexadecimal digits of a digest
 
 
 @dataclass(frozen=True)
 class Record:
-    """``cycles`` of the whole session, and a digest over all that was seen in it."""
+    """``cycles`` of the whole session, and a digest of everything observed in it."""
 
     cycles: int
     digest: str
 
 
 class Transcript:
-    """Takes down what is seen, one thing after the other."""
+    """Records observations in sequence."""
 
     def __init__(self) -> None:
         self._digest = hashlib.blake2b(digest_size=DIGITS // 2)
 
     def add(self, what: str, *values: Any) -> None:
-        """Arrays with their bytes, anything else as text."""
+        """Adds arrays as bytes, anything else as text."""
         self._digest.update(what.encode())
         for value in values:
             self._digest.update(value.tobytes() if isinstance(value, np.ndarray) else f"{value};".encode())
@@ -49,13 +49,13 @@ def recorded() -> dict[str, Record]:
 
 
 def write(records: dict[str, Record]) -> None:
-    """Replaces the file."""
+    """Writes the file anew."""
     lines = [f"  {json.dumps(name)}: {json.dumps(asdict(one))}" for name, one in sorted(records.items())]
     FILE.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 
 def compare(name: str, seen: Record) -> None:
-    """Raises ``AssertionError`` where something was seen that is not what was recorded."""
+    """Raises ``AssertionError`` if the observations differ from the recorded ones."""
     known = recorded().get(name)
     assert known is not None, f"session {name!r}: nothing is recorded of it; run python -m sessions"
     assert seen == known, (f"session {name!r}: {seen.cycles} cycles with digest {seen.digest}; recorded are {known.cycles} "

@@ -74,7 +74,7 @@ def test_many_health_streams_leave_room_for_other_calls(server: serving.Server) 
     with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         streams = [channel.unary_stream(WATCH.path)(b"", timeout=60) for _ in range(100)]
         assert WATCH.response.FromString(next(streams[0])).status == STATUS["SERVING"]
-        with pytest.raises(grpc.RpcError, match="close one, or ask with Check"):
+        with pytest.raises(grpc.RpcError, match="close one, or ask for the health with Check"):
             next(streams[-1])
         assert _check(server, "") == STATUS["SERVING"]
         for stream in streams:

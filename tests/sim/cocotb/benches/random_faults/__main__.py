@@ -1,4 +1,4 @@
-"""Disturbs many runs of random programs on the RTL, each in one way, and prints by kind what did not end as it must."""
+"""Disturbs many runs of random programs on the RTL, each in one way, and prints runs with a wrong end by kind."""
 
 import sys
 
@@ -10,7 +10,7 @@ COUNT = 500
 
 
 def main() -> int:
-    """Exit code 1 where a run, or the good one after it, did not end as it must."""
+    """Returns exit code 1 if a run, or the good run after it, did not end correctly."""
     parser = campaign.parser("random_faults", __doc__ or "", COUNT)
     parser.add_argument("--config", default="tiny", metavar="NAME|FILE.toml", help="accelerator (default %(default)s)")
     parser.add_argument("--checked", action="store_true", help="with the assertions of the design, which is slower")

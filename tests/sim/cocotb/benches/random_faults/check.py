@@ -1,4 +1,4 @@
-"""One seed: a program, the memory's timing, and what disturbs the run."""
+"""One seed: a program, the memory's timing, and the disturbance of the run."""
 
 import random
 import re
@@ -25,14 +25,14 @@ GUARD = 1 << 17     # bytes after a program's memory that no run may write
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a seed failed: `kind` is the same for failures of one sort, `text` says all."""
+    """Why a seed failed: ``kind`` is the same for similar failures, ``text`` has all details."""
 
     kind: str
     text: str
 
 
 def check(seed: int, config: str = "tiny", checked: bool = False) -> Failure | None:
-    """None where the run ends as it must, and the next one too; `checked`: with the design's assertions."""
+    """None if the run and the next one end correctly; ``checked``: with the design's assertions."""
     try:
         disturb(_build(config, checked), seed, config)
     except (AssertionError, SimulationError) as error:
@@ -42,7 +42,7 @@ def check(seed: int, config: str = "tiny", checked: bool = False) -> Failure | N
 
 
 def disturb(build: Build, seed: int, config: str = "tiny") -> None:
-    """The run of that seed, and the next one; raises where one does not end as it must."""
+    """Runs a seed's disturbance, then a good run; raises if one does not end correctly."""
     rng = _generator(seed)
     name = rng.choice(list(DISTURBANCES))
     memory = np.random.default_rng(seed).integers(0, 256, MEMORY_BYTES + GUARD, np.uint8)

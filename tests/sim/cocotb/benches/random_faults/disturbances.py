@@ -1,4 +1,4 @@
-"""What can happen to a run, and how the run must end then."""
+"""Disturbances of a run, and its required end."""
 
 import random
 from collections.abc import Awaitable, Callable
@@ -28,22 +28,22 @@ from arrayloom.sim.emulator import Emulator
 from arrayloom.sim.rtl.simulator import Stop
 
 MOST_ROUNDS = 3
-PAUSE = 500         # cycles between accesses to registers, at most
+PAUSE = 500         # largest number of cycles between accesses to registers
 ACCESSES = 20
-QUIET = 20_000      # cycles that the slowest memory takes for all that is under way
-SETTLED = 200       # cycles before its end in which a run may end while registers are written
+QUIET = 20_000      # cycles that the slowest memory needs for all outstanding requests
+SETTLED = 200       # cycles before the end of a run during which it may end while registers are written
 FLIPS = (1, 1, 1, 2, 3)
 
 Disturbance = Callable[[Accelerator, random.Random], Awaitable[None]]
 
 
 def _mixed(board: Accelerator, rng: random.Random) -> Mixed:
-    """A program in which all units are at work at once."""
+    """A program that keeps all units busy."""
     return Mixed(board.config, rng.randrange(1 << 30), rng.randint(1, MOST_ROUNDS))
 
 
 async def nothing(board: Accelerator, rng: random.Random) -> None:
-    """The memory's timing alone."""
+    """Only the memory's timing."""
     await check_program(board, _mixed(board, rng).program)
 
 
@@ -52,7 +52,7 @@ async def registers(board: Accelerator, rng: random.Random) -> None:
     program = _mixed(board, rng).program
     await check_program(board, program)
     cycles = await read_64(board, Register.CYCLES)
-    middle = cycles // 2        # until then it has not ended, so that it takes nothing that is written
+    middle = cycles // 2        # until then the run has not ended and accepts no write
     expected = build_memory(program)
     Emulator(program, board.config).execute(expected, False)
     await start(board, program)
@@ -77,19 +77,19 @@ async def abort(board: Accelerator, rng: random.Random) -> None:
 
 
 async def hard_reset(board: Accelerator, rng: random.Random) -> None:
-    """The reset of the hardware at any point of a run."""
+    """The hardware reset at any point of a run."""
     await _begin_until_somewhere(board, rng)
     await board.reset()
     assert not (await status(board)).busy and await read_64(board, Register.CYCLES) == 0
 
 
 async def core_reset(board: Accelerator, rng: random.Random) -> None:
-    """The reset of the core alone at any point of a run: its bursts end by themselves, and write nothing else."""
+    """The reset of the core alone at any point of a run: its outstanding bursts complete, and write nothing else."""
     await _begin_until_somewhere(board, rng)
     before = board.memory.copy()
     await board.reset_core(rng.choice([1, 2, 20]))
     assert not (await status(board)).busy and await read_64(board, Register.CYCLES) == 0
-    if rng.random() < 0.5:      # else the next run begins while they are under way
+    if rng.random() < 0.5:      # otherwise the next run begins during outstanding bursts
         await board.run(QUIET)
         assert await board.read_register(Register.BURSTS) == 0
     assert (board.memory[:RESULTS] == before[:RESULTS]).all()
@@ -104,7 +104,7 @@ async def _begin_until_somewhere(board: Accelerator, rng: random.Random) -> None
 
 
 async def refused_word(board: Accelerator, rng: random.Random) -> None:
-    """The bus refuses a word of code, of constants or of results: the run ends with the unit that wanted it."""
+    """The bus refuses a word of code, constants or results: the run ends with the unit that requested it."""
     mixed, size = _mixed(board, rng), board.config.size
     program = mixed.program
     first, end, error, unit = rng.choice([
@@ -121,19 +121,19 @@ async def refused_word(board: Accelerator, rng: random.Random) -> None:
 
 
 async def lost_token(board: Accelerator, rng: random.Random) -> None:
-    """A token that is not given ends in the watchdog."""
+    """A missing token ends in the watchdog."""
     await _changed(board, rng, lambda one: bool(one.signal), {"signal": 0}, Error.WATCHDOG)
 
 
 async def left_token(board: Accelerator, rng: random.Random) -> None:
-    """A token that nobody takes is left."""
+    """A token that nobody takes is reported as left."""
     await _changed(board, rng, lambda one: one.UNIT is not None and bool(one.wait & ~(1 << one.UNIT)), {"wait": 0},
                    Error.TOKENS_LEFT)
 
 
 async def _changed(board: Accelerator, rng: random.Random, suits: Callable[..., bool], change: dict[str, int],
                    error: Error) -> None:
-    """Fields of one instruction that suits are others; the run must end in the error."""
+    """Changes fields of a suitable instruction; the run must end in the error."""
     program = _mixed(board, rng).program
     instructions = list(program)
     index = rng.choice([number for number, one in enumerate(instructions) if suits(one)])
@@ -145,7 +145,7 @@ async def _changed(board: Accelerator, rng: random.Random, suits: Callable[..., 
 
 
 async def flipped_bits(board: Accelerator, rng: random.Random) -> None:
-    """Bits of an instruction are others: it is not executed."""
+    """Flips bits of an instruction, which then must not be executed."""
     program = _mixed(board, rng).program
     changed = _flipped(program, rng)
     await start(board, raw_program(board.config, changed, program.constants.tobytes(), sealed=False))
@@ -157,15 +157,14 @@ async def flipped_bits(board: Accelerator, rng: random.Random) -> None:
 
 
 async def wild(board: Accelerator, rng: random.Random) -> None:
-    """An instruction is another one, with a check that fits: the run ends, or RESET ends it, and nothing is written
-    outside what may be."""
+    """Replaces an instruction by another valid one: the run ends by itself or by RESET, and writes only within limits."""
     program = _mixed(board, rng).program
     changed = _with_code(board, program, _flipped(program, rng))
     await start(board, changed)
     before = board.memory.copy()
     if await board.run(LONGEST) is Stop.IRQ:
         await finish(board)
-    else:       # it may have become a very long one
+    else:       # it may have become a very long instruction
         await stop(board, QUIET)
     after = board.memory.copy()
     assert (after[:changed.write_base] == before[:changed.write_base]).all(), "written before WRITE_BASE"
