@@ -36,7 +36,7 @@ class _Job:
 
 
 def _nothing() -> None:
-    """Of a job that only has something behind it."""
+    """The tokens of a job that only has a successor."""
 
 
 def is_chain(network: Network, group: Group) -> bool:

@@ -1,4 +1,4 @@
-"""Which sums a Drain finds: those of the array or of the unit beside it, DEPTHWISE or ATTENTION."""
+"""Which sums a Drain finds: those of the array or of a second unit, DEPTHWISE or ATTENTION."""
 
 from typing import Any
 

@@ -114,7 +114,7 @@ PROOFS = [
               Fault("reserved bits are not looked at", DepthwiseDecoder._plan, "& ~fields.reserved.any()", ""),
               Fault("a stride of zero has columns together", DepthwiseDecoder._plan, "| (fields.stride_x == 0)", "")]),
     Proof("words that DEPTHWISE reads", "depthwise",
-          "Each word that is requested lies in the scratchpad, in the bank that is told, and is requested until it comes; "
+          "Each word that is requested lies in the scratchpad, in the bank that is given, and is requested until it comes; "
           "else it is a fault.", Reads, depth=1, cover_depth=20, faults=[
               Fault("what lies beyond wraps", Walker.elaborate, "self.read & leaves_scratchpad(held, self.config)", "0"),
               Fault("a weight is looked for among the pixels", Walker.elaborate, "held.eq(word)", "held.eq(address)"),
@@ -123,7 +123,7 @@ PROOFS = [
     Proof("drains of two units", "depthwise",
           "Each drain reads, waits for and releases the sums of the unit that it names, in whatever order both come.",
           Drains, depth=1, cover_depth=10, faults=[
-              Fault("a drain takes the place behind its own", SumsChoice.elaborate, "left == place", "left + 1 == place"),
+              Fault("a drain takes the place after its own", SumsChoice.elaborate, "left == place", "left + 1 == place"),
               Fault("the order stays as it was", SumsChoice.elaborate, "Mux(post.release, order >> 1, order)", "order"),
               Fault("nobody looks whose turn it is", SumsChoice.elaborate, "chosen = order[0]", "chosen = order[1]")]),
 ]
