@@ -1,4 +1,4 @@
-"""The ATTENTION unit compared with the emulator: instructions with drawn fields on a drawn scratchpad, every sum and every word."""
+"""The ATTENTION unit compared with the emulator: random fields on a random scratchpad, every sum and every word."""
 
 from collections import deque
 from dataclasses import replace
