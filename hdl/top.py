@@ -163,7 +163,7 @@ class Accelerator(Component):
         ]
 
     def _wire_sums(self, m: Module) -> Value:
-        """The unit beside the array that fills banks of sums; returns whether some are left in it."""
+        """The unit next to the array that fills banks of sums; returns whether some are left in it."""
         unit = Unit.ATTENTION if self.config.attention_lanes else Unit.DEPTHWISE
         optional, array, post = self.units[unit], self.units[Unit.ARRAY], self.units[Unit.POST]
         choice = SumsChoice(self.config, IN_FLIGHT)

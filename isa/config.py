@@ -79,7 +79,7 @@ class Config:
         if self.attention_lanes:
             self._power("attention_lanes", max(1, self.size // 4), self.size)
         if self.attention_lanes and self.depthwise_channels:
-            raise ConfigError(f"attention_lanes = {self.attention_lanes}: must be 0 beside depthwise_channels = "
+            raise ConfigError(f"attention_lanes = {self.attention_lanes}: must be 0 with depthwise_channels = "
                               f"{self.depthwise_channels}; there is one of the two units")
 
     def _power(self, name: str, low: int, high: int) -> None:
@@ -130,7 +130,7 @@ class Config:
 
     @property
     def has_sums(self) -> bool:
-        """Whether a unit beside the array fills banks of sums."""
+        """Whether a unit next to the array fills banks of sums."""
         return self.depthwise_channels + self.attention_lanes > 0
 
     @property

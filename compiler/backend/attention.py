@@ -1,4 +1,4 @@
-"""Attention on the device: its operations, and what they need on chip beside their tensors.
+"""Attention on the device: its operations, and what they need on chip in addition to their tensors.
 
 Scores: queries are weights, turned on their way to the array, and keys are streamed. Mixture: values are weights as they
 lie, and the weights of the softmax are streamed, turned in the scratchpad before. Softmax and normalization fill banks of
@@ -151,7 +151,7 @@ def turned_blocks(keys: int, size: int) -> int:
 
 
 def room_of(network: Network, step: Step, size: int) -> int:
-    """Words that a step needs on chip beside its tensors: of a table, of signs, or of a turned softmax."""
+    """Words that a step needs on chip in addition to its tensors: of a table, of signs, or of a turned softmax."""
     operation = step.operation
     if isinstance(operation, SoftmaxOperation):
         return BYTE_VALUES * FLOAT_BYTES // size

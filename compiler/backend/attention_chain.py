@@ -36,7 +36,7 @@ class _Job:
 
 
 def _nothing() -> None:
-    """Of a job that only has something behind it."""
+    """The feeding and computing of a job that consists only of what follows."""
 
 
 def is_chain(network: Network, group: Group) -> bool:

@@ -44,7 +44,7 @@ class Operation:
 
     @property
     def others(self) -> tuple[str, ...]:
-        """Tensors that are read as a whole, beside the step's ``x``."""
+        """Tensors that are read as a whole, in addition to the step's ``x``."""
         return ()
 
     @property

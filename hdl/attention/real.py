@@ -10,7 +10,7 @@ from amaranth.lib import data
 from arrayloom.isa.instructions import SIGNIFICANT
 
 FIELD = 8           # bits in an exponent field
-GUARD = 2           # bits kept below the significand of an addend, beside what sticks
+GUARD = 2           # bits kept below the significand of an addend, in addition to the sticky bit
 REAL = data.StructLayout({"significand": SIGNIFICANT, "exponent": FIELD})
 
 

@@ -1,4 +1,4 @@
-"""Which sums a Drain finds: those of the array or of the unit beside it, DEPTHWISE or ATTENTION."""
+"""Which sums a Drain finds: those of the array or of the unit next to it, DEPTHWISE or ATTENTION."""
 
 from typing import Any
 

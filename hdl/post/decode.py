@@ -44,7 +44,7 @@ CHECKS = 5  # bits of ``Decode.checks``, registered separately: combined they wo
 
 
 def optional_drain(config: Config) -> type[Drain] | None:
-    """The Drain of the sums of a unit beside the array; None where there is no such unit."""
+    """The Drain of the sums of a unit next to the array; None where there is no such unit."""
     if config.attention_lanes:
         return DrainAttention
     return DrainDepthwise if config.depthwise_channels else None
@@ -56,7 +56,7 @@ class Decode(Component):
     Parameters
     ----------
     optional : type or None
-        The Drain of the sums of a unit beside the array, where there is one.
+        The Drain of the sums of a unit next to the array, where there is one.
 
     Members
     -------

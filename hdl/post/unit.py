@@ -70,7 +70,7 @@ class Post(Component):
     tables_held : Out(range(table_pages + 1))
         Whole pages that no instruction has used up.
     drains : Out(1)
-        Where a unit beside the array has sums: a Drain is accepted.
+        Where a unit next to the array has sums: a Drain is accepted.
     of_optional : Out(1)
         With ``drains``: of that unit's sums.
     """

@@ -39,7 +39,7 @@ def cut(count: int, most: int) -> Iterator[Range]:
 
 
 class AttentionWriter(Writer):
-    """What these writers share: room on chip beside the tensors."""
+    """What these writers share: room on chip in addition to the tensors."""
 
     def __init__(self, context: LoweringContext) -> None:
         super().__init__(context)

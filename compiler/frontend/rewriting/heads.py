@@ -3,7 +3,7 @@
 Exporters take queries, keys and values out of one tensor of tokens in many ways: Reshape, Transpose, Split, Gather and
 Squeeze in any order, on the way the batch is not the first dimension, and factors in between. Indices tell what all of
 them amount to: each operand is a selection of channels of tokens [N, T, C], put apart by heads, [N, H, T, D] or
-[N, H, D, T]. It is written as Slice, Reshape and Transpose, behind the factors, so that the batch stays where it is and
+[N, H, D, T]. It is written as Slice, Reshape and Transpose, after the factors, so that the batch stays where it is and
 factors meet whole tokens.
 """
 

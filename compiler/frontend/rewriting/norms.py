@@ -102,7 +102,7 @@ def _norm(model: Model, node: onnx.NodeProto) -> _Norm | None:
 
 
 def _result(model: Model, value: str) -> Quantization | None:
-    """How a value is quantized, by all that read it, at once or behind movements; None where they differ."""
+    """How a value is quantized, by all that read it, directly or after movements; None where they differ."""
     found: set[Quantization | None] = set()
     waiting = [value]
     while waiting:

@@ -1,4 +1,4 @@
-"""The ATTENTION unit beside the emulator: instructions with drawn fields on a drawn scratchpad, every sum and every word."""
+"""The ATTENTION unit against the emulator: random instructions on a random scratchpad, every sum and every word."""
 
 from collections import deque
 from dataclasses import replace

@@ -124,7 +124,7 @@ PROOFS = [
     Proof("drains of two units", "depthwise",
           "Each drain reads, waits for and releases the sums of the unit that it names, in whatever order both come.",
           Drains, depth=1, cover_depth=10, faults=[
-              Fault("a drain takes the place behind its own", SumsChoice.elaborate, "left == place", "left + 1 == place"),
+              Fault("a drain takes the place after its own", SumsChoice.elaborate, "left == place", "left + 1 == place"),
               Fault("the order stays as it was", SumsChoice.elaborate, "Mux(post.release, order >> 1, order)", "order"),
               Fault("nobody looks whose turn it is", SumsChoice.elaborate, "chosen = order[0]", "chosen = order[1]")]),
 ]

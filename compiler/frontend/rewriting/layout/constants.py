@@ -68,7 +68,7 @@ class Constants:
         return False
 
     def _transposed(self, name: str, order: Order) -> str:
-        """The constant behind a Transpose, which keeps what its extents follow; before a DequantizeLinear."""
+        """The constant after a Transpose, which keeps what its extents follow; before a DequantizeLinear."""
         node = self._model.producers[name]
         output = self._editor.fresh(f"{name}_arranged")
         if node.op_type != "DequantizeLinear" or self._channel_axis(node) is not None:
