@@ -196,7 +196,7 @@ def test_operators_after_refused_ones_are_listed_too() -> None:
         import_model(net.model({"x": BYTES}, ["y"]), WITHOUT_HOST)
     found = {entry.node: entry.remedy for entry in caught.value.nodes}
     assert list(found) == ["LayerNormalization_normal", "Softmax_soft", "Resize_larger", "Sign_y"]
-    assert found["LayerNormalization_normal"].startswith("use BatchNormalization")
+    assert found["LayerNormalization_normal"].startswith("quantize its operand and its result, and compile for")
     assert found["Softmax_soft"].startswith("leave out --no-host: the host then computes it and what follows")
     assert found["Resize_larger"].startswith("resize by a power of two")
     assert found["Sign_y"].startswith("replace it by supported operators")
@@ -397,7 +397,7 @@ REFUSED_QDQ: list[tuple[Build, str]] = [
     (_unquantized_output, "it computes in float after the last quantized operator, so that it would be the host's"),
     (_average_dilated, "[dilations = [2, 2]]: ONNX Runtime has no quantized average pooling with dilation"),
     (_pad_between_steps, "the padding value lies between two steps of the scale 0.5; pad with 0.5"),
-    (_two_activations, "is not constant; make it a constant, or compute"),
+    (_two_activations, "is not constant; make it a constant, compute this product of two activations after"),
     (_old_clip, "operator set 11 has no Clip of integers"),
 ]
 
