@@ -95,7 +95,7 @@ class Idle:
 def count_giving(tokens: dict[tuple[Unit, Unit], int]) -> int:
     """The number of instructions of ``Idle.giving``."""
     loads, arrays, posts, stores, depthwise = (max((count for pair, count in tokens.items() if pair[0] is unit), default=0)
-                                               for unit in Unit)
+                                               for unit in (*CORE_UNITS, Unit.DEPTHWISE))
     sums = max(1, loads, arrays) + max(1, arrays) + 1 if loads or arrays else 0
     own = depthwise + 1 if depthwise else 0
     return sums + own + max(posts, bool(sums) + depthwise) + stores
