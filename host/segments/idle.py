@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from arrayloom.isa.config import Config
-from arrayloom.isa.fields import Instruction, Unit
+from arrayloom.isa.fields import CORE_UNITS, Instruction, Unit
 from arrayloom.isa.instructions import (
     ADD_FRACTION,
     Convolve,
