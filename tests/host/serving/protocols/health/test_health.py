@@ -3,6 +3,7 @@
 import signal
 import threading
 from pathlib import Path
+from typing import Any
 
 import asking
 import grpc
@@ -10,6 +11,7 @@ import pytest
 import serving
 from asking import RefusedError
 
+from arrayloom.host.serving.core.service import MOST_SMALL
 from arrayloom.host.serving.protocols.health.protocol import CHECK, WATCH, health
 from arrayloom.host.serving.protocols.open_inference.messages import MODEL_READY, oip
 from arrayloom.host.serving.protocols.tensorflow.messages import GET_MODEL_STATUS, tfs
@@ -69,13 +71,22 @@ def test_a_swap_by_operator_changes_the_default(server: serving.Server, bundles:
         asking.load(server, "absent")
 
 
+def _first(stream: Any) -> Any:
+    """The first status that a stream reports, or why it is refused."""
+    try:
+        return WATCH.response.FromString(next(stream)).status
+    except grpc.RpcError as error:
+        return error.details()
+
+
 def test_many_health_streams_leave_room_for_other_calls(server: serving.Server) -> None:
     """They would otherwise use up the calls that gRPC accepts at a time."""
     with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         streams = [channel.unary_stream(WATCH.path)(b"", timeout=60) for _ in range(100)]
-        assert WATCH.response.FromString(next(streams[0])).status == STATUS["SERVING"]
-        with pytest.raises(grpc.RpcError, match="close one, or ask for the health with Check"):
-            next(streams[-1])
+        answers = [_first(stream) for stream in streams]      # they may arrive in any order
+        refused = [answer for answer in answers if "close one, or ask for the health with Check" in str(answer)]
+        assert len(refused) >= 100 - MOST_SMALL
+        assert answers.count(STATUS["SERVING"]) == 100 - len(refused) > 0
         assert _check(server, "") == STATUS["SERVING"]
         for stream in streams:
             stream.cancel()
