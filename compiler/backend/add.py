@@ -1,4 +1,4 @@
-"""The residual add and product: constants, and the proof that they give ONNX Runtime's byte for all operands."""
+"""Constants of the residual add and product, each checked against ONNX Runtime's formula for all operands."""
 
 from functools import lru_cache
 
@@ -12,13 +12,14 @@ from arrayloom.isa.errors import EncodingError
 from arrayloom.isa.instructions import BYTE_VALUES
 
 LARGEST_PRODUCT = 255 * 255
-CLAMPED = (-129, 256)   # what any byte's clamp maps on the same as everything beyond
+CLAMPED = (-129, 256)   # one beyond the range of bytes: any clamp to bytes maps larger magnitudes to the same result
 
 
 def add_constants(op: Add, unsigned: bool) -> AddConstants | None:
-    """The instruction's constants for a QLinearAdd.
+    """Returns the instruction's constants for a QLinearAdd.
 
-    None when they do not fit the add unit or give another byte than the float32 formula for some pair of operands.
+    Returns None if they do not fit the add unit, or if the result would differ from the float32 formula for some pair of
+    operands.
     """
     ratios = float(op.a_ratio), float(op.b_ratio), float(op.offset)
     try:
@@ -31,7 +32,7 @@ def add_constants(op: Add, unsigned: bool) -> AddConstants | None:
 
 
 def product_constants(op: Mul, unsigned: bool) -> AddConstants | None:
-    """The instruction's constants for a QLinearMul; None as ``add_constants`` gives it."""
+    """Returns the instruction's constants for a QLinearMul, or None under the same conditions as ``add_constants``."""
     scale = float(op.scale)
     try:
         ratio_a, ratio_b = arithmetic.encode_product(scale)
@@ -44,8 +45,10 @@ def product_constants(op: Mul, unsigned: bool) -> AddConstants | None:
 
 
 def first_wrong_product(scale: float, zero: int, ratio_a: int, ratio_b: int) -> int | None:
-    """A product of bytes for which the add unit does not give rne(fl(fl(product * scale) + zero)), within bounds that no
-    byte's clamp reaches beyond; None when all agree."""
+    """Returns a product of two bytes for which the add unit does not give rne(fl(fl(product * scale) + zero)), or None.
+
+    Results outside ``CLAMPED`` count as equal, since the clamp maps them to the same byte.
+    """
     products = np.arange(-LARGEST_PRODUCT, LARGEST_PRODUCT + 1, dtype=np.int64)
     exact = arithmetic.residual_add(np.full_like(products, zero), products, ratio_a, ratio_b, 0)
     wrong = np.flatnonzero(np.clip(exact, *CLAMPED) != float_product(products, np.float32(scale), zero))
@@ -54,7 +57,8 @@ def first_wrong_product(scale: float, zero: int, ratio_a: int, ratio_b: int) -> 
 
 @lru_cache(maxsize=256)
 def first_mismatch(ratios: tuple[float, float, float], constants: AddConstants) -> tuple[int, int] | None:
-    """Operands, as the model's bytes, whose sum differs from the float32 formula; None when all 65,536 pairs agree."""
+    """Returns two operands, as bytes of the model, whose sum differs from the float32 formula, or None if all 65,536 pairs
+    agree."""
     unsigned = constants.a_offset != 0
     low, high = (0, 255) if unsigned else (-128, 127)
     values = np.arange(low, high + 1, dtype=np.int64)
@@ -66,7 +70,7 @@ def first_mismatch(ratios: tuple[float, float, float], constants: AddConstants) 
 
 
 def float_product(products: NDArray[np.int64], scale: np.float32, zero: int) -> NDArray[np.int64]:
-    """rne(fl(fl(product * scale) + zero)) within ``CLAMPED``."""
+    """Returns rne(fl(fl(product * scale) + zero)), clamped to ``CLAMPED``."""
     with np.errstate(over="ignore"):
         shifted = products.astype(np.float32) * scale + np.float32(zero)
     return np.clip(np.rint(shifted), *CLAMPED).astype(np.int64)
@@ -74,16 +78,16 @@ def float_product(products: NDArray[np.int64], scale: np.float32, zero: int) -> 
 
 def float_sum(a: NDArray[np.int64], b: NDArray[np.int64], ra: np.float32, rb: np.float32,
               offset: np.float32) -> NDArray[np.int64]:
-    """rne(fma(a, ra, fma(b, rb, offset))) within ``CLAMPED``."""
+    """Returns rne(fma(a, ra, fma(b, rb, offset))), clamped to ``CLAMPED``."""
     inner = _fma(b, rb, np.full(b.shape, offset, np.float32))
     return np.clip(np.rint(_fma(a, ra, inner)), *CLAMPED).astype(np.int64)
 
 
 def _fma(x: NDArray[np.int64], y: np.float32, z: NDArray[np.float32]) -> NDArray[np.float32]:
-    """x * y + z for |x| < 256, rounded once to float32.
+    """Returns x * y + z for |x| < 256, rounded once to float32.
 
-    The product is exact in float64 and so is the sum's rounding error (Knuth's two-sum); rounding the sum to odd first
-    makes the second rounding, to float32, the only one that counts (Boldo and Melquiond, 2008).
+    The product is exact in float64, and so is the rounding error of the sum (Knuth's two-sum). The sum is first rounded to
+    odd, so that the second rounding, to float32, gives the correctly rounded result (Boldo and Melquiond, 2008).
     """
     product, addend = x.astype(np.float64) * np.float64(y), z.astype(np.float64)
     total = product + addend

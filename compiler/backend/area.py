@@ -1,4 +1,4 @@
-"""Where a tensor, or a row tile of it, lies on chip; and the sets of words that an instruction touches."""
+"""Areas of the scratchpad that hold a tensor or a row tile, and the sets of words that an instruction accesses."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Span:
-    """``blocks`` times ``rows`` runs of ``words`` words from ``start``."""
+    """A set of words: ``blocks`` x ``rows`` runs of ``words`` consecutive words; the first run begins at ``start``."""
 
     start: int
     words: int
@@ -23,7 +23,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Area:
-    """Rows [top, top + rows) of channel blocks [block, block + blocks) of a tensor, from word ``base`` on."""
+    """An area that begins at word ``base``: rows [top, top + rows) of channel blocks [block, block + blocks) of a tensor."""
 
     base: int
     columns: int
@@ -31,7 +31,7 @@ class Area:
     blocks: int
     top: int = 0
     block: int = 0
-    scale: tuple[int, int] = (1, 1)     # rows and columns of what is read for each of the tensor's own
+    scale: tuple[int, int] = (1, 1)     # how often each row and each column of the tensor is repeated when it is read
 
     @property
     def plane(self) -> int:
@@ -43,36 +43,35 @@ class Area:
         return self.blocks * self.plane
 
     def word(self, block: int, row: int, column: int = 0) -> int:
-        """The word of a pixel, in the tensor's own coordinates."""
+        """Returns the address of a pixel's word; block, row and column are those of the tensor."""
         return self.base + (block - self.block) * self.plane + (row - self.top) * self.columns + column
 
     def span(self, block: int, blocks: int, first: int, last: int, column: int = 0, width: int | None = None) -> Span:
-        """Rows [first, last) of some blocks; whole rows unless ``width`` is given."""
+        """Returns the words of rows [first, last) of some blocks: whole rows, or ``width`` columns from ``column``."""
         words = self.columns if width is None else width
         start = self.word(block, first, column)
         if words == self.columns:
             return Span(start, words * (last - first), blocks=blocks, block_pitch=self.plane)
         return Span(start, words, last - first, self.columns, blocks, self.plane)
 
-
     def parts(self, block: int, blocks: int) -> Iterator["Area"]:
-        """Where some blocks lie, part by part; each with its first block and their number."""
+        """Yields the areas that hold blocks [block, block + blocks), in order."""
         yield replace(self, base=self.word(block, self.top), block=block, blocks=blocks)
 
 
 @dataclass(frozen=True)
 class Scattered(Area):
-    """Blocks that lie in several areas; a span of it is of one block."""
+    """The channel blocks of one tensor in several areas; a span must not cover more than one block."""
 
     areas: tuple[Area, ...] = ()
 
     def word(self, block: int, row: int, column: int = 0) -> int:
-        """The word of a pixel, in the tensor's own coordinates."""
+        """Returns the address of a pixel's word; block, row and column are those of the tensor."""
         area = next(area for area in self.areas if 0 <= block - area.block < area.blocks)
         return area.word(block, row, column)
 
     def parts(self, block: int, blocks: int) -> Iterator[Area]:
-        """Where some blocks lie, area by area."""
+        """Yields the areas that hold blocks [block, block + blocks), in order."""
         for area in self.areas:
             first, last = max(block, area.block), min(block + blocks, area.block + area.blocks)
             if first < last:
@@ -81,13 +80,13 @@ class Scattered(Area):
 
 @dataclass(frozen=True)
 class Streamed(Area):
-    """Blocks that lie in memory, of which ``held`` at a time are loaded to one of several buffers from ``base`` on."""
+    """Channel blocks in memory, loaded ``held`` at a time into one of several buffers; the first begins at ``base``."""
 
     held: int = 1
     buffers: int = 1
 
     def parts(self, block: int, blocks: int) -> Iterator[Area]:
-        """Where some blocks lie once they are loaded, part by part."""
+        """Yields the buffers that hold blocks [block, block + blocks) once they are loaded, in order."""
         size = self.held * self.plane
         for number, first in enumerate(range(block, block + blocks, self.held)):
             count = min(self.held, block + blocks - first)

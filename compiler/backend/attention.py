@@ -1,8 +1,8 @@
-"""Attention on the device: its operations, and the on-chip words that they need in addition to their tensors.
+"""Operations of attention on the device, and the scratchpad words that they need in addition to their tensors.
 
-Scores: queries are weights, turned on their way to the array, and keys are streamed. Mixture: values are weights as they
-lie, and the weights of the softmax are streamed, turned in the scratchpad before. Softmax and normalization fill banks of
-sums that the POST unit drains like those of a convolution.
+Scores: the array holds the queries, which are transposed on the way to the weight FIFO, and the keys are streamed. Mixture:
+the array holds the values, and the result of the softmax is streamed after it was transposed in the scratchpad. Softmax and
+normalization fill banks of sums, which the POST unit drains like those of a convolution.
 """
 
 from collections.abc import Iterator
@@ -23,20 +23,20 @@ from arrayloom.isa.instructions import BYTE_VALUES
 from arrayloom.isa.instructions import Softmax as SoftmaxInstruction
 from arrayloom.isa.layout import to_signed
 
-TURNED = 2      # heads whose softmax is turned: one is read while the next one is written
+TURNED = 2      # buffers for the transposed softmax of a head: one is read while the next one is written
 MOST_FACTOR = next(spec.high for spec in SoftmaxInstruction.specs() if spec.name == "factor")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class AttentionOperation(Operation):
-    """What only an accelerator with the ATTENTION unit does; all zero points in the signed domain."""
+    """An operation that needs the ATTENTION unit; all zero points are those of signed bytes."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ProductOperation(AttentionOperation):
-    """acc = sum of (x - x_zero) * (weight - weight_zero), head by head.
+    """A product of two activations for each head: acc = sum of (x - x_zero) * (weight - weight_zero).
 
-    ``weights``: the tensor that the array takes the weights of.
+    ``weights`` is the tensor that the array holds as weights; x is streamed.
     """
 
     weights: str
@@ -57,12 +57,12 @@ class ProductOperation(AttentionOperation):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ScoresOperation(ProductOperation):
-    """Of keys, which are x, and queries."""
+    """The product of keys (x) and queries (weights)."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MixtureOperation(ProductOperation):
-    """Of the softmax, which is x, and values."""
+    """The product of the softmax (x) and values (weights)."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -86,7 +86,7 @@ class NormOperation(AttentionOperation):
 
 
 def lower_scores(builder: Builder, op: Scores) -> None:
-    """Keys are streamed."""
+    """Appends the step of the scores: the keys are streamed, the queries are weights."""
     builder.step(ScoresOperation(
         weights=builder.network.root(op.a), heads=op.heads, x_zero=op.b_zero - builder.shift(op.b),
         weight_zero=op.a_zero - builder.shift(op.a), scale=op.scale, zero_point=op.y_zero - builder.shift(op.output)),
@@ -94,7 +94,7 @@ def lower_scores(builder: Builder, op: Scores) -> None:
 
 
 def lower_mixture(builder: Builder, op: Mixture) -> None:
-    """The softmax is streamed."""
+    """Appends the step of the mixture: the softmax is streamed, the values are weights."""
     builder.step(MixtureOperation(
         weights=builder.network.root(op.b), heads=op.heads, x_zero=op.a_zero - builder.shift(op.a),
         weight_zero=op.b_zero - builder.shift(op.b), scale=op.scale, zero_point=op.y_zero - builder.shift(op.output)),
@@ -102,24 +102,24 @@ def lower_mixture(builder: Builder, op: Mixture) -> None:
 
 
 def lower_softmax(builder: Builder, op: Softmax) -> None:
-    """Quotients are requantized by 1."""
+    """Appends the step of a softmax, whose quotients the POST unit requantizes with scale 1."""
     zero = op.y_zero - builder.shift(op.output)
     builder.step(SoftmaxOperation(table=op.table, factor=op.factor, zero_point=zero), op.x, op.output)
 
 
 def lower_layer_norm(builder: Builder, op: LayerNorm) -> None:
-    """Differences and spreads are the same in the signed domain."""
+    """Appends the step of a normalization; differences to the mean do not depend on the conversion to signed bytes."""
     builder.step(NormOperation(epsilon=op.epsilon, weight=op.weight, bias=op.bias, scale=op.scale,
                                zero_point=op.y_zero - builder.shift(op.output)), op.x, op.output)
 
 
 def lower_constant(builder: Builder, op: Constant) -> None:
-    """Loaded as they are."""
+    """Appends a step that loads constants."""
     builder.step(Constants(values=to_signed(op.values)), op.output, op.output)
 
 
 def require_attention(graph: Graph, config: Config) -> None:
-    """Raises ``UnsupportedError`` with every operation of attention that an accelerator of ``config`` cannot compute."""
+    """Raises ``UnsupportedError``, which lists each operation of attention that ``config`` cannot execute."""
     found = [Unsupported(op.user_node, op.user_operator, what, reason, remedy)
              for op in graph.ops if isinstance(op, ATTENTION) for what, reason, remedy in _unsupported(graph, op, config)]
     if found:
@@ -146,12 +146,13 @@ def _unsupported(graph: Graph, op: Op, config: Config) -> Iterator[tuple[str, st
 
 
 def turned_blocks(keys: int, size: int) -> int:
-    """Channel blocks of a softmax that is turned."""
+    """Returns the number of channel blocks of a transposed softmax, whose channels are the keys."""
     return -(-keys // size)
 
 
 def room_of(network: Network, step: Step, size: int) -> int:
-    """On-chip words that a step needs in addition to its tensors: a table, signs, or a transposed softmax."""
+    """Returns the scratchpad words that a step needs in addition to its tensors: for the table of a softmax, the signs of a
+    normalization or the transposed softmax of a mixture."""
     operation = step.operation
     if isinstance(operation, SoftmaxOperation):
         return BYTE_VALUES * FLOAT_BYTES // size

@@ -1,8 +1,8 @@
-"""Attention written together: scores, softmax and mixture of a layer.
+"""The interleaved schedule of a layer's attention: scores, softmax and mixture.
 
-While the array makes the scores of a block of queries, the ATTENTION unit works on the softmax of the block before and turns
-that of the block before again; the array mixes the values of a head among the scores of the next. Weights are fed a piece
-ahead, so that the array need not wait for what the ATTENTION unit does first.
+While the array computes the scores of one block of queries, the ATTENTION unit computes the softmax of the previous block
+and transposes that of the block before it. The array computes the mixture of a head between the scores of the next head.
+The weights of a job are fed one job early, so that the array does not wait for other work of the ATTENTION unit.
 """
 
 from collections import deque
@@ -28,7 +28,7 @@ Act = Callable[[], None]
 
 @dataclass
 class _Job:
-    """What the array does next: its weights are fed, then it is computed, then something follows."""
+    """A job of the array: ``feed`` writes the feeding of its weights, ``compute`` the product, ``after`` what follows."""
 
     feed: Act
     compute: Act
@@ -36,22 +36,22 @@ class _Job:
 
 
 def _nothing() -> None:
-    """The tokens of a job that only has a successor."""
+    """Writes nothing: for a job that has only ``after``."""
 
 
 def is_chain(network: Network, group: Group) -> bool:
-    """Whether a group is the attention of a layer."""
+    """Whether a group consists of scores, softmax and mixture, which are interleaved."""
     kinds = [type(network.steps[index].operation) for index in group.steps]
     return kinds == [ScoresOperation, SoftmaxOperation, MixtureOperation]
 
 
 def is_attention(network: Network, group: Group) -> bool:
-    """Whether a group is a part of it, whose steps follow one another."""
+    """Whether a group is led by an operation of attention, whose steps are written one after the other."""
     return isinstance(network.steps[group.lead].operation, AttentionOperation)
 
 
 def write_chain(contexts: list[LoweringContext]) -> None:
-    """Writes the steps of such a group."""
+    """Writes the instructions of a group for which ``is_chain`` holds; ``contexts`` are those of its steps, in order."""
     chain = _Chain(contexts)
     jobs = list(chain.jobs())
     for number, job in enumerate(jobs):
@@ -79,13 +79,13 @@ class _Chain:
         self.heads, self.blocks = scores.heads, self.of_scores.y.blocks
 
     def jobs(self) -> Iterator[_Job]:
-        """The array's work in order: pieces of the mixture of a head come among the scores of the next."""
+        """Yields the array's jobs in order, with the mixture of a head distributed over the scores of the next head."""
         items = [(head, block) for head in range(self.heads) for block in range(self.blocks)]
-        waiting: deque[tuple[int, _Job]] = deque()      # pieces of mixtures, with their heads
+        waiting: deque[tuple[int, _Job]] = deque()      # pieces of mixtures that may be written, each with its head
         each = -(-len(self.mixture.pieces(self.of_mixture, 0)) // max(1, self.blocks - TURNED))
         for number, (head, block) in enumerate(items):
             turned = items[number - 2] if number > 1 else None
-            if turned is not None:      # which takes the room of the head two before
+            if turned is not None:      # it overwrites the buffer of the head that is TURNED heads earlier
                 yield from self._due(waiting, turned[0] - TURNED)
             yield self._scores(head, block, items[number - 1] if number else None, turned)
             if number > 1 and turned is not None and turned[1] == self.blocks - 1:
@@ -96,7 +96,7 @@ class _Chain:
         yield from self._last(items, waiting)
 
     def _last(self, items: list[tuple[int, int]], waiting: deque[tuple[int, _Job]]) -> Iterator[_Job]:
-        """The rest of the mixtures; what follows the last scores goes before the first of them."""
+        """Yields the remaining mixtures, after the softmax and the transposition of the last blocks."""
         yield from self._due(waiting, items[-1][0] - TURNED)
         before = items[-2] if len(items) > 1 else None
         yield _Job(_nothing, _nothing, [lambda: self._follow(items[-1], before), lambda: self._follow(None, items[-1])])
@@ -107,7 +107,7 @@ class _Chain:
 
     @staticmethod
     def _due(waiting: deque[tuple[int, _Job]], head: int) -> Iterator[_Job]:
-        """The pieces of mixtures of all heads up to one."""
+        """Yields the waiting pieces of mixtures of all heads up to ``head``."""
         while waiting and waiting[0][0] <= head:
             yield waiting.popleft()[1]
 
@@ -121,7 +121,7 @@ class _Chain:
                     lambda: self.mixture.multiply(self.of_mixture, head, piece), [])
 
     def _follow(self, softmax: tuple[int, int] | None, turned: tuple[int, int] | None) -> None:
-        """The softmax of one block of a head, and the turn of another."""
+        """Writes the softmax of one block and the transposition of another; each is (head, block), or None for neither."""
         if softmax is not None:
             head, block = softmax
             self.softmax.write_piece(self.of_softmax, Piece(block, head, 0, 1, self.of_softmax.y.columns))

@@ -1,5 +1,7 @@
-"""Chains: convolutions and a depthwise one written together, each reading the one before. While the array makes rows of the
-first, the DEPTHWISE unit works on the rows before these, and the array on those before again.
+"""The interleaved schedule of a chain: convolution, depthwise convolution, convolution, each reading the previous one.
+
+While the array computes rows of the first convolution, the DEPTHWISE unit processes the previous rows, and the array
+computes rows of the last convolution from what is complete.
 """
 
 from fractions import Fraction
@@ -14,22 +16,22 @@ from arrayloom.compiler.backend.operations import DepthwiseConvolution
 from arrayloom.compiler.backend.row_tiles import cut_regions
 from arrayloom.isa.config import ACCUMULATOR_BANKS
 
-WAITING = 1     # pieces that the DEPTHWISE unit works on while others are written
+WAITING = 1     # pieces that are in the DEPTHWISE unit, not yet drained, while others are written
 PAIR = ACCUMULATOR_BANKS
 
 
 class DepthwiseFollower(Follower):
-    """A depthwise step whose pieces are written as soon as their sources are, whatever the POST unit has to do."""
+    """A depthwise step whose pieces are written as soon as their sources are, however busy the POST unit is."""
 
     def __init__(self, context: LoweringContext, rows: Rows) -> None:
         super().__init__(context, rows)
         assert isinstance(self.writer, DepthwiseConvolver)
         self.convolver = self.writer
-        # Where both this step and the lead have a lookup table, pieces in pairs have it loaded half as often.
+        # If this step and the lead both have lookup tables, writing pieces in pairs halves the number of table loads.
         self.together = PAIR if self.step.epilogue.lookup_table is not None else 1
 
     def advance(self, slack: int, cycles: int) -> int:  # noqa: ARG002
-        """Begins all pieces that may begin; returns what is left of the POST unit's cycles."""
+        """Begins all pieces whose sources are complete; returns what remains of the POST unit's ``slack`` cycles."""
         while self._ready_pieces() >= self.together:
             if self.together > 1:
                 slack -= self._drain(0)
@@ -40,14 +42,14 @@ class DepthwiseFollower(Follower):
         return slack
 
     def _ready_pieces(self) -> int:
-        """Pieces that may begin."""
+        """Returns the number of pieces whose sources are complete."""
         rows, height = self.convolver.region_rows, self.output.height
         return sum(-(-(ready - first) // rows) if ready == height else (ready - first) // rows
                    for ready, first in ((self._ready(block), first) for block, first in enumerate(self.done)))
 
     def begin(self, block: int, waiting: int = WAITING) -> int:
-        """Begins the next piece of a block and drains those before the last ``waiting`` that were begun; returns the POST
-        unit's cycles."""
+        """Begins the next piece of a block and drains earlier pieces until ``waiting`` are left; returns the POST unit's
+        cycles."""
         first, used = self.done[block], 0
         last = min(first + self.convolver.region_rows, self.output.height)
         for region in cut_regions(first, last, self.output.width, self.context.config.accumulator_depth):
@@ -58,27 +60,27 @@ class DepthwiseFollower(Follower):
         return used
 
     def finish(self) -> None:
-        """Writes what is left, rows of all blocks before the next."""
+        """Writes all remaining pieces, each row of pieces for all blocks before the next row."""
         while self.step_on():
             pass
         self.writer.finish()
 
     def step_on(self) -> bool:
-        """Begins one piece of what is left, or drains the last one; returns whether there was anything."""
+        """Begins one remaining piece, or drains all if none can begin; returns whether there was anything to do."""
         if (block := self._next()) is not None:
             self.begin(block)
             return True
         return bool(self._drain(0))
 
     def _next(self) -> int | None:
-        """The block with the fewest rows of those whose next piece may begin."""
+        """Returns the block with the fewest finished rows among those whose next piece can begin, or None."""
         height, rows = self.output.height, self.convolver.region_rows
         open_blocks = [block for block, first in enumerate(self.done)
                        if first < height and self._ready(block) >= min(first + rows, height)]
         return min(open_blocks, key=lambda block: self.done[block], default=None)
 
     def _drain(self, left: int) -> int:
-        """Drains all pieces but the last ``left`` that were begun; returns the POST unit's cycles."""
+        """Drains all begun pieces except the last ``left``; returns the POST unit's cycles."""
         used = 0
         for progress in self.convolver.drain(left):
             self.rows.set(self.step.output, progress.block, progress.rows)
@@ -87,10 +89,9 @@ class DepthwiseFollower(Follower):
 
 
 class ConvolutionFollower:
-    """A convolution that reads what another step of the same group makes, written region by region among the pieces of the
-    group's lead.
+    """A convolution that reads the result of another step of its group; its regions are written between pieces of the lead.
 
-    ``lead_pieces``: how many of these there are.
+    ``lead_pieces`` is the number of pieces of the lead.
     """
 
     def __init__(self, context: LoweringContext, rows: Rows, lead_pieces: int) -> None:
@@ -104,11 +105,11 @@ class ConvolutionFollower:
         self.left.reverse()
         self.rate = Fraction(len(self.left), lead_pieces)
         self.credit = Fraction(0)
-        self.there = [0] * context.network.layouts[self.step.x].blocks     # rows of the source, as of the turn before
+        self.there = [0] * context.network.layouts[self.step.x].blocks     # finished rows of the source at the last call
         rows.open(self.step)
 
     def advance(self, slack: int, cycles: int) -> int:  # noqa: ARG002
-        """Writes as many pieces as are due and can be written; returns what is left of the POST unit's cycles."""
+        """Writes the pieces that are due and whose sources are complete; returns what remains of the ``slack`` cycles."""
         self.credit += self.rate
         while self.credit >= 1 and (progress := self._write()) is not None:
             self.credit -= 1
@@ -117,20 +118,22 @@ class ConvolutionFollower:
         return slack
 
     def finish(self) -> None:
-        """Writes what is left."""
+        """Writes all remaining pieces."""
         while self.step_on():
             pass
         assert not self.left, self.step
         self.writer.finish()
 
     def step_on(self) -> bool:
-        """Writes a piece if there is one that can be written; returns whether there was one or there may be one now."""
+        """Writes a piece if one can be written; returns whether one was written or rows of the source were added."""
         wrote = self._write() is not None
         return self._look() or wrote
 
     def _look(self) -> bool:
-        """Notes which rows of the source are there: what is written in this turn is too fresh, the array would wait for it.
-        Returns whether there are new ones."""
+        """Updates the finished rows of the source; returns whether there are new ones.
+
+        Rows that are written between two calls are used only after the second one, as the array would have to wait for them.
+        """
         before = self.there
         self.there = [self.rows.get(self.step.x, block) for block in range(len(before))]
         return self.there != before
@@ -155,14 +158,14 @@ AnyFollower = Follower | ConvolutionFollower
 
 
 def follower_of(context: LoweringContext, rows: Rows, lead_pieces: int) -> AnyFollower:
-    """What writes the context's step along with the lead of its group, which has so many pieces."""
+    """Returns the follower that writes the context's step between the ``lead_pieces`` pieces of the group's lead."""
     if isinstance(context.step.operation, DepthwiseConvolution):
         return DepthwiseFollower(context, rows)
     return ConvolutionFollower(context, rows, lead_pieces) if context.step.on_array else Follower(context, rows)
 
 
 def finish(followers: list[AnyFollower]) -> None:
-    """Writes what is left of all; the parts of a chain take turns."""
+    """Writes all remaining pieces of all followers; those of a chain take turns."""
     chain = [each for each in followers if isinstance(each, DepthwiseFollower | ConvolutionFollower)]
     moved = True
     while moved:

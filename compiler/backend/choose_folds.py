@@ -1,4 +1,4 @@
-"""How many pixels of each tensor a word holds: what takes the fewest cycles by an estimate over all steps."""
+"""Chooses how many pixels of each tensor share a word, to minimize the estimated cycles of all steps."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -14,21 +14,21 @@ from arrayloom.compiler.backend.operations import Convolution, Copy
 from arrayloom.compiler.backend.steps import Network, Step
 from arrayloom.isa.config import Config
 
-LEAST_SAVING = 0.02     # of the cycles of the steps that change: the estimate is not exact
-MOST_BLOCKS = 2         # that the pixels of a folded tensor's word may fill
+LEAST_SAVING = 0.02     # fraction of the cycles of the changed steps; a margin for the error of the estimate
+MOST_BLOCKS = 2         # channel blocks that the pixels in a word of a folded tensor may fill
 
-Folds = dict[str, int]  # by the name of a class of tensors; those that are not there are not folded
+Folds = dict[str, int]  # pixels in a word for each class of tensors; classes that are missing are not folded
 
 
 def choose_folds(network: Network, config: Config) -> dict[str, int]:
-    """Pixels in a word of every tensor that is to be folded."""
+    """Returns the number of pixels in a word for each tensor that is to be folded."""
     chosen = _Search(network, config).run()
     classes = _Classes(network)
     return {name: chosen[classes.of(name)] for name in network.shapes if chosen.get(classes.of(name), 1) > 1}
 
 
 class _Classes:
-    """Classes of tensors that are folded alike, since they are parts of one tensor or are taken byte by byte together."""
+    """Classes of tensors that must have the same fold: parts of one tensor, and operands of the same element-wise step."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
@@ -41,7 +41,7 @@ class _Classes:
         self._fix(*(network.root(port.tensor) for port in network.inputs))
 
     def of(self, name: str) -> str:
-        """The class of a tensor."""
+        """Returns the name of a tensor's class."""
         while name in self._parent:
             name = self._parent[name]
         return name
@@ -59,7 +59,7 @@ class _Classes:
         elif not can_fold(step):
             self._fix(step.x, step.output)
         self._join(step.output, *copied)
-        # The channels of a folded concatenation are not in the order of those of a folded tensor.
+        # A folded concatenation has its channels in another order than a folded tensor.
         self._fix(*(name for name in copied if name in self.network.concats or name in self.network.virtual_concats))
 
     def _join(self, name: str, *others: str) -> None:
@@ -75,7 +75,7 @@ class _Classes:
 
 @dataclass
 class _Search:
-    """Folds one class after the other, always the one that saves most, with all that must be folded then."""
+    """A greedy search: in each round it folds the class that saves most, with the classes that must then be folded too."""
 
     network: Network
     config: Config
@@ -100,7 +100,7 @@ class _Search:
             self.folds = max(found, key=lambda each: each[0])[1]
 
     def _seeds(self) -> list[tuple[str, int]]:
-        """Classes with a tensor whose words are not full, each with numbers of pixels that it could have."""
+        """Returns (class, pixels in a word) for each class whose tensors do not fill their words and each possible fold."""
         least: dict[str, int] = {}
         for step in self.network.steps:
             channels, name = self.network.shapes[step.output][0], self.classes.of(step.output)
@@ -110,7 +110,7 @@ class _Search:
                 for power in range(1, (MOST_BLOCKS * self.config.size // channels).bit_length())]
 
     def _folded(self, name: str, pixels: int) -> Folds | None:
-        """The folds with another class folded, and those that read it as they need; None where one of them cannot be."""
+        """Returns the folds with one more class folded, and its readers' classes as they then require; None if illegal."""
         trial, waiting = dict(self.folds), [(name, pixels)]
         while waiting:
             name, pixels = waiting.pop()
@@ -146,12 +146,12 @@ class _Search:
         return not isinstance(operation, Convolution) or FoldedTaps.of(operation.taps, before, after) is not None
 
     def _changed(self, trial: Folds) -> list[int]:
-        """Steps that touch a class whose pixels are not those so far."""
+        """Returns the indices of the steps that access a class whose fold differs from the current one."""
         names = [name for name in trial if trial[name] != self.folds.get(name, 1)]
         return sorted({index for name in names for index in self.touching[name]})
 
     def _saving(self, trial: Folds) -> float:
-        """Cycles that a trial saves; 0 or less where that is not worth while."""
+        """Returns the cycles that a trial saves, less a margin; not positive if it is not worthwhile."""
         steps = [self.network.steps[index] for index in self._changed(trial)]
         now = sum(self.estimate.cycles(step, *self._pixels(step, self.folds)) for step in steps)
         return now - sum(self.estimate.cycles(step, *self._pixels(step, trial)) for step in steps) - LEAST_SAVING * now
@@ -159,7 +159,7 @@ class _Search:
 
 @dataclass
 class _Estimate:
-    """Cycles of steps, about: those of the array or of the POST unit, whichever has more."""
+    """An estimate of a step's cycles: those of the array or of the POST unit, whichever is larger."""
 
     network: Network
     config: Config
@@ -198,7 +198,7 @@ class _Estimate:
         return int((last - first)[used.any(axis=2)].sum()) * operation.taps.kernel[0] * repeats
 
     def _blocks(self, name: str, pixels: int) -> NDArray[np.bool_]:
-        """[pixels, blocks]: the blocks that hold channels of each pixel of a word."""
+        """Returns bool[pixels, blocks]: whether a channel block holds channels of each pixel in a word."""
         size, first = self.config.size, 0
         found: list[tuple[int, int]] = []
         for member in self._leaves(name):

@@ -1,4 +1,4 @@
-"""What lowering works with: configuration, network, memory, and the program being written."""
+"""The context of lowering: configuration, network, placement, and the program being written."""
 
 from dataclasses import dataclass, field, replace
 from typing import Protocol, Self
@@ -18,7 +18,7 @@ from arrayloom.isa.program import Probe
 
 @dataclass(frozen=True)
 class Operands:
-    """Where a step's tensors lie on chip, wholly or in part."""
+    """The areas of a step's tensors, or of the parts of them that are on chip."""
 
     x: Area
     y: Area
@@ -26,15 +26,15 @@ class Operands:
 
 
 class TableUser(Protocol):
-    """What has a page in the lookup table FIFO."""
+    """A user of a page in the lookup table FIFO."""
 
     def release(self) -> None:
-        """Marks the last user of the page as such."""
+        """Marks the last instruction that uses the page, which drops it."""
 
 
 @dataclass(frozen=True)
 class LoweringContext:
-    """What the lowering of one step works with; all but ``index``, the step's, is shared by the steps of a program."""
+    """The context of lowering one step, whose index is ``index``; all steps of a program share the rest."""
 
     config: Config
     network: Network
@@ -42,11 +42,11 @@ class LoweringContext:
     constants: Constants
     stream: Stream
     index: int = 0
-    table_users: list["TableUser"] = field(default_factory=list)    # whose page is at the head of the table FIFO, if any
-    _loaded: dict[str, int] = field(default_factory=dict)   # rows of each input that are on chip
+    table_users: list["TableUser"] = field(default_factory=list)    # the user of the page at the head of the FIFO, if any
+    _loaded: dict[str, int] = field(default_factory=dict)   # loaded rows of each input
 
     def of(self, index: int) -> Self:
-        """The context of another step of the same program."""
+        """Returns the context of another step of the same program."""
         return replace(self, index=index)
 
     @property
@@ -55,12 +55,12 @@ class LoweringContext:
 
     def add(self, instruction: Instruction, effects: Effects | None = None, *, section: Section | None = None,
             after: int = NEVER, probes: tuple[Probe, ...] = ()) -> int:
-        """Appends an instruction of this step to the program; ``section`` and ``probes`` as in ``Draft``, ``after`` and
-        the result as in ``Stream.add``."""
+        """Appends an instruction of this step to the program; see ``Draft`` for ``section`` and ``probes``, ``Stream.add``
+        for ``after`` and the result."""
         return self.stream.add(Draft(instruction, self.index, section, probes), effects, after)
 
     def area(self, name: str) -> Area:
-        """The whole of a tensor that has its place on chip."""
+        """Returns the area of a whole tensor; it must have a place on chip."""
         if name in self.network.virtual_concats:
             return self._scattered(name)
         root, block = allocation_root(self.network, name)
@@ -69,7 +69,7 @@ class LoweringContext:
         return Area(base, layout.columns, layout.rows, layout.blocks)
 
     def _scattered(self, name: str) -> Area:
-        """The members of a virtual concatenation, each where it lies; those in memory are left out."""
+        """Returns the areas of the members of a virtual concatenation, without those in memory."""
         areas: list[Area] = []
         first = 0
         members = self.network.members(name)
@@ -81,19 +81,19 @@ class LoweringContext:
         return Scattered(0, layout.columns, layout.rows, layout.blocks, areas=tuple(areas))
 
     def operands(self) -> Operands:
-        """All of the step's tensors, which must have their place on chip."""
+        """Returns the areas of the step's tensors, all of which must have a place on chip."""
         residual = self.step.epilogue.residual
         return Operands(self.area(self.step.x), self.area(self.step.output),
                         self.area(residual.tensor) if residual else None)
 
     def probes(self, block: int, y: int, x: int) -> tuple[Probe, ...]:
-        """What the POST instruction at a place of the step's output shows: of the step's probes, and of the
-        concatenations that its output is a part of."""
+        """Returns the probes of the POST instruction that writes block, row and column (block, y, x) of the step's output:
+        those of the step, and of the concatenations that contain its output."""
         probes = (*self.step.probes, *self._enclosing())
         return tuple(probe.moved(block, y, x) for probe in probes)
 
     def _enclosing(self) -> list[Probe]:
-        """The concatenations that the step's output is a part of, where it begins in them."""
+        """Returns a probe for each concatenation that contains the step's output, at the block where the output begins."""
         found, name = [], self.step.output
         origin = allocation_root(self.network, name)[1]
         while name in self.network.parts:
@@ -103,7 +103,7 @@ class LoweringContext:
         return found
 
     def fetch(self, name: str, rows: int) -> None:
-        """Sees to it that the first ``rows`` rows of an input with a place on chip are there; others always are."""
+        """Loads the first ``rows`` rows of a network input if it has a place on chip and they are not yet loaded."""
         for member in self.network.members(name):
             self._fetch(self.network.root(member), rows)
 
@@ -134,7 +134,7 @@ class LoweringContext:
         self.add(store, Effects(reads=(span,), memory_writes=(memory,)), section=Section.DATA)
 
     def memory_span(self, name: str, block: int, blocks: int, first: int, last: int) -> Span:
-        """Words of the data section that hold rows of a tensor."""
+        """Returns the words of the data section that hold rows [first, last) of some blocks of a tensor."""
         layout = self.network.layouts[name]
         member, start_block = member_of(self.network, name, block)
         base = self.placement.memory_word(self.network, member) + (block - start_block) * layout.plane
@@ -144,7 +144,7 @@ class LoweringContext:
 
 @dataclass(frozen=True)
 class _Runs:
-    """The runs of a transfer between memory and the scratchpad, as its instruction holds them."""
+    """The runs of a transfer between memory and the scratchpad, in the form of the instruction's fields."""
 
     words: int
     rows: int
@@ -153,7 +153,7 @@ class _Runs:
 
     @classmethod
     def of(cls, chip: Span, memory: Span) -> Self:
-        """A run for each block, or one for all where they lie without gaps on both sides."""
+        """Returns one run for each block, or one for all if there are no gaps between blocks on either side."""
         if chip.block_pitch == memory.block_pitch == chip.words:
             return cls(chip.words * chip.blocks, 1)
         return cls(chip.words, chip.blocks, memory.block_pitch, chip.block_pitch)

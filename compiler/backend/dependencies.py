@@ -1,9 +1,9 @@
-"""Order between units: what must be complete before an instruction, and the tokens that see to it.
+"""Dependencies between instructions of different units, and the tokens that enforce them.
 
-Units take their instructions in program order and complete them in that order. So it is enough to know, for each
-instruction, the latest instruction of every unit that is complete when it starts (a vector clock): what a needed
-instruction knew, its waiter knows too. Tokens pair up in order (``arrayloom.isa.tokens``): of those between two units,
-waiters and the instructions that they wait for both ascend.
+Each unit starts and completes its instructions in program order. For each instruction, a vector clock holds the latest
+instruction of every unit that is certain to be complete when it starts. An instruction that waits for another one inherits
+its clock, so tokens are needed only for what the clock does not already guarantee. Tokens pair up in order
+(``arrayloom.isa.tokens``): between two units, waiting and signalling instructions both have ascending indices.
 """
 
 from bisect import bisect_right
@@ -20,10 +20,12 @@ NEVER = -1
 
 Indices = NDArray[np.int32]
 
-# Tokens given for waits further down the program; the rest of the counter is for waits already in a queue.
+# Most tokens between two units that are given before they are waited for; the rest of the counter's range is a reserve for
+# instructions that already wait in a queue.
 MOST_OPEN = (1 << TOKEN_BITS) * 5 // 8
 
-ORDER = (Unit.POST, Unit.ARRAY, Unit.DEPTHWISE, Unit.ATTENTION, Unit.STORE, Unit.LOAD)   # who tends to know most comes first
+# Producers whose clocks dominate come first: waiting for them often makes the other waits unnecessary.
+ORDER = (Unit.POST, Unit.ARRAY, Unit.DEPTHWISE, Unit.ATTENTION, Unit.STORE, Unit.LOAD)
 
 Clock = tuple[int, ...]
 NOTHING: Clock = (NEVER,) * len(Unit)
@@ -31,9 +33,9 @@ NOTHING: Clock = (NEVER,) * len(Unit)
 
 @dataclass
 class HazardTracker:
-    """Which instruction last wrote and last read each word of a memory of ``words`` words, unit by unit.
+    """For each unit and each word of a memory, the last instruction that wrote it and the last that read it.
 
-    Instructions are named by ascending indices, ``NEVER`` stands for none.
+    Instructions are identified by their index in the program; ``NEVER`` means none.
     """
 
     words: int
@@ -47,11 +49,14 @@ class HazardTracker:
         self._note(self.written, unit, span, index)
 
     def before_read(self, span: Span) -> dict[Unit, int]:
-        """The last instruction of each unit that wrote there."""
+        """Returns the last instruction of each unit that wrote a word of the span."""
         return {unit: _latest(words, span) for unit, words in self.written.items()}
 
     def before_write(self, unit: Unit, span: Span) -> dict[Unit, int]:
-        """The last instruction of each other unit that wrote or read there; a unit keeps its own order."""
+        """Returns the last instruction of each other unit that wrote or read a word of the span.
+
+        ``unit`` itself is left out, since it executes its instructions in order.
+        """
         last: dict[Unit, int] = {}
         for history in (self.written, self.read):
             for other, words in history.items():
@@ -60,7 +65,7 @@ class HazardTracker:
         return last
 
     def last_writes(self, unit: Unit, span: Span) -> Indices:
-        """int32[blocks]: the last instruction of ``unit`` that wrote into each block of the span."""
+        """Returns int32[blocks], the last instruction of ``unit`` that wrote into each block of the span."""
         if unit not in self.written:
             return np.full(span.blocks, NEVER, np.int32)
         return _view(self.written[unit], span).max(axis=(1, 2))
@@ -76,7 +81,7 @@ def _latest(words: Indices, span: Span) -> int:
 
 
 def _view(words: Indices, span: Span) -> Indices:
-    """The span's words as [blocks, rows, words]."""
+    """Returns a view of the span's words, [blocks, rows, words]."""
     if not 0 <= span.start < span.end <= len(words):
         raise IndexError(f"{span} leaves a memory of {len(words)} words")
     step = words.itemsize
@@ -86,7 +91,7 @@ def _view(words: Indices, span: Span) -> Indices:
 
 @dataclass
 class Tokens:
-    """``wait`` and ``signal`` masks of all instructions so far, by index."""
+    """The ``wait`` and ``signal`` masks of all instructions so far, by index."""
 
     wait: list[int] = field(default_factory=list)
     signal: list[int] = field(default_factory=list)
@@ -97,10 +102,11 @@ class Tokens:
     _waiters: dict[tuple[Unit, Unit], list[int]] = field(default_factory=dict)
 
     def append(self, unit: Unit | None, needs: dict[Unit, int], after: int = NEVER) -> None:
-        """The next instruction; ``needs``: the latest instruction of each unit that must be complete before.
+        """Adds the next instruction of ``unit`` and the tokens that it needs.
 
-        ``after``: what is over when this Drain starts, because its bank of sums is full then.
-        Instructions after the Drain know nothing of that: the POST unit reads their operands ahead.
+        ``needs`` is the latest instruction of each unit that must be complete before it starts. ``after`` is for a Drain:
+        the instruction that filled its bank, which is complete because the bank is full. Later instructions of the POST unit
+        do not inherit that, since the unit reads their operands ahead.
         """
         index = len(self._clocks)
         self.wait.append(0)
@@ -123,11 +129,12 @@ class Tokens:
         self._latest[unit] = index
 
     def known(self, unit: Unit, producer: Unit) -> int:
-        """The latest instruction of ``producer`` that is complete when the next one of ``unit`` starts."""
+        """Returns the latest instruction of ``producer`` that is certain to be complete when the next one of ``unit``
+        starts."""
         return self._known[unit][producer]
 
     def _take(self, index: int, unit: Unit, producer: Unit, needed: int) -> int:
-        """Makes ``index`` wait; returns the instruction that is then known to be complete."""
+        """Makes instruction ``index`` wait for ``needed`` of ``producer``; returns the instruction it in fact waits for."""
         self.wait[index] |= 1 << producer
         if producer is unit:
             needed = self._latest[unit]

@@ -1,4 +1,4 @@
-"""Depthwise convolutions on the unit that is made for them: which ones it takes, and the words of their kernels."""
+"""Depthwise convolutions on the DEPTHWISE unit: which ones it can execute, and how their kernels are stored."""
 
 from dataclasses import replace
 
@@ -16,7 +16,10 @@ MOST_REPEATS = next(spec.high for spec in Depthwise.specs() if spec.name == "rep
 
 
 def use_depthwise_unit(network: Network, config: Config, on_array: set[str]) -> None:
-    """Has the DEPTHWISE unit compute what it can, where there is one; not what makes the tensors ``on_array``."""
+    """Moves depthwise convolutions to the DEPTHWISE unit, if ``config`` has one and can execute them.
+
+    Steps whose outputs are in ``on_array`` stay on the array.
+    """
     if config.depthwise_channels:
         network.steps = [step if step.output in on_array else _on_the_unit(network, step) for step in network.steps]
 
@@ -31,7 +34,7 @@ def _on_the_unit(network: Network, step: Step) -> Step:
 
 
 def _fits(operation: Convolution, channels: int) -> bool:
-    """Whether each of the ``channels`` channels has a kernel of its own that the unit can hold."""
+    """Whether a convolution has one kernel for each of ``channels`` channels, and the unit can hold the kernel."""
     outputs, depth, *_ = operation.weight.shape
     return (type(operation) is Convolution and not operation.selection and depth == 1
             and operation.group == outputs == channels and max(operation.taps.kernel) <= MOST_TAPS
@@ -39,19 +42,19 @@ def _fits(operation: Convolution, channels: int) -> bool:
 
 
 def taps_of(operation: Operation) -> int:
-    """Words of a kernel for one channel block."""
+    """Returns the number of words of the kernel of one channel block."""
     assert isinstance(operation, DepthwiseConvolution), operation
     rows, columns = operation.taps.kernel
     return rows * columns * len(split(operation.on_array.weight))
 
 
 def kernel_words(network: Network, step: Step) -> int:
-    """Words of the kernels of all channel blocks of a depthwise step."""
+    """Returns the number of words of the kernels of all channel blocks of a depthwise step."""
     return network.layouts[step.output].blocks * taps_of(step.operation)
 
 
 def arrange_kernel(operation: DepthwiseConvolution, slots: NDArray[np.int64], blocks: int, size: int) -> NDArray[np.uint8]:
-    """The kernel's words: block by block, in each repeat by repeat and tap by tap; ``slots``: of the channels."""
+    """Returns the bytes of the kernels, ordered by block, repeat and tap; ``slots`` are the channel slots (int64[C])."""
     parts = split(operation.on_array.weight)
     taps = operation.taps.kernel[0] * operation.taps.kernel[1]
     words = np.zeros((len(parts), taps, blocks * size), np.int8)

@@ -1,4 +1,4 @@
-"""The finished program: encoded instructions, memory image, and what the host must know."""
+"""Creates the program: encoded instructions, memory image, and the information that the host needs."""
 
 import itertools
 
@@ -19,7 +19,7 @@ from arrayloom.isa.program import Layer, Probe, Program
 
 
 def emit(graph: Graph, context: LoweringContext, drafts: list[Draft], model: str) -> Program:
-    """The program of a whole network."""
+    """Returns the program of a network from its drafts of instructions."""
     constants = context.constants.data()
     size = context.config.size
     memory = MemoryMap.of(len(drafts) * INSTRUCTION_BYTES, constants.size, context.placement.memory_words * size)
@@ -40,7 +40,7 @@ def emit(graph: Graph, context: LoweringContext, drafts: list[Draft], model: str
 
 
 def _located(draft: Draft, memory: MemoryMap) -> Instruction:
-    """The instruction with its address in memory, if it has one."""
+    """Returns the instruction of a draft, with its final memory address if it is a transfer."""
     instruction = draft.instruction
     if draft.section is not None and isinstance(instruction, Transfer):
         return memory.relocate(instruction, draft.section)
@@ -52,7 +52,7 @@ def _probes(drafts: list[Draft]) -> dict[int, tuple[Probe, ...]]:
 
 
 def _layouts(graph: Graph, context: LoweringContext) -> dict[str, Layout]:
-    """Layouts of the graph's tensors; those without a place are laid out like the step that shows them."""
+    """Returns the layouts of the graph's tensors; one that is not stored has the layout of the step with a probe of it."""
     layouts = {name: unfolded(context.network, name) for name in context.network.layouts if name in graph.tensors}
     for step in context.network.steps:
         for probe in step.probes:
@@ -62,7 +62,7 @@ def _layouts(graph: Graph, context: LoweringContext) -> dict[str, Layout]:
 
 
 def _layers(graph: Graph, context: LoweringContext, drafts: list[Draft]) -> list[Layer]:
-    """Each operation that instructions stand for, with the runs they lie in."""
+    """Returns the operations that have instructions, each with the runs of instructions that execute it."""
     runs: dict[int, list[tuple[int, int]]] = {}
     begin = 0
     for step, run in itertools.groupby(drafts[:-1], lambda draft: draft.step):
@@ -74,7 +74,7 @@ def _layers(graph: Graph, context: LoweringContext, drafts: list[Draft]) -> list
 
 
 def _macs(graph: Graph, op: Op) -> int:
-    """Multiply-accumulates: every tap of every output counts, those in the padding too."""
+    """Returns the multiply-accumulates of an operation; taps in the padding count too."""
     if isinstance(op, Scores):
         return int(np.prod(graph.tensors[op.a].shape)) * graph.tensors[op.b].shape[2]
     if isinstance(op, Mixture):
@@ -86,7 +86,7 @@ def _macs(graph: Graph, op: Op) -> int:
 
 
 class _Ports:
-    """Inputs and outputs with their places in memory."""
+    """The inputs and outputs of the program, with their places in memory."""
 
     def __init__(self, graph: Graph, context: LoweringContext, memory: MemoryMap) -> None:
         self.graph, self.context, self.memory = graph, context, memory

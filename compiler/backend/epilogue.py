@@ -1,4 +1,4 @@
-"""What the POST unit does to each byte of an operation's result: a clamp, a residual add or product, a lookup table."""
+"""Epilogues: what the POST unit applies to each byte of a result: a clamp, a residual add or product, a lookup table."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -10,7 +10,7 @@ from arrayloom.isa.instructions import BYTE_VALUES, LOOKUP_TABLE_WORDS
 from arrayloom.isa.layout import to_signed
 from arrayloom.isa.program import Stage
 
-LookupTable = NDArray[np.int8]      # [1 or C, 256]: what signed byte i - 128 becomes
+LookupTable = NDArray[np.int8]      # [1 or C, 256]: entry i is the result for signed byte i - 128
 
 LOW, HIGH = -128, 127
 IDENTITY: LookupTable = np.arange(-128, 128, dtype=np.int8)[None]
@@ -18,7 +18,7 @@ IDENTITY: LookupTable = np.arange(-128, 128, dtype=np.int8)[None]
 
 @dataclass(frozen=True)
 class AddConstants:
-    """Constants of the residual add, or of the product in its place, as the instruction holds them."""
+    """Constants of the residual add or product, in the form of the instruction's fields."""
 
     ratio_a: int
     ratio_b: int
@@ -32,7 +32,7 @@ class AddConstants:
 
 @dataclass(frozen=True)
 class Residual:
-    """The second operand of an add, and the clamp of the sum; with ``swap`` it is the one that ``ratio_a`` belongs to."""
+    """The second operand of a residual add and the clamp of the sum; with ``swap``, ``ratio_a`` applies to this operand."""
 
     tensor: str
     swap: bool
@@ -43,8 +43,8 @@ class Residual:
 
 @dataclass(frozen=True, eq=False)
 class Epilogue:
-    """The end of a step, in the order of the POST instruction: a clamp to [low, high], a residual add or product with a
-    clamp of its own, a lookup table."""
+    """The epilogue of a step, in the order of the POST instruction: a clamp to [low, high], a residual add or product with
+    its own clamp, a lookup table."""
 
     low: int = LOW
     high: int = HIGH
@@ -57,7 +57,7 @@ class Epilogue:
 
     @property
     def changes(self) -> bool:
-        """Whether it does anything."""
+        """Whether the epilogue changes any byte."""
         return self.clamps or self.residual is not None or self.lookup_table is not None
 
     @property
@@ -67,13 +67,13 @@ class Epilogue:
 
     @property
     def stage(self) -> Stage:
-        """The stage of the POST instruction after which a byte is the step's result."""
+        """The last stage of the POST instruction that is in use; its bytes are the step's result."""
         if self.lookup_table is not None:
             return Stage.LOOKUP_TABLE
         return Stage.SUM if self.residual else Stage.OWN
 
     def clamped(self, low: int, high: int) -> Self:
-        """With another clamp at its end."""
+        """Returns the epilogue followed by a clamp."""
         if self.lookup_table is not None:
             return replace(self, lookup_table=compose(self.lookup_table, clamp_lookup_table(low, high)))
         if self.residual is not None:
@@ -83,7 +83,7 @@ class Epilogue:
         return replace(self, low=bounds[0], high=bounds[1])
 
     def looked_up(self, table: LookupTable) -> Self:
-        """With another lookup table at its end."""
+        """Returns the epilogue followed by a lookup table."""
         return replace(self, lookup_table=table if self.lookup_table is None else compose(self.lookup_table, table))
 
     def __str__(self) -> str:
@@ -96,12 +96,12 @@ class Epilogue:
 
 
 def _narrowed(low: int, high: int, then_low: int, then_high: int) -> tuple[int, int]:
-    """One clamp that does what two do, one after the other."""
+    """Returns the bounds of one clamp that is equal to two successive ones."""
     return max(then_low, min(low, then_high)), min(then_high, max(high, then_low))
 
 
 def signed_lookup_table(table: NDArray[Any], source: np.dtype[Any]) -> LookupTable:
-    """Rows of 256 indexed by the raw byte of a ``source`` tensor, as rows indexed by signed byte + 128."""
+    """Reorders tables [n, 256] from indices by the raw byte of a ``source`` tensor to indices by signed byte + 128."""
     ordered = table if source == np.uint8 else np.roll(table, 128, axis=1)
     return to_signed(np.ascontiguousarray(ordered))
 
@@ -115,14 +115,14 @@ def is_identity(table: LookupTable) -> bool:
 
 
 def compose(first: LookupTable, second: LookupTable) -> LookupTable:
-    """``second`` after ``first``; per channel where one of them is."""
+    """Returns the table of ``second`` applied after ``first``; it has a row per channel if one of the two has."""
     rows = max(len(first), len(second))
     index = np.broadcast_to(first, (rows, BYTE_VALUES)).astype(np.int16) + 128
     return np.take_along_axis(np.broadcast_to(second, (rows, BYTE_VALUES)), index, 1)
 
 
 def lookup_table_page(table: LookupTable, channels: NDArray[np.int64], size: int) -> NDArray[np.uint8]:
-    """A page of the table memory for one block; ``channels``: int64[size], the channel in each lane, -1 for a gap."""
+    """Returns a page of the table memory for one block; ``channels``: int64[size], the channel in each slot, -1 for none."""
     if len(table) == 1:
         page = np.broadcast_to(table[0][:, None], (LOOKUP_TABLE_WORDS, size))
     else:

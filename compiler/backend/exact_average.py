@@ -1,8 +1,8 @@
-"""Averages whose float32 sums never decide a rounding: sums of integers, which the POST unit adds at one byte per cycle.
+"""Average pools that an integer sum computes exactly; the POST unit adds one byte per cycle then.
 
-What the ordered float32 sum comes to depends on the bytes and on their order, not on their integer sum alone, but by a few
-units in the last place. Where no such difference moves any result across a rounding, the result is a function of the integer
-sum, and where one scale gives that function, a sum that is requantized computes it.
+The ordered float32 sum depends on the bytes and on their order, not only on their integer sum, but only by a few units in
+the last place. If no such difference changes any rounded result, the result is a function of the integer sum. If, in
+addition, some scale gives that function, a requantized integer sum gives the same bytes.
 """
 
 from collections.abc import Iterator
@@ -14,19 +14,19 @@ from arrayloom.compiler.backend.operations import Average, Pair, Sum
 from arrayloom.compiler.backend.parameters import average_of, multiplier
 from arrayloom.isa.arithmetic import average_step, average_terms, encode_scale, requantize
 
-MOST_TAPS = 16      # of a window that is looked at: time grows with their square
+MOST_TAPS = 16      # elements of a window for which this is tried: the time grows with their square
 BYTES = np.arange(-128, 128)
-NEIGHBOURS = 4      # scales on each side of the rounded quotient that are tried
+NEIGHBOURS = 4      # float32 scales that are tried on each side of the rounded quotient
 LEAST_SCALE, LARGEST_SCALE = 2.0 ** -32, 2.0 ** 8
-MOST_OFFSET = 1 << 20   # of a zero point that is added to the sum
+MOST_OFFSET = 1 << 20   # limit of a zero point in units of the sum
 
 Ints = NDArray[np.int64]
 
 
 def as_sum(operation: Average, source: Pair, result: Pair) -> Sum | None:
-    """The sum that gives the same bytes; None where there is none, or where windows reach outside the source.
+    """Returns a sum that gives the same bytes as the average, or None if there is none or windows leave the source.
 
-    ``source``, ``result``: height and width of both tensors.
+    ``source`` and ``result`` are (height, width) of the two tensors.
     """
     taps = operation.taps
     count = taps.kernel[0] * taps.kernel[1]
@@ -44,8 +44,11 @@ def as_sum(operation: Average, source: Pair, result: Pair) -> Sum | None:
 
 
 def _candidates(quotient: np.float64, zero: int) -> Iterator[tuple[np.float32, int, int]]:
-    """Scales near the quotient, what is added to the sum before, and the zero point: as it is, or added to the sum where it
-    is one of these there, since a half is rounded to what is even with it."""
+    """Yields (scale, offset of the sum, zero point) to try, with scales near the quotient.
+
+    The zero point is added after rounding or, if it is a whole number of units of the sum, to the sum before: ties round to
+    even values, so the two can differ.
+    """
     offset = zero / quotient
     places = [(0, zero)] + ([(int(offset), 0)] if offset.is_integer() and abs(offset) <= MOST_OFFSET else [])
     for step in sorted(range(-NEIGHBOURS, NEIGHBOURS + 1), key=abs):
@@ -54,10 +57,10 @@ def _candidates(quotient: np.float64, zero: int) -> Iterator[tuple[np.float32, i
 
 
 def _by_integer_sum(operation: Average, count: int) -> Ints | None:
-    """The byte for each integer sum, from the least to the largest; None where one has several.
+    """Returns the byte for each integer sum, in ascending order, or None if some integer sum can give different bytes.
 
-    Rounded additions keep the order of what is added, so the least and the largest float32 sum of each integer sum follow
-    from those of one element less.
+    Rounded addition is monotonic, so the smallest and largest float32 sums for an integer sum follow from those with one
+    element less.
     """
     terms = average_terms(BYTES, operation.x_zero, multiplier(operation))
     least = largest = terms
@@ -68,7 +71,7 @@ def _by_integer_sum(operation: Average, count: int) -> Ints | None:
 
 
 def _extended(totals: Ints, terms: Ints, best: np.ufunc) -> Ints:
-    """The least or the largest float32 sum of each integer sum, with one element more."""
+    """Returns the smallest or largest float32 sum for each integer sum, with one element more."""
     start = np.iinfo(np.int64).max if best is np.minimum else np.iinfo(np.int64).min
     found = np.full(len(totals) + len(terms) - 1, start)
     for place, term in enumerate(terms):

@@ -1,20 +1,20 @@
-"""Which tensor of a network is its features: what the classifier at its end reads."""
+"""Finds the features of a network: the tensor that the classifier at its end reads."""
 
 from onnx import numpy_helper
 
 from arrayloom.compiler.graph import Add, Clamp, Conv, Graph, GraphOutput, Lookup, Op, SumPool, View
 from arrayloom.isa.host_steps import Dequantize
 
-PASSED = (View, Clamp, Lookup, SumPool, Add)    # what may stand between a classifier and the output
+PASSED = (View, Clamp, Lookup, SumPool, Add)    # operations that may come between the classifier and the output
 
-PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")      # of a tail: the classifier is the host's
+PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")      # with one of these in the tail, the host computes the classifier
 
 
 def find_features(graph: Graph) -> str | None:
-    """The tensor, before it is flattened, that the last convolution or matrix product reads.
+    """Returns the name of the tensor that the last convolution or matrix product reads, before any flattening.
 
-    None when the first output does not come from a classifier, when that reads the model's input, or when the host computes
-    it in float.
+    Returns None if the first output does not come from a classifier, if the classifier reads the model's input, or if the
+    host computes it in float.
     """
     producers = {op.output: op for op in graph.ops}
     classifier = _classifier(graph, producers)
@@ -27,7 +27,7 @@ def find_features(graph: Graph) -> str | None:
 
 
 def feature_output(graph: Graph, name: str) -> GraphOutput:
-    """The features as an output of the program: dequantized by what the classifier's node says of its input."""
+    """Returns the features as an output of the program, dequantized with scale and zero point of the classifier's input."""
     classifier = _classifier(graph, {op.output: op for op in graph.ops})
     assert classifier is not None, name
     model = graph.integer_model.graph

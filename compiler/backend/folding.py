@@ -1,8 +1,7 @@
-"""Folded tensors: several neighbouring pixels of a row in one word, for tensors with fewer channels than a word has bytes.
+"""Folded tensors: words hold several neighbouring pixels of a row if a tensor has fewer channels than a word has bytes.
 
-A tensor [C, H, W] of which each word holds P pixels is one of P * C channels with W / P columns: channel ``p * C + c`` of
-column j is channel c of pixel ``j * P + p``. A convolution between two such tensors is a convolution too, with other
-weights.
+With P pixels in a word, a tensor [C, H, W] becomes [P * C, H, W / P]: channel ``p * C + c`` of column j is channel c of
+pixel ``j * P + p``. A convolution between folded tensors is a convolution with rearranged weights.
 """
 
 from dataclasses import dataclass, replace
@@ -21,10 +20,10 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class FoldedTaps:
-    """The taps of one row of a kernel between tensors of ``before`` and ``after`` pixels a word.
+    """The taps of one row of a kernel between folded tensors.
 
-    ``word[q, t]``, ``pixel[q, t]``: where pixel q of output column 0 finds what tap t takes; words are counted in steps of
-    ``dilation`` from word ``origin`` on, and the words of the next output column begin ``stride`` further.
+    Tap t of pixel q in output column 0 reads pixel ``pixel[q, t]`` of the source word ``origin + word[q, t] * dilation``;
+    each further output column reads ``stride`` words to the right.
     """
 
     word: Indices
@@ -35,7 +34,11 @@ class FoldedTaps:
 
     @classmethod
     def of(cls, taps: Taps, before: int, after: int) -> Self | None:
-        """None where output columns would not all see the same words, or an instruction cannot hold them."""
+        """Returns the taps between tensors with ``before`` and ``after`` pixels in a word.
+
+        Returns None if the output columns do not all read the same pattern of words, or if its values do not fit an
+        instruction.
+        """
         if after * taps.strides[1] % before:
             return None
         columns = np.arange(taps.kernel[1]) * taps.dilations[1]
@@ -49,24 +52,24 @@ class FoldedTaps:
 
     @property
     def words(self) -> int:
-        """Columns of the folded kernel."""
+        """The number of columns of the folded kernel."""
         return int(self.word.max()) + 1
 
     def kernel(self, taps: Taps) -> Taps:
-        """The window with these columns."""
+        """Returns the taps of the folded convolution; rows are those of ``taps``."""
         return Taps((taps.kernel[0], self.words), (taps.strides[0], self.stride), (taps.origin[0], self.origin),
                     (taps.dilations[0], self.dilation))
 
 
 def can_fold(step: Step) -> bool:
-    """Whether a step is a convolution that can read and make folded tensors."""
+    """Whether a step is a convolution that can read and write folded tensors."""
     return type(step.operation) is Convolution and step.operation.group == 1
 
 
 def folded_channels(network: Network, name: str, pixels: int) -> tuple[Indices, Indices]:
-    """Pixel and channel that each channel of a tensor stands for once it is folded; concatenations member by member.
+    """Returns the pixel and the original channel of each channel of a folded tensor, each int64[C * pixels].
 
-    ``network``: with the shapes of tensors that are not folded yet.
+    The channels of a concatenation are ordered by member. ``network`` must have the shapes of tensors before folding.
     """
     if name not in network.concats:
         channels = network.shapes[name][0]
@@ -83,7 +86,7 @@ def folded_channels(network: Network, name: str, pixels: int) -> tuple[Indices, 
 
 
 def fold(network: Network, folds: dict[str, int]) -> None:
-    """Folds tensors; ``folds``: pixels in a word of each, which ``choose_folds`` found to fit all steps that touch them."""
+    """Folds the tensors in ``folds``, the result of ``choose_folds``, with the given numbers of pixels in a word."""
     network.steps = [_fold_step(network, step, folds) for step in network.steps]
     for name, pixels in folds.items():
         channels, height, width = network.shapes[name]

@@ -1,4 +1,4 @@
-"""Steps of the POST unit that are written along with a convolution, each piece as soon as its rows are there."""
+"""Followers: steps of the POST unit that are interleaved with a convolution, piece by piece as their rows are completed."""
 
 from dataclasses import dataclass, field
 
@@ -8,18 +8,18 @@ from arrayloom.compiler.backend.lower import writer_of
 from arrayloom.compiler.backend.lower.unary import pixel_cycles
 from arrayloom.compiler.backend.steps import Network, Step
 
-MOST_PIECES = 16    # that a block is cut into, unless they would keep the POST unit for too long
+MOST_PIECES = 16    # pieces of a block, unless such pieces would occupy the POST unit for too long
 
 
 @dataclass
 class Rows:
-    """How many rows of each block are written, of the tensors that the group being written makes; all rows of others."""
+    """The number of rows written so far of each block of the current group's outputs; other tensors count as complete."""
 
     network: Network
     _done: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def open(self, step: Step) -> None:
-        """Nothing of the step's output is there yet."""
+        """Marks the step's output as not yet written."""
         for block in range(self.network.layouts[step.output].blocks):
             self.set(step.output, block, 0)
 
@@ -36,7 +36,7 @@ class Rows:
 
 
 class Follower:
-    """A step whose pieces are written when their sources are and the POST unit has cycles to spare."""
+    """A step whose pieces are written when their sources are complete and the POST unit has spare cycles."""
 
     def __init__(self, context: LoweringContext, rows: Rows) -> None:
         self.context, self.step, self.rows = context, context.step, rows
@@ -47,7 +47,7 @@ class Follower:
         rows.open(self.step)
 
     def advance(self, slack: int, cycles: int) -> int:
-        """Writes pieces of ``cycles`` cycles at most while ``slack`` cycles last; returns what is left of them."""
+        """Writes pieces of at most ``cycles`` cycles until ``slack`` cycles are used; returns the remaining ones."""
         most = max(1, cycles // (self.output.width * pixel_cycles(self.context.config, self.step)))
         least = min(most, -(-self.output.height // MOST_PIECES))
         for block, first in enumerate(self.done):
@@ -57,21 +57,21 @@ class Follower:
         return slack
 
     def finish(self) -> None:
-        """Writes what is left."""
+        """Writes all remaining pieces."""
         for block, first in enumerate(self.done):
             if first < self.output.height:
                 self._write(block, self.output.height)
         self.writer.finish()
 
     def _write(self, block: int, last: int) -> int:
-        """Writes a block up to row ``last``; returns the cycles that it takes."""
+        """Writes a block up to row ``last``; returns the POST unit's cycles."""
         pieces = list(self.writer.run(self.operands, range(block, block + 1), self.done[block], last))
         self.done[block] = last
         self.rows.set(self.step.output, block, last)
         return sum(piece.post for piece in pieces)
 
     def _ready(self, block: int) -> int:
-        """Output rows of a block whose sources are there."""
+        """Returns the number of output rows of a block whose sources are complete."""
         height = self.context.network.layouts[self.step.x].rows
         there, last, limit = self.rows.get(self.step.x, block), self.done[block], self.output.height
         residual = self.step.epilogue.residual

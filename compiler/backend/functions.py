@@ -1,5 +1,4 @@
-"""Functions of one tensor's bytes: a sum or product whose operands both come from one tensor, byte by byte, is one lookup
-table, as x * sigmoid(x) is."""
+"""Replaces sums and products of functions of the same tensor, such as x * sigmoid(x), by one lookup table."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,14 +15,14 @@ Table = NDArray[Any]    # [1 or C, 256] in a tensor's dtype, indexed by the raw 
 
 @dataclass(frozen=True)
 class _Function:
-    """A tensor whose elements are ``table`` of those of ``source``."""
+    """A tensor each of whose elements is the entry of ``table`` for the element of ``source`` at the same place."""
 
     source: str
     table: Table
 
 
 def tabulate_functions(graph: Graph) -> Graph:
-    """The graph with sums and products of functions of one tensor as lookups; what nothing else reads is left out."""
+    """Returns the graph with such sums and products replaced by lookups, and without operations that are then unused."""
     functions: dict[str, _Function] = {}
     ops: list[Op] = []
     for op in graph.ops:
@@ -38,7 +37,7 @@ def tabulate_functions(graph: Graph) -> Graph:
 
 
 def _function(op: Op, functions: dict[str, _Function], tensors: dict[str, Tensor]) -> _Function | None:
-    """What an operation computes, as a function of one tensor; None where it reads several, or other places of one."""
+    """Returns an operation as a function of one tensor, or None if it reads several tensors or other elements."""
     if not isinstance(op, Add | Mul | BinaryLookup | Lookup | Clamp):
         return None
     operands = [functions.get(name) or _Function(name, _identity(tensors[name])) for name in op.inputs]
@@ -52,7 +51,7 @@ def _identity(tensor: Tensor) -> Table:
 
 
 def _table(op: Add | Mul | BinaryLookup | Lookup | Clamp, operands: list[Table], output: Tensor) -> Table:
-    """What an operation makes of operands that are given for each byte, by the formulas of the graph's operations."""
+    """Returns the table of an operation whose operands are tables, by the formulas in ``compiler/graph.py``."""
     rows = max(len(table) for table in operands)
     if isinstance(op, Lookup):
         rows = max(rows, len(op.table))
@@ -71,7 +70,7 @@ def _table(op: Add | Mul | BinaryLookup | Lookup | Clamp, operands: list[Table],
 
 
 def _without_unread(graph: Graph, functions: dict[str, _Function]) -> Graph:
-    """The graph without functions that nothing reads any more."""
+    """Returns the graph without functions that nothing reads."""
     needed = {result.tensor for result in graph.outputs}
     kept: list[Op] = []
     for op in reversed(graph.ops):

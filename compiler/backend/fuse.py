@@ -1,4 +1,4 @@
-"""Fusion: clamps, adds and lookup tables join the epilogue of the step that makes their operand."""
+"""Fusion: clamps, adds and lookup tables become part of the epilogue of the step that computes their operand."""
 
 from collections import Counter
 from dataclasses import replace
@@ -12,12 +12,12 @@ POOLS = (Average, Maximum, Sum)
 
 
 def fuse(network: Network) -> None:
-    """Replaces, wherever it is exact, a step that copies the result of another by a longer epilogue of that other."""
+    """Merges each step that copies the result of another step into that step's epilogue, wherever this is exact."""
     Fuser(network).run()
 
 
 class Fuser:
-    """``steps`` so far, and where each tensor among them is made."""
+    """The state of fusion; ``steps`` are the steps so far."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
@@ -43,7 +43,7 @@ class Fuser:
         return False
 
     def _views(self, step: Step) -> list[Step]:
-        """The step with either operand of its add as the source, the one made later first."""
+        """Returns the step with each operand of its add as the source; first the one that is computed later."""
         residual = step.epilogue.residual
         if residual is None or residual.tensor == step.x:
             return [step]
@@ -55,18 +55,18 @@ class Fuser:
         return next((i for i, step in enumerate(self.steps) if step.output == tensor), -1)
 
     def _producer(self, step: Step) -> int | None:
-        """The step that makes what ``step`` reads, when nothing else reads it."""
+        """Returns the position of the step that computes the source of ``step``, or None if other steps read it too."""
         place = self._position(step.x)
         return place if place >= 0 and self.uses[step.x] == 1 else None
 
     def _earliest(self, step: Step, place: int) -> int:
-        """Where the joined step goes: where its first part stood, or at the end when its residual is made later."""
+        """Returns the position of the merged step: that of its first part, or the end if its residual is computed later."""
         residual = step.epilogue.residual
         late = residual is not None and self._made_after(residual.tensor, place)
         return len(self.steps) if late else place
 
     def _made_after(self, tensor: str, place: int) -> bool:
-        """Whether a part of ``tensor`` is made at ``place`` or later."""
+        """Whether the step at ``place`` or a later one computes ``tensor`` or a part of it."""
         names = {tensor}
         for name in list(names):
             names.update(self._members(name))
@@ -78,10 +78,11 @@ class Fuser:
 
 
 def join(first: Step, second: Step) -> Step | None:
-    """One step for ``first`` and ``second``, which copies its result; None when the POST unit's order forbids it."""
+    """Merges ``second``, which copies the result of ``first``, into it; returns None if the order of stages in the POST unit
+    does not allow it."""
     before, after = first.epilogue, second.epilogue
     if isinstance(first.operation, Constants):
-        return None     # which the POST unit never sees
+        return None     # LOAD writes constants; the POST unit does not process them
     if after.residual is not None:
         if isinstance(first.operation, POOLS) or before.residual is not None or before.lookup_table is not None:
             return None
@@ -94,12 +95,12 @@ def join(first: Step, second: Step) -> Step | None:
 
 
 def _extend(first: Step, second: Step, epilogue: Epilogue) -> Step:
-    """``first`` with a longer epilogue, as the maker of what ``second`` made."""
+    """Returns ``first`` with a longer epilogue and the output of ``second``."""
     probes = (replace(probe, stage=epilogue.stage) for probe in second.probes)
     return replace(first, output=second.output, sources=first.sources + second.sources, epilogue=epilogue,
                    probes=(*first.probes, *probes))
 
 
 def _without_probes(step: Step, stage: Stage) -> Step:
-    """Without the tensors that can no longer be seen once ``stage`` does more than before."""
+    """Returns the step without probes after ``stage``, whose bytes are about to change."""
     return replace(step, probes=tuple(probe for probe in step.probes if probe.stage is not stage))

@@ -1,7 +1,7 @@
-"""Concatenations that convolutions read part by part, each where it lies.
+"""Virtual concatenations: convolutions read the parts of a concatenation where they lie, so it is not stored.
 
-So a part that is stored with other bytes than its tensor can be copied as soon as that is made, and a part whose pixels are
-those of a smaller tensor, each repeated, is that smaller tensor.
+A part that must be converted to other bytes can then be copied early, right after its source is computed. A part that
+enlarges a smaller tensor by repeating pixels is not stored either: the convolutions read the smaller tensor.
 """
 
 from collections import defaultdict
@@ -17,14 +17,14 @@ WHOLE: Pair = (1, 1)
 
 
 def gather(network: Network, config: Config, stored: set[str]) -> None:
-    """Replaces concatenations, apart from those ``stored``, by virtual ones where that saves a pass over some part."""
+    """Makes concatenations virtual, except those in ``stored``, if this saves a pass over some part."""
     for name in sorted(network.concats.keys() - stored):
         _Gatherer(network, config, name).run()
     network.steps = _copied_early(network)
 
 
 class _Gatherer:
-    """One concatenation with its parts, the steps that make these and those that read it."""
+    """One concatenation with its parts, the steps that compute them and the steps that read it."""
 
     def __init__(self, network: Network, config: Config, name: str) -> None:
         self.network, self.config, self.name = network, config, name
@@ -55,7 +55,7 @@ class _Gatherer:
         return replace(step, x=gathered, sources=tuple(sorted({*step.sources, *sources})))
 
     def _can_be_read_apart(self, enlarged: bool) -> bool:
-        """Whether dense convolutions alone read the concatenation, pixel by pixel in rows where parts are enlarged."""
+        """Whether only dense convolutions read the concatenation, with 1x1 kernels and whole rows if parts are enlarged."""
         network = self.network
         if self.name in network.kept() or self.name in network.parts or not self.readers:
             return False
@@ -70,7 +70,7 @@ class _Gatherer:
                    for step in self.readers)
 
     def _scale(self, part: str) -> Pair:
-        """How often each row and column of a smaller tensor is repeated in a part; (1, 1) where it is not that."""
+        """Returns how often a part repeats each row and column of a smaller tensor, or (1, 1) if it does not."""
         step, network = self.makers.get(part), self.network
         if step is None or not isinstance(step.operation, Rearrangement) or step.epilogue.changes or step.operation.swapped:
             return WHOLE
@@ -93,7 +93,10 @@ def _is_pointwise(network: Network, step: Step, height: int, width: int) -> bool
 
 
 def _copied_early(network: Network) -> list[Step]:
-    """The steps; copies that are parts of what ``gather`` made come before the next convolution after what they copy."""
+    """Returns the steps with copies into parts of virtual concatenations moved up.
+
+    Each is placed before the first convolution that follows the step that computes its source.
+    """
     made = {step.output for step in network.steps}
     parts = {part for name in network.scales for part in network.virtual_concats[name]}
     other = {name for step in network.steps if step.x not in network.scales for name in network.reads(step)}

@@ -1,4 +1,4 @@
-"""Groups of steps that are written together: a lead, and steps of which each piece is written when its sources are there."""
+"""Groups: steps whose instructions are interleaved. The pieces of followers are written between those of the lead."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from arrayloom.compiler.backend.steps import Network, Step
 
 @dataclass(frozen=True)
 class Group:
-    """``lead``, with the index of each step in the network; ``followers`` are written along with it, in pieces."""
+    """A group of steps, each identified by its index in the network."""
 
     lead: int
     followers: tuple[int, ...] = ()
@@ -20,12 +20,15 @@ class Group:
         return (self.lead, *self.followers)
 
     def with_follower(self, index: int) -> "Group":
-        """The group with one more step."""
+        """Returns the group with another follower."""
         return Group(self.lead, (*self.followers, index))
 
 
 def form_groups(network: Network, spilled: set[str]) -> list[Group]:
-    """All steps in order; tensors in ``spilled`` have no place on chip, and steps that touch them stand alone."""
+    """Divides all steps into groups, in order.
+
+    Tensors in ``spilled`` have no place on chip; a step that accesses one forms a group of its own.
+    """
     groups: list[Group] = []
     for index, step in enumerate(network.steps):
         if groups and _may_follow(network, groups[-1], step, spilled):
@@ -36,14 +39,17 @@ def form_groups(network: Network, spilled: set[str]) -> list[Group]:
 
 
 def _may_follow(network: Network, group: Group, step: Step, spilled: set[str]) -> bool:
-    """Parameters and lookup tables are FIFOs: averages over windows of several sizes load their thresholds again and again,
-    and so do steps that take turns in the table FIFO with their tables."""
+    """Whether a step can join a group.
+
+    Parameters and lookup tables are in FIFOs. Interleaved steps that alternate between several tables would load them again
+    for each piece, and so would averages with different divisors load their thresholds; these are not interleaved.
+    """
     if isinstance(step.operation, AttentionOperation):
         return _continues_attention(network, group, step, spilled)
     if not network.steps[group.lead].on_array or _has_several_divisors(network, step):
         return False
     if isinstance(step.operation, DepthwiseConvolution) and _has_depthwise(network, group):
-        return False    # sums are drained in the order in which they are made
+        return False    # banks of sums are drained in the order in which they are filled
     if step.on_array and not _ends_chain(network, group, step):
         return False
     users = [each.epilogue for each in (*(network.steps[number] for number in group.steps), step)
@@ -54,7 +60,10 @@ def _may_follow(network: Network, group: Group, step: Step, spilled: set[str]) -
 
 
 def _continues_attention(network: Network, group: Group, step: Step, spilled: set[str]) -> bool:
-    """Whether scores, softmax and mixture follow one another, each read by the next alone; others read whole tensors."""
+    """Whether a group and a step are the beginning of scores, softmax and mixture, each of which reads the previous one.
+
+    Only these can be interleaved; other operations of attention read whole tensors.
+    """
     before = [network.steps[index] for index in group.steps]
     kinds = [type(each.operation) for each in (*before, step)]
     if kinds != [ScoresOperation, SoftmaxOperation, MixtureOperation][:len(kinds)] or step.x != before[-1].output:
@@ -64,7 +73,7 @@ def _continues_attention(network: Network, group: Group, step: Step, spilled: se
 
 
 def _has_several_divisors(network: Network, step: Step) -> bool:
-    """Whether a step is an average some of whose windows reach outside the source, and are divided by less."""
+    """Whether a step is an average with windows that leave the source and are divided by fewer elements."""
     operation = step.operation
     if not isinstance(operation, Average) or operation.count_include_pad:
         return False
@@ -76,7 +85,7 @@ def _has_depthwise(network: Network, group: Group) -> bool:
 
 
 def _ends_chain(network: Network, group: Group, step: Step) -> bool:
-    """Whether a convolution reads what the depthwise step at the end of the group makes."""
+    """Whether a step is a convolution that reads the output of a depthwise step at the end of the group."""
     last = network.steps[group.steps[-1]]
     return (isinstance(last.operation, DepthwiseConvolution) and step.x == last.output and is_dense(step.operation)
             and not step.epilogue.per_channel)

@@ -1,4 +1,4 @@
-"""The memory of a program: its sections, its constants with equal ones once, and the map of the whole."""
+"""The memory of a program: its sections, its constants without duplicates, and the memory map."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ Transfer = LoadWeights | LoadParameters | LoadLookupTable | LoadActivations | St
 
 
 class Section(Enum):
-    """What an address in memory counts from while the memory map is not known."""
+    """The section that the address of a draft is relative to, until the memory map is known."""
 
     CONSTANTS = "constants"
     DATA = "data"
@@ -23,7 +23,7 @@ class Section(Enum):
 
 @dataclass
 class Constants:
-    """The constants section: blobs one after the other, each at a multiple of ``alignment`` bytes."""
+    """The constants section: consecutive blobs, each at a multiple of ``alignment`` bytes."""
 
     alignment: int
     _blobs: list[Bytes] = field(default_factory=list)
@@ -31,7 +31,7 @@ class Constants:
     _size: int = 0
 
     def add(self, data: Bytes) -> int:
-        """The first byte of ``data`` in the section; the same as before when it has been added already."""
+        """Adds ``data`` unless the section already holds the same bytes; returns its offset in the section."""
         digest = hashlib.blake2b(data.data, digest_size=20).digest()
         if digest not in self._places:
             self._places[digest] = self._size
@@ -48,7 +48,7 @@ class Constants:
 
 @dataclass(frozen=True)
 class MemoryMap:
-    """Byte offsets from the program's memory base."""
+    """The sections' byte offsets from the program's memory base, and the size of the memory in bytes."""
 
     code: int
     constants: int
@@ -57,16 +57,16 @@ class MemoryMap:
 
     @classmethod
     def of(cls, code_bytes: int, constant_bytes: int, data_bytes: int) -> "MemoryMap":
-        constants = _page(code_bytes + FETCH_BUFFER_BYTES)    # FETCH reads so far beyond the last instruction
+        constants = _page(code_bytes + FETCH_BUFFER_BYTES)    # FETCH prefetches up to a buffer beyond the last instruction
         data = _page(constants + constant_bytes)
         return cls(0, constants, data, _page(data + data_bytes))
 
     def address(self, section: Section, offset: int) -> int:
-        """The byte ``offset`` of a section."""
+        """Returns the address of byte ``offset`` of a section."""
         return (self.constants if section is Section.CONSTANTS else self.data) + offset
 
     def relocate(self, instruction: Transfer, section: Section) -> Transfer:
-        """The instruction with its address, so far an offset in ``section``, in the program's memory."""
+        """Returns the instruction with its address changed from an offset in ``section`` to one in the program's memory."""
         return instruction.changed(address=self.address(section, instruction.address))
 
 

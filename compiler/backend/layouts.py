@@ -1,4 +1,4 @@
-"""Where each channel of each tensor lies in its words."""
+"""Chooses the layout of each tensor: the slots of its channels, and the packing of network inputs."""
 
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from arrayloom.isa.layout import Layout, Packing
 
 
 def pack_inputs(network: Network, size: int) -> None:
-    """Gives every input that only one convolution reads the layout in which that takes the fewest tiles."""
+    """Packs each network input that a single convolution reads, if the convolution then needs fewer tiles."""
     uses = Counter(name for step in network.steps for name in network.reads(step))
     uses.update(network.kept())
     given = {port.tensor for port in network.inputs}
@@ -24,7 +24,7 @@ def pack_inputs(network: Network, size: int) -> None:
 
 
 def _pack(network: Network, step: Step, operation: Convolution, size: int) -> Step | None:
-    """The step on packed words of several pixels; None where that would not take fewer tiles."""
+    """Returns the step on packed words of several pixels, or None if it would not need fewer tiles."""
     channels, _, _ = network.shapes[step.x]
     if operation.group > 1 or operation.selection:
         return None
@@ -36,15 +36,15 @@ def _pack(network: Network, step: Step, operation: Convolution, size: int) -> St
 
 
 def packed_tiles(taps: Taps, channels: int, size: int) -> int:
-    """Tiles that a block of the result of a dense convolution takes, the input being packed where that saves any."""
+    """Returns the tiles per output block of a dense convolution on a network input, packed if this saves tiles."""
     return min(_packings(taps, channels, size))
 
 
 def _packings(taps: Taps, channels: int, size: int) -> tuple[int, int, int]:
-    """Tiles for each block of the result: of words of one pixel, of several in a row, and of whole windows."""
+    """Returns the tiles per output block for words of one pixel, of several pixels of a row, and of whole windows."""
     rows, columns = taps.kernel
     plain = rows * columns * -(-channels // size)
-    if taps.dilations != (1, 1) or 0 in taps.strides:   # every output reads one pixel again and again
+    if taps.dilations != (1, 1) or 0 in taps.strides:   # with stride 0, all outputs read the same pixel
         return plain, plain, plain
     row = _row_words(taps, channels, size)
     return plain, plain if row is None else rows * row.words, -(-rows * columns * channels // size)
@@ -52,7 +52,7 @@ def _packings(taps: Taps, channels: int, size: int) -> tuple[int, int, int]:
 
 @dataclass(frozen=True)
 class _RowWords:
-    """How a row of a kernel reads packed words: ``words`` of them, ``skip`` apart, each of which holds ``held`` pixels."""
+    """How a row of a kernel reads packed words: ``words`` words, ``skip`` apart, with ``held`` pixels each."""
 
     held: int
     words: int
@@ -60,7 +60,7 @@ class _RowWords:
 
 
 def _row_words(taps: Taps, channels: int, size: int) -> _RowWords | None:
-    """The words that hold one row of a kernel; None where a word holds no more than one pixel of it."""
+    """Returns the packed words of one row of a kernel, or None if a word would hold only one pixel of it."""
     columns, stride = taps.kernel[1], taps.strides[1]
     held = min(size // channels, columns) if channels <= size else 1
     skip = max(1, held // stride)
@@ -70,7 +70,7 @@ def _row_words(taps: Taps, channels: int, size: int) -> _RowWords | None:
 
 
 def _pack_rows(network: Network, step: Step, operation: Convolution, row: _RowWords) -> Step:
-    """The step on words that hold neighbours in a row; one starts every horizontal stride."""
+    """Returns the step on words of neighbouring pixels in a row; a word begins at each horizontal stride."""
     taps, height = operation.taps, network.shapes[step.x][1]
     width = network.shapes[step.output][2] + (row.words - 1) * row.skip
     network.packings[step.x] = Packing(row.held, taps.strides[1], taps.origin[1], width, 1, 1, 0, height,
@@ -81,7 +81,7 @@ def _pack_rows(network: Network, step: Step, operation: Convolution, row: _RowWo
 
 
 def _pack_windows(network: Network, step: Step, operation: Convolution) -> Step:
-    """The step as a product with whole windows: the words of each output position hold all pixels that it reads."""
+    """Returns the step as a 1x1 convolution on whole windows: an output position's words hold all pixels of its window."""
     taps = operation.taps
     _, height, width = network.shapes[step.output]
     network.packings[step.x] = Packing(taps.kernel[1], taps.strides[1], taps.origin[1], width, taps.kernel[0],
@@ -92,7 +92,7 @@ def _pack_windows(network: Network, step: Step, operation: Convolution) -> Step:
 
 
 def _pack_weight(operation: Convolution, held: int, distance: int, words: int) -> np.ndarray:
-    """[M, held * C, kh, words]: tap t of the row goes to the first word that holds it."""
+    """Returns weights [M, held * C, kh, words]; each tap of a row is placed in the first word that holds its pixel."""
     outputs, channels, rows, columns = operation.weight.shape
     packed = np.zeros((outputs, held, channels, rows, words), np.int16)
     for tap in range(columns):
@@ -102,10 +102,10 @@ def _pack_weight(operation: Convolution, held: int, distance: int, words: int) -
 
 
 def assign_layouts(network: Network, size: int) -> None:
-    """Fills ``network.layouts``; where two operands of an add lie differently, one is moved by the array.
+    """Fills ``network.layouts``; if two operands of an add have different layouts, the array moves one of them.
 
-    Convolutions read and write any layout, since their weights are arranged accordingly; what the POST unit does
-    alone, it does block by block.
+    Convolutions read and write any layout, since their weights are arranged accordingly. Steps of the POST unit alone keep
+    the blocks and slots of their source.
     """
     for port in network.inputs:
         _input_layout(network, port.tensor, size)
@@ -117,7 +117,8 @@ def assign_layouts(network: Network, size: int) -> None:
 
 
 def read_slots(network: Network, name: str) -> NDArray[np.int64]:
-    """int64[channels of the weights]: the slot of each channel of a tensor, or of each packed pixel's channel."""
+    """Returns int64[input channels of the weights], the slot of each channel of a tensor or, if packed, of each pixel's
+    channels."""
     layout = network.layouts[name]
     if layout.packing:
         return np.arange(layout.packing.row_taps * layout.packing.taps * layout.channels)
@@ -132,7 +133,7 @@ def _input_layout(network: Network, name: str, size: int) -> None:
 
 
 def _place(network: Network, step: Step, size: int) -> Step:
-    """Chooses the layout of what the step makes; returns the step that can write it."""
+    """Chooses the layout of the step's output; returns the step, changed if it could not write that layout."""
     channels, height, width = network.shapes[step.output]
     segments: tuple[tuple[int, int], ...] = ((0, channels),)
     if step.x in network.virtual_concats:
@@ -152,19 +153,19 @@ def _place(network: Network, step: Step, size: int) -> Step:
 
 
 def _relocation(channels: int) -> Convolution:
-    """The same channels; weights put them where the layout wants them."""
+    """Returns a convolution that copies channels; its weights move them to the slots of the output's layout."""
     return selection(np.arange(channels), channels, Taps())
 
 
 def _join_parts(network: Network, size: int) -> None:
-    """Layouts of the concatenations whose parts all have one."""
+    """Assigns layouts to the concatenations whose parts all have one."""
     for name, parts in network.concats.items():
         if name not in network.layouts and all(part in network.layouts for part in parts):
             network.layouts[name] = _joined(network, name, parts, size)
 
 
 def _show_slices(network: Network, name: str, parts: list[str], size: int) -> None:
-    """Has the steps that make the slices of a tensor show them as blocks of it, one slice after the other."""
+    """Moves the probes of the steps that compute the slices of a tensor to the slices' blocks in the tensor."""
     network.layouts[name] = _joined(network, name, parts, size)
     first = dict(zip(parts, part_blocks(network, parts), strict=True))
     for index, step in enumerate(network.steps):
@@ -174,7 +175,7 @@ def _show_slices(network: Network, name: str, parts: list[str], size: int) -> No
 
 
 def _joined(network: Network, name: str, parts: list[str], size: int) -> Layout:
-    """The layout of tensors one after the other."""
+    """Returns the layout of a concatenation of ``parts``."""
     _, height, width = network.shapes[name]
     segments: list[tuple[int, int]] = []
     for part, start in zip(parts, part_blocks(network, parts), strict=True):
@@ -183,7 +184,7 @@ def _joined(network: Network, name: str, parts: list[str], size: int) -> Layout:
 
 
 def part_blocks(network: Network, parts: list[str]) -> list[int]:
-    """The first block of each of several tensors one after the other."""
+    """Returns the first block of each part in their concatenation."""
     starts, total = [], 0
     for part in parts:
         starts.append(total)
@@ -192,7 +193,7 @@ def part_blocks(network: Network, parts: list[str]) -> list[int]:
 
 
 def member_of(network: Network, name: str, block: int) -> tuple[str, int]:
-    """The stored tensor that holds a block of ``name``, and the first of its blocks there."""
+    """Returns the stored tensor that contains a block of ``name``, and the block of ``name`` at which it begins."""
     first = 0
     for member in network.members(name):
         blocks = network.layouts[member].blocks
@@ -203,7 +204,7 @@ def member_of(network: Network, name: str, block: int) -> tuple[str, int]:
 
 
 def allocation_root(network: Network, name: str) -> tuple[str, int]:
-    """The tensor that memory is set aside for, and the block in it where ``name`` begins."""
+    """Returns the tensor that memory is allocated for, and the block in it at which ``name`` begins."""
     name, block = network.root(name), 0
     while name in network.parts:
         name, position = network.parts[name]
@@ -212,7 +213,7 @@ def allocation_root(network: Network, name: str) -> tuple[str, int]:
 
 
 def unfolded(network: Network, name: str) -> Layout:
-    """The layout of a stored tensor, with the shape that it has in the graph."""
+    """Returns the layout of a stored tensor, with its shape in the graph if it is folded."""
     layout, pixels = network.layouts[name], network.folds.get(name, 1)
     if pixels == 1:
         return layout

@@ -1,4 +1,4 @@
-"""What the device can compute, found before anything is built; and the rules of its network, checked between passes."""
+"""Checks that the device can compute a graph, and invariants of the network that hold between passes."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ REMEDY = "split the layer, or run it on the host"
 
 
 def require_supported(graph: Graph) -> None:
-    """Raises ``UnsupportedError`` with every operation whose extents do not fit an instruction."""
+    """Raises ``UnsupportedError``, which lists each operation whose extents do not fit the fields of an instruction."""
     found = [entry for op in graph.ops for entry in _unsupported(graph, op)]
     if found:
         raise UnsupportedError(found)
@@ -31,7 +31,7 @@ def _unsupported(graph: Graph, op: Op) -> Iterator[Unsupported]:
 
 
 def _extents(graph: Graph, op: Op) -> Iterator[tuple[str, int, str]]:
-    """(what, value, the field of an instruction that holds it)."""
+    """Yields (what it is, value, field of the instruction that holds it)."""
     for tensor in (graph.tensors[name] for name in (*op.inputs, op.output)):
         yield f"height of {tensor.name}", tensor.shape[1], "height"
         yield f"width of {tensor.name}", tensor.shape[2], "width"
@@ -47,8 +47,7 @@ def _extents(graph: Graph, op: Op) -> Iterator[tuple[str, int, str]]:
 
 
 def check_network(network: Network) -> None:
-    """Raises ``GraphError`` where a step reads what is not made before, or its epilogue is not one that
-    the POST unit has."""
+    """Raises ``GraphError`` if a step reads a tensor that is not yet computed, or the POST unit cannot do its epilogue."""
     made = {port.tensor for port in network.inputs}
     for step in network.steps:
         for name in network.reads(step):
@@ -71,7 +70,7 @@ def _check_epilogue(network: Network, step: Step) -> None:
 
 
 def check_layouts(network: Network) -> None:
-    """Raises ``GraphError`` where the POST unit would have to move channels between blocks or lanes."""
+    """Raises ``GraphError`` if the POST unit would have to move channels between blocks or lanes."""
     for step in network.steps:
         output = network.layouts[step.output].segments
         if not step.operation.places_channels:
@@ -83,7 +82,7 @@ def check_layouts(network: Network) -> None:
 
 
 def check_placement(network: Network, placement: Placement, config: Config) -> None:
-    """Raises ``GraphError`` where a tensor has no place, or a place outside the memory."""
+    """Raises ``GraphError`` if a tensor has no place, or one outside the scratchpad."""
     for index, group in enumerate(placement.groups):
         for step in (network.steps[number] for number in group.steps):
             for name in (*network.reads(step), step.output):

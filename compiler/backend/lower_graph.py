@@ -1,4 +1,4 @@
-"""From the integer graph to steps in the signed domain, one operation a step; fusion comes later."""
+"""Lowers the integer graph to steps on signed bytes, one or more per operation; fusion follows later."""
 
 from collections.abc import Callable
 from typing import Any
@@ -42,7 +42,7 @@ from arrayloom.isa.layout import to_signed
 
 
 def to_steps(graph: Graph) -> Network:
-    """The whole graph as a network of single steps."""
+    """Returns the graph as a network of steps that are not yet fused."""
     builder = Builder(graph)
     for index, op in enumerate(graph.ops):
         builder.index = index
@@ -84,7 +84,7 @@ def _average_pool(builder: Builder, op: AveragePool) -> None:
 
 
 def _concat(builder: Builder, op: Concat) -> None:
-    """Parts whose bytes do not change are stored in their place at once; the others are copied there."""
+    """Lowers a concatenation: parts whose bytes do not change are written directly to their place, others are copied."""
     network = builder.network
     if op.output in builder.virtual_concats:
         return
@@ -103,7 +103,7 @@ def _concat(builder: Builder, op: Concat) -> None:
 
 
 def _lookup(builder: Builder, op: Lookup) -> None:
-    """A copy through the lookup table; of a virtual concatenation, part by part through what both tables make."""
+    """Lowers a lookup to a copy; for a virtual concatenation, its tables are composed with the lookup's."""
     concat = builder.virtual_concats.get(op.x)
     if concat is None:
         builder.step(Copy(), op.x, op.output, Epilogue(lookup_table=builder.lookup_table(op.table, op.x)))
@@ -125,8 +125,11 @@ def _view(builder: Builder, op: View) -> None:
 
 
 def _move(builder: Builder, op: Move | MovePixels) -> None:
-    """A selection on the array. What lies outside x must come out of the lookup table as the fill value: where no byte of
-    x could stand for it, the lookup table goes first, in a step of its own."""
+    """Lowers a movement to a selection on the array.
+
+    Positions outside x must have the fill value after the lookup table. If the table maps no byte to the fill value, it is
+    applied before, in a separate step.
+    """
     fill = int(to_signed(np.array([op.fill]).astype(builder.graph.tensors[op.output].dtype))[0])
     table = builder.lookup_table(op.table, op.x)
     source = op.x
@@ -148,7 +151,7 @@ def _move(builder: Builder, op: Move | MovePixels) -> None:
 
 
 def _stand_in(table: LookupTable | None, fill: int) -> int:
-    """The byte that becomes ``fill`` in the lookup table."""
+    """Returns a byte that the lookup table maps to ``fill`` in all channels."""
     return fill if table is None else int(np.flatnonzero((table == fill).all(axis=0))[0]) - 128
 
 

@@ -1,4 +1,4 @@
-"""Operations on two tensors: sums and products by the add unit, any other function by expansion."""
+"""Lowers operations on two tensors: sums and products to the add unit, all other functions to an expansion."""
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from arrayloom.compiler.graph import Add, BinaryLookup, Mul
 
 
 def lower_add(builder: Builder, op: Add) -> None:
-    """One step; where the constants are beyond the add unit, operands through lookup tables, or any function of two."""
+    """Lowers a sum to one step; if the add unit cannot hold the constants, with lookup tables before, or to an expansion."""
     unsigned = builder.shift(op.output) != 0
     constants = add_constants(op, unsigned)
     if constants is not None:
@@ -33,7 +33,7 @@ def lower_add(builder: Builder, op: Add) -> None:
 
 
 def lower_mul(builder: Builder, op: Mul) -> None:
-    """One step, followed by a lookup table if most of the products are clamped; or any function of two."""
+    """Lowers a product to one step, with a lookup table if most products are clamped, or else to an expansion."""
     unsigned = builder.shift(op.output) != 0
     constants = product_constants(op, unsigned)
     if constants is not None:
@@ -50,7 +50,7 @@ def _residual(builder: Builder, tensor: str, constants: AddConstants) -> Residua
 
 
 def _through(builder: Builder, x: str, table: LookupTable, name: str) -> str:
-    """``x`` through a lookup table of the signed domain; itself where that changes nothing."""
+    """Adds a step that applies a lookup table of signed bytes to ``x``; returns its output, or ``x`` for an identity."""
     if is_identity(table):
         return x
     made = builder.intermediate(name, builder.network.shapes[builder.network.root(x)])
@@ -65,7 +65,7 @@ def lower_binary_lookup(builder: Builder, op: BinaryLookup) -> None:
 
 
 def _expanded(builder: Builder, op: Add | Mul | BinaryLookup, table: PairTable) -> None:
-    """Any function of two signed bytes: as many groups at a time as keep the expanded operands small."""
+    """Lowers any function of two signed bytes; groups are processed in parts, so that expanded operands stay small."""
     found = expand(table)
     a, b = (builder.network.root(name) for name in (op.a, op.b))
     together = max(1, MOST_CHANNELS // builder.network.shapes[a][0])
@@ -78,7 +78,7 @@ def _expanded(builder: Builder, op: Add | Mul | BinaryLookup, table: PairTable) 
 
 
 def _add_groups(builder: Builder, operands: tuple[str, str], part: Expansion, output: str, partial: str | None) -> str:
-    """The sum of some groups, and of those before it, in four steps; returns ``output``."""
+    """Adds four steps that compute the sum of some groups and of ``partial``, the sum so far; returns ``output``."""
     channels, height, width = builder.network.shapes[operands[0]]
     chosen = np.repeat(np.arange(channels), part.groups)
     kept = builder.intermediate(f"{output}#kept", (len(chosen), height, width))

@@ -1,4 +1,4 @@
-"""A network under construction: steps in the signed domain, and the tensors that only the device has."""
+"""Builds a network: steps on signed bytes, and tensors that the graph does not have."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from arrayloom.compiler.graph import Graph
 
 
 class Builder:
-    """A network being built from a graph; ``index`` is that of the operation at hand."""
+    """A network that is being built from a graph; ``index`` is the index of the operation that is being lowered."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -27,23 +27,23 @@ class Builder:
         self.virtual_concats = find_virtual_concats(graph, kept)
 
     def shift(self, name: str) -> int:
-        """What is taken from a tensor's raw bytes to make them signed."""
+        """Returns what is subtracted from a tensor's raw bytes to make them signed: 128 or 0."""
         return 128 if self.graph.tensors[name].dtype == np.uint8 else 0
 
     def step(self, operation: Operation, x: str, output: str, epilogue: Epilogue | None = None,
              sources: tuple[int, ...] = ()) -> None:
-        """Appends a step whose result is the graph's tensor ``output``, or one of ours with its shape set before.
+        """Appends a step that computes ``output``, a tensor of the graph or one made by ``intermediate``.
 
-        ``sources``: operations that it stands for, apart from the one at hand.
+        ``sources`` are the indices of operations that it executes in addition to the current one.
         """
         step = Step(operation, self.network.root(x), output, (*sources, self.index), epilogue or Epilogue())
         self.network.steps.append(step.shown_as(output) if output in self.graph.tensors else step)
 
     def intermediate(self, name: str, shape: tuple[int, int, int]) -> str:
-        """The name of a tensor that the graph does not have."""
+        """Adds a tensor that the graph does not have; returns its name, which is ``name`` unless that is taken."""
         return self.network.intermediate(name, shape)
 
     def lookup_table(self, table: NDArray[Any], x: str) -> LookupTable | None:
-        """A raw lookup table over the bytes of ``x`` in the signed domain; None where it changes nothing."""
+        """Converts a table indexed by the raw bytes of ``x`` to signed bytes; returns None if it changes nothing."""
         signed = signed_lookup_table(table, self.graph.tensors[x].dtype)
         return None if is_identity(signed) else signed

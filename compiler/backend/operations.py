@@ -1,4 +1,4 @@
-"""What makes a step's own bytes: an operation on the array, or one of the POST unit alone."""
+"""Operations: how a step computes its bytes before the epilogue, on the array or on the POST unit alone."""
 
 from dataclasses import dataclass, field
 
@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from arrayloom.isa.instructions import Convolve
 
 Pair = tuple[int, int]
-Places = NDArray[np.int32]      # where the rows or columns of a result come from in the source, -1 for none
+Places = NDArray[np.int32]      # for each row or column of a result, the row or column of the source, or -1 for none
 
 LARGEST_STRIDE = next(spec.high for spec in Convolve.specs() if spec.name == "stride_y")
 
 
 @dataclass(frozen=True)
 class Taps:
-    """A sliding window; each pair is (vertical, horizontal), ``origin`` the source position of output 0 at tap 0."""
+    """A sliding window. Each pair is (vertical, horizontal); ``origin`` is the source position of output 0 at tap 0."""
 
     kernel: Pair = (1, 1)
     strides: Pair = (1, 1)
@@ -23,14 +23,14 @@ class Taps:
     dilations: Pair = (1, 1)
 
     def source_rows(self, first: int, last: int, height: int) -> Pair:
-        """Rows [low, high) of a source of ``height`` that output rows [first, last) read; low = high for none."""
+        """Returns the rows [low, high) of a source of ``height`` that output rows [first, last) read; low = high if none."""
         low = self.origin[0] + first * self.strides[0]
         high = self.origin[0] + (last - 1) * self.strides[0] + (self.kernel[0] - 1) * self.dilations[0] + 1
         low, high = min(max(low, 0), height), min(max(high, 0), height)
         return low, max(low, high)
 
     def lie_inside(self, source: Pair, result: Pair) -> bool:
-        """Whether all windows lie in a source of that height and width; ``result``: how many there are."""
+        """Whether all windows lie in the source; ``source`` and ``result`` are (height, width)."""
         ends = [self.origin[axis] + (result[axis] - 1) * self.strides[axis] + (self.kernel[axis] - 1) * self.dilations[axis]
                 for axis in range(2)]
         return min(self.origin) >= 0 and all(end < extent for end, extent in zip(ends, source, strict=True))
@@ -38,41 +38,42 @@ class Taps:
 
 @dataclass(frozen=True, eq=False)
 class Operation:
-    """What makes a step's own bytes, before its epilogue."""
+    """The operation of a step, before its epilogue."""
 
     taps: Taps = field(default_factory=Taps)
 
     @property
     def others(self) -> tuple[str, ...]:
-        """Tensors that are read as a whole, in addition to the step's ``x``."""
+        """The tensors that are read as a whole, in addition to the step's ``x``."""
         return ()
 
     @property
     def places_channels(self) -> bool:
-        """Whether the channels of the result may lie in any slots, and not in those of the source."""
+        """Whether the operation can write channels to any slots; otherwise they have the same slots as in the source."""
         return False
 
     def source_rows(self, first: int, last: int, height: int) -> Pair:
-        """Rows [low, high) of a source of ``height`` that output rows [first, last) read; low = high for none."""
+        """Returns the rows [low, high) of a source of ``height`` that output rows [first, last) read; low = high if none."""
         return self.taps.source_rows(first, last, height)
 
     def most_source_rows(self, rows: int, height: int) -> int:
-        """The most rows of a source of ``height`` that ``rows`` adjacent output rows read."""
+        """Returns the largest number of rows of a source of ``height`` that ``rows`` adjacent output rows read."""
         taps = self.taps
         return min(height, (rows - 1) * taps.strides[0] + (taps.kernel[0] - 1) * taps.dilations[0] + 1)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Convolution(Operation):
-    """acc = sum of weight * x + bias, with ``padding`` outside x; then requantized by ``scale`` and ``zero_point``."""
+    """A convolution: acc = sum of weight * x + bias, with ``padding`` outside x, requantized by ``scale`` and
+    ``zero_point``."""
 
     weight: NDArray[np.int16]   # [M, C / group, kh, kw], -255..255
-    bias: NDArray[np.int32]     # [M], with the zero point of x folded in
+    bias: NDArray[np.int32]     # [M], includes the correction for the zero point of x
     scale: NDArray[np.float32]  # [M]
     padding: int
     zero_point: int
     group: int = 1
-    selection: bool = False     # a 0/1 matrix that moves channels: most of its tiles are zero and left out
+    selection: bool = False     # moves channels by a matrix of 0 and 1; tiles of zeros are left out
 
     @property
     def places_channels(self) -> bool:
@@ -80,15 +81,15 @@ class Convolution(Operation):
 
 
 def is_dense(operation: Operation) -> bool:
-    """Whether an operation is a convolution in which every result depends on every channel."""
+    """Whether an operation is a convolution without groups, in which each output depends on all channels."""
     return type(operation) is Convolution and operation.group == 1 and not operation.selection
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class DepthwiseConvolution(Operation):
-    """A convolution in which each channel has a kernel of its own, on the DEPTHWISE unit, block by block.
+    """A convolution with a separate kernel for each channel, on the DEPTHWISE unit.
 
-    ``on_array``: the same on the array, which can also move channels.
+    ``on_array`` is the equivalent operation on the array, which can also move channels.
     """
 
     on_array: Convolution
@@ -96,9 +97,9 @@ class DepthwiseConvolution(Operation):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Rearrangement(Convolution):
-    """A selection whose rows and columns come from any places of the source, -1 for ``padding``.
+    """A selection that also moves rows and columns: output row i is source row ``rows[i]``; -1 stands for ``padding``.
 
-    With ``swapped``, places of rows are columns of the source and the other way round.
+    With ``swapped``, output rows come from source columns, and output columns from source rows.
     """
 
     rows: NDArray[np.int32]
@@ -117,9 +118,9 @@ class Rearrangement(Convolution):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class PixelRearrangement(Convolution):
-    """A selection whose pixels come from any places of a source of ``source_width`` columns, -1 for ``padding``."""
+    """A selection that also moves single pixels of a source of ``source_width`` columns; -1 stands for ``padding``."""
 
-    places: NDArray[np.int32]   # [H, W], pixels of the source counted row by row
+    places: NDArray[np.int32]   # [H, W], for each output pixel the source pixel, numbered in raster order
     source_width: int
 
     def source_rows(self, first: int, last: int, height: int) -> Pair:  # noqa: ARG002
@@ -134,7 +135,7 @@ class PixelRearrangement(Convolution):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Constants(Operation):
-    """Bytes that are loaded: its step reads nothing, and names its output as what it reads."""
+    """Constant bytes that are loaded from memory; the step has no inputs, and its ``x`` is its output."""
 
     values: NDArray[np.int8]    # [C, H, W]
 
@@ -145,17 +146,17 @@ class Constants(Operation):
 
 @dataclass(frozen=True, eq=False)
 class Copy(Operation):
-    """The bytes of x as they are."""
+    """Copies the bytes of x."""
 
 
 @dataclass(frozen=True, eq=False)
 class Maximum(Operation):
-    """The largest byte of each window; positions outside x do not take part."""
+    """A maximum pool; positions outside x are ignored."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Sum(Operation):
-    """acc = sum of each window + bias, requantized by one scale."""
+    """A sum over each window: acc = sum of x + bias, requantized by one scale."""
 
     bias: int
     scale: np.float32
@@ -164,7 +165,7 @@ class Sum(Operation):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Average(Operation):
-    """The ordered float32 average of QLinearAveragePool; all zero points in the signed domain."""
+    """The ordered float32 average of QLinearAveragePool; all zero points are those of signed bytes."""
 
     x_scale: np.float32
     x_zero: int
@@ -175,7 +176,7 @@ class Average(Operation):
 
 
 def selection(chosen: NDArray[np.integer], channels: int, taps: Taps, padding: int = 0) -> Convolution:
-    """The convolution that puts channel ``chosen[c]`` of x into channel c, and ``padding`` where that is -1."""
+    """Returns a convolution whose output channel c is channel ``chosen[c]`` of x, or ``padding`` if that is -1."""
     weight = np.zeros((len(chosen), channels, 1, 1), np.int16)
     present = np.flatnonzero(chosen >= 0)
     weight[present, chosen[present]] = 1
@@ -185,7 +186,7 @@ def selection(chosen: NDArray[np.integer], channels: int, taps: Taps, padding: i
 
 
 def straight(places: Places, extent: int) -> tuple[int, int] | None:
-    """(start, step) where place i is i * step + start, or -1 where that lies outside [0, extent); None where it is not."""
+    """Returns (start, step) if each place i is i * step + start, or -1 if that is outside [0, extent); otherwise None."""
     there = np.flatnonzero(places >= 0)
     first = int(there[0])
     steps = [1, 0, extent] if there.size == 1 else [int(places[there[1]] - places[first]) // int(there[1] - first)]

@@ -1,5 +1,5 @@
-"""Entries of the parameter FIFO: biases with scales, or the thresholds that turn the ordered float32 sum of an average
-pool into its byte."""
+"""Entries of the parameter FIFO: biases and scales, or thresholds that convert the float32 sum of an average pool to a
+byte."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ LARGEST_TERM = 255 << SIGNIFICANT
 
 def channel_entries(bias: NDArray[np.int32], scale: NDArray[np.float32], slots: NDArray[np.int64], blocks: int,
                     config: Config) -> NDArray[np.uint8]:
-    """The entries of ``blocks`` blocks, block by block; ``slots``: where each channel's result goes, gaps get zeros."""
+    """Returns the entries of ``blocks`` channel blocks; ``slots`` are those of the channels, unused slots get zeros."""
     words = np.zeros((2, blocks * config.size), np.uint32)
     words[0, slots] = bias.view(np.uint32)
     words[1, slots] = encode_scales(scale)
@@ -22,14 +22,15 @@ def channel_entries(bias: NDArray[np.int32], scale: NDArray[np.float32], slots: 
 
 
 def uniform_entries(bias: int, scale: np.float32, config: Config) -> NDArray[np.uint8]:
-    """The entries of one block whose channels all have the same bias and scale."""
+    """Returns the entries of one channel block whose channels all have the same bias and scale."""
     slots = np.arange(config.size)
     wrapped = np.full(config.size, bias, np.int64).astype(np.int32)
     return channel_entries(wrapped, np.full(config.size, scale, np.float32), slots, 1, config)
 
 
 def threshold_entries(thresholds: NDArray[np.int64], config: Config) -> NDArray[np.uint8]:
-    """One entry a threshold, the same in every lane: low half in place of the bias, high half of the scale."""
+    """Returns one entry per threshold, the same in every lane: its low half in place of the bias, its high half in place of
+    the scale."""
     halves = thresholds.astype(np.int64).view(np.uint32).reshape(-1, 2)
     return np.ascontiguousarray(np.repeat(halves[:, :, None], config.lanes, 2)).view(np.uint8).ravel()
 
@@ -40,15 +41,15 @@ def _interleave(words: NDArray[np.uint32], lanes: int) -> NDArray[np.uint8]:
 
 
 def multiplier(operation: Average) -> int:
-    """The 24-bit integer in whose last place the sum is counted."""
+    """Returns the scale of the source as a 24-bit integer; the sum is in units of its last place."""
     return split_float(float(operation.x_scale))[0]
 
 
 def thresholds(operation: Average, count: int) -> NDArray[np.int64]:
-    """int64[256]: entry i is the least sum, in units of the scale's last place, that gives -128 + i.
+    """Returns int64[256]; entry i is the smallest sum, in units of the scale's last place, whose result is -128 + i or more.
 
-    ``count``: elements that the average divides by. The result grows with the sum, so each threshold is found by
-    bisection, all of them at once.
+    ``count`` is the number of elements that the average divides by. The result is monotonic in the sum, so bisection finds
+    the thresholds, all of them at once.
     """
     limit = operation.taps.kernel[0] * operation.taps.kernel[1] * LARGEST_TERM
     low = np.full(THRESHOLDS, -limit, np.int64)
@@ -63,7 +64,7 @@ def thresholds(operation: Average, count: int) -> NDArray[np.int64]:
 
 
 def average_of(operation: Average, total: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """The signed byte, not clamped, for sums in units of the scale's last place."""
+    """Returns the signed result, not clamped to a byte, for sums in units of the scale's last place."""
     exponent = split_float(float(operation.x_scale))[1]
     value = np.ldexp(total.astype(np.float64), exponent).astype(np.float32)
     shift = 128 if operation.unsigned else 0

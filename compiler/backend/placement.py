@@ -1,4 +1,4 @@
-"""Which tensors have a place on chip and where; others lie in memory and pass through a scratch buffer."""
+"""Places tensors on chip or in memory; those in memory pass through a scratch buffer on chip."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -13,11 +13,11 @@ from arrayloom.compiler.backend.row_tiles import RowTiles, largest_row_tiles, sm
 from arrayloom.compiler.backend.steps import Network, Step
 from arrayloom.isa.config import Config
 
-FAR_LESS = 2    # how often its burden must be in that of the tensor that finds no place
+FAR_LESS = 2    # another tensor is spilled only if its burden is this many times smaller
 
 
 class NoKernelRoomError(Exception):
-    """The kernel of the step that makes ``output`` finds no place on chip."""
+    """There is no place on chip for the kernel of the step that computes ``output``."""
 
     def __init__(self, output: str) -> None:
         super().__init__(output)
@@ -26,18 +26,31 @@ class NoKernelRoomError(Exception):
 
 @dataclass(frozen=True)
 class Kernel:
-    """The words of a depthwise kernel; ``output``: what the step makes."""
+    """The words that the step with this output needs besides its tensors, such as a depthwise kernel."""
 
     output: str
 
 
 @dataclass
 class Placement:
-    """Where everything lies.
+    """The places of all tensors.
 
-    ``chip``: first word of each tensor with a place on chip; ``kernels``: of each depthwise kernel, by what its step makes;
-    ``scratch_buffers``: first word of the scratch buffer of each group that needs one, with the row tiles that fit it;
-    ``memory``: first word in the data section of each tensor that is there; ``inputs``: the tensors that the host writes.
+    Attributes
+    ----------
+    groups
+        The groups of steps.
+    chip
+        First scratchpad word of each tensor with a place on chip.
+    kernels
+        First scratchpad word of each kernel, by the output of its step.
+    scratch_buffers
+        First scratchpad word of the scratch buffer of each group that needs one, and the row tiles that fit it.
+    memory
+        First word in the data section of each tensor in memory.
+    memory_words
+        Words in the data section.
+    inputs
+        The tensors that the host writes.
     """
 
     groups: list[Group]
@@ -49,7 +62,7 @@ class Placement:
     inputs: set[str] = field(default_factory=set)
 
     def memory_word(self, network: Network, name: str) -> int:
-        """The first word of a tensor in the data section."""
+        """Returns the first word of a tensor in the data section."""
         name = network.root(name)
         if name in self.memory:
             return self.memory[name]
@@ -59,7 +72,7 @@ class Placement:
 
 @dataclass(frozen=True)
 class _Claim:
-    """Words claimed on chip from group ``first`` to group ``last``; the name of a scratch buffer is its group's number."""
+    """Words that are needed on chip from group ``first`` to group ``last``; a scratch buffer is named by its group."""
 
     name: str | int | Kernel
     words: int
@@ -73,8 +86,8 @@ class _Claim:
 def place(network: Network, config: Config) -> Placement:
     """Places every tensor, spilling as few as possible.
 
-    Raises ``CompileError`` naming the layer when even one row of its tensors does not fit, ``NoKernelRoomError`` for a
-    depthwise step whose kernel does not fit next to them.
+    Raises ``CompileError``, which names the layer, if even one row of its tensors does not fit, and ``NoKernelRoomError`` if
+    a kernel does not fit.
     """
     spilled: set[str] = set()
     inputs = {network.root(port.tensor) for port in network.inputs}
@@ -103,8 +116,11 @@ def place(network: Network, config: Config) -> Placement:
 
 
 def _victim(network: Network, failed: _Claim, claims: list[_Claim], inputs: set[str], config: Config) -> str:
-    """What to spill when a tensor finds no place: an input that is there at the time, since that comes from memory anyway;
-    else the tensor itself, which is the smallest of those placed so far, unless another one is far less in the way."""
+    """Returns the tensor to spill if there is no place for ``failed``.
+
+    Network inputs come first, as they come from memory anyway. Otherwise it is the tensor itself, which is the smallest so
+    far, unless another one has a far smaller burden.
+    """
     there = [claim for claim in claims if isinstance(claim.name, str) and claim.meets(failed)]
     given = [claim for claim in there if claim.name in inputs]
     if given:
@@ -115,8 +131,11 @@ def _victim(network: Network, failed: _Claim, claims: list[_Claim], inputs: set[
 
 
 def _burden(network: Network, name: str, config: Config) -> float:
-    """How much a tensor in memory is in the way of the steps that touch it, in cycles: words that are loaded in few cycles
-    far more so than those that are loaded along with a long computation; STORE has its own way to memory."""
+    """Estimates the cycles that a tensor costs if it is in memory.
+
+    Loads cost little if they overlap with a long computation, so a load costs its words times the ratio of words to the
+    step's cycles. Stores cost only what exceeds the step's cycles.
+    """
     burden = 0.0
     for step in network.steps:
         cycles = _cycles(network, step, config)
@@ -124,12 +143,12 @@ def _burden(network: Network, name: str, config: Config) -> float:
                      if allocation_root(network, each)[0] == name)
         stored = network.layouts[step.output].words if allocation_root(network, step.output)[0] == name else 0
         burden += loaded * loaded / cycles + max(0, stored - cycles)
-        burden += cycles if (loaded or stored) and not step.on_array else 0     # it stands alone then
+        burden += cycles if (loaded or stored) and not step.on_array else 0     # it cannot be interleaved with others
     return burden
 
 
 def _cycles(network: Network, step: Step, config: Config) -> int:
-    """Cycles that a step takes, about: those of the array or of the POST unit, whichever has more."""
+    """Estimates the cycles of a step: those of the array or of the POST unit, whichever is larger."""
     layout, operation = network.layouts[step.output], step.operation
     post = layout.words * config.groups
     if not isinstance(operation, Convolution):
@@ -139,7 +158,7 @@ def _cycles(network: Network, step: Step, config: Config) -> int:
 
 
 def _smallest_scratch_buffers(network: Network, groups: list[Group], spilled: set[str], config: Config) -> list[_Claim]:
-    """What every group with a spilled tensor needs at least."""
+    """Returns the smallest scratch buffer for each group that accesses a spilled tensor."""
     claims = []
     for index, group in enumerate(groups):
         row_tiles = smallest_row_tiles(network, network.steps[group.lead], spilled, config)
@@ -149,7 +168,7 @@ def _smallest_scratch_buffers(network: Network, groups: list[Group], spilled: se
 
 
 def _kernels(network: Network, groups: list[Group], config: Config) -> list[_Claim]:
-    """Every depthwise kernel, from the group before its own on, so that it can be loaded ahead."""
+    """Returns the claims of all kernels; each begins one group early, so that the kernel can be loaded in advance."""
     return [_Claim(Kernel(step.output), kernel_words(network, step), max(0, index - 1), index)
             for index, group in enumerate(groups) for step in (network.steps[number] for number in group.steps)
             if isinstance(step.operation, DepthwiseConvolution)] + [
@@ -159,7 +178,7 @@ def _kernels(network: Network, groups: list[Group], config: Config) -> list[_Cla
 
 
 def _tensors(network: Network, groups: list[Group], spilled: set[str]) -> Iterable[_Claim]:
-    """Every stored tensor with the groups that touch it."""
+    """Returns the claims of all stored tensors that are not spilled, from the first to the last group that accesses them."""
     touched: dict[str, list[int]] = defaultdict(list)
     for index, group in enumerate(groups):
         for step in (network.steps[i] for i in group.steps):
@@ -170,7 +189,7 @@ def _tensors(network: Network, groups: list[Group], spilled: set[str]) -> Iterab
 
 
 def _first_fit(claims: list[_Claim], words: int) -> tuple[list[tuple[_Claim, int]], _Claim | None]:
-    """Each claim at the lowest free address, in the order given; or the first that finds none."""
+    """Places claims in order, each at the lowest free address; returns the places, and the first claim without one."""
     placed: list[tuple[_Claim, int]] = []
     for claim in claims:
         base = next((low for low, high in _gaps(claim, placed, words) if high - low >= claim.words), None)
@@ -181,7 +200,7 @@ def _first_fit(claims: list[_Claim], words: int) -> tuple[list[tuple[_Claim, int
 
 
 def _gaps(claim: _Claim, placed: list[tuple[_Claim, int]], words: int) -> list[tuple[int, int]]:
-    """Free addresses [low, high) while ``claim`` is there."""
+    """Returns the ranges [low, high) of words that are free during all groups of ``claim``."""
     gaps, low = [], 0
     for start, end in sorted((base, base + other.words) for other, base in placed if other.meets(claim)):
         gaps.append((low, start))
@@ -190,14 +209,14 @@ def _gaps(claim: _Claim, placed: list[tuple[_Claim, int]], words: int) -> list[t
 
 
 def _largest_gap(scratch: _Claim, placed: list[tuple[_Claim, int]], words: int) -> tuple[int, int]:
-    """Base and length of the largest free piece around the scratch buffer while its group runs, its own place included."""
+    """Returns base and length of the largest range that is free during the scratch buffer's group."""
     others = [(claim, base) for claim, base in placed if claim is not scratch]
     low, high = max(_gaps(scratch, others, words), key=lambda gap: gap[1] - gap[0])
     return low, high - low
 
 
 def _place_in_memory(network: Network, placement: Placement, spilled: set[str]) -> None:
-    """Inputs, what is spilled, and what leaves the device, one after the other."""
+    """Places network inputs, network outputs and spilled tensors in the data section."""
     names = [network.root(port.tensor) for port in network.inputs]
     names += [network.root(port.tensor) for port in network.outputs]
     names += [network.features] if network.features else []

@@ -1,4 +1,4 @@
-"""Largest bytes of wide windows in two passes, down the columns and along the rows, where that takes fewer cycles."""
+"""Splits maximum pools into a vertical and a horizontal pass if this takes fewer cycles."""
 
 from dataclasses import replace
 
@@ -8,10 +8,9 @@ from arrayloom.isa.config import Config
 
 
 def split_pools(network: Network, config: Config) -> None:
-    """Replaces maximum pools by two steps each where the POST unit reads fewer words then.
+    """Replaces maximum pools by two steps each if the POST unit then reads fewer words.
 
-    Positions of a window outside the source do not take part in either pass: so the largest byte of the
-    largest bytes is that of the window.
+    Both passes ignore positions outside the source, so the result is the same.
     """
     steps: list[Step] = []
     for step in network.steps:
@@ -38,5 +37,5 @@ def _split(network: Network, step: Step, taps: Taps, config: Config) -> list[Ste
 
 
 def _cycles(taps: Taps, config: Config) -> int:
-    """Cycles of the POST unit for each word of the result: it reads those under the window one by one."""
+    """Returns the POST unit's cycles for a word of the result: it reads one word of the window per cycle."""
     return max(config.groups, taps.kernel[0] * taps.kernel[1])

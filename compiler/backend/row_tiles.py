@@ -1,5 +1,5 @@
-"""How a step's output is cut: into row tiles that pass through a scratch buffer where its tensors do not fit on chip, and
-into regions that an accumulator bank holds."""
+"""Divides a step's output into row tiles, which pass through a scratch buffer if its tensors do not fit on chip, and into
+regions, which fit an accumulator bank."""
 
 import itertools
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ from arrayloom.compiler.backend.steps import Network, Step
 from arrayloom.compiler.errors import CompileError
 from arrayloom.isa.config import Config
 
-BUFFERS = 2     # so that one row tile is transferred while another is computed
+BUFFERS = 2     # double buffering: one row tile is transferred while another is computed
 
 
 class Role(Enum):
-    """What a tensor is to a step."""
+    """The role of a tensor in a step."""
 
     X = "x"
     RESIDUAL = "residual"
@@ -26,10 +26,21 @@ class Role(Enum):
 class RowTiles:
     """Row tiles of at most ``rows`` output rows, and the scratch buffer that they pass through.
 
-    ``sizes``: words in a buffer of each spilled tensor, which has ``buffers`` of them. A step of the POST unit alone goes
-    block by block, one on the array takes all blocks at once; where not even one row of them fits, its source streams
-    through the buffers, ``held`` blocks at a time, for every piece anew. With ``whole`` the buffers hold all rows, each at
-    its place in the tensor.
+    A step on the array processes all channel blocks of a row tile at once, other steps process one block at a time.
+
+    Attributes
+    ----------
+    rows
+        Most output rows in a row tile.
+    buffers
+        Number of buffers for each spilled tensor.
+    sizes
+        Words in one buffer of each spilled tensor.
+    held
+        If not 0, not even one row of all blocks of the source fits; the source then streams through the buffers, ``held``
+        blocks at a time, again for each piece of the output.
+    whole
+        Whether the buffers hold all rows of the tensors.
     """
 
     rows: int
@@ -40,19 +51,19 @@ class RowTiles:
 
     @property
     def words(self) -> int:
-        """Words in the scratch buffer."""
+        """The number of words in the scratch buffer."""
         return self.buffers * sum(self.sizes.values())
 
     def offset(self, role: Role, iteration: int) -> int:
-        """Where in the scratch buffer a tensor's buffer for that iteration lies."""
+        """Returns the offset in the scratch buffer of the buffer that a tensor uses in an iteration."""
         earlier = itertools.takewhile(lambda other: other is not role, self.sizes)
         return self.buffers * sum(self.sizes[other] for other in earlier) + iteration % self.buffers * self.sizes[role]
 
 
 def smallest_row_tiles(network: Network, step: Step, spilled: set[str], config: Config) -> RowTiles | None:
-    """Row tiles that leave most of the scratchpad to others; None for a step with nothing spilled.
+    """Returns small row tiles, which leave most of the scratchpad to others, or None if no tensor of the step is spilled.
 
-    Raises ``CompileError`` naming the step when not even single rows fit.
+    Raises ``CompileError``, which names the step, if not even single rows fit.
     """
     if not any(_is_spilled(network, name, spilled) for name in (*network.reads(step), step.output)):
         return None
@@ -73,15 +84,17 @@ def smallest_row_tiles(network: Network, step: Step, spilled: set[str], config: 
 
 
 def _most_needed(network: Network) -> int:
-    """Words that suffice for every layer of the network, one row at a time."""
+    """Returns the words on chip that suffice for each layer of the network, one row at a time."""
     everything = {allocation_root(network, name)[0] for step in network.steps
                   for name in (*network.reads(step), step.output)}
     return max(_row_tiles(network, step, everything, 1, 1, 1).words for step in network.steps)
 
 
 def _streamed(network: Network, step: Step, spilled: set[str], words: int, smallest: bool) -> RowTiles | None:
-    """Row tiles of one row whose source streams, in as few parts as fit or in as many as there can be; None where even
-    single blocks do not fit, or where the source is not in memory."""
+    """Returns row tiles of one row whose source streams, with one block per buffer (``smallest``) or as many as fit.
+
+    Returns None if not even single blocks fit, or if the source is not in memory.
+    """
     if not step.on_array or not _is_spilled(network, step.x, spilled):
         return None
     blocks = network.layouts[step.x].blocks
@@ -91,7 +104,7 @@ def _streamed(network: Network, step: Step, spilled: set[str], words: int, small
 
 
 def largest_row_tiles(network: Network, step: Step, spilled: set[str], words: int) -> RowTiles:
-    """The highest row tiles that fit ``words`` words, with two buffers where that is possible."""
+    """Returns the row tiles with the most rows that fit ``words`` words, with two buffers if possible."""
     height = network.layouts[step.output].height
     whole = replace(_row_tiles(network, step, spilled, height, 1), sizes=_whole_sizes(network, step, spilled), whole=True)
     if whole.words <= words and step.on_array:
@@ -110,9 +123,9 @@ def largest_row_tiles(network: Network, step: Step, spilled: set[str], words: in
 
 
 def cut_row_tiles(height: int, rows: int, head: int) -> Iterator[tuple[int, int]]:
-    """[first, last) of row tiles of at most ``rows`` rows: the first of ``head`` rows, each next one up to twice as high.
+    """Yields [first, last) of row tiles: the first has ``head`` rows, each next one up to twice as many, at most ``rows``.
 
-    So work starts early, and each row tile is loaded before the one ahead of it is done.
+    This way work starts early, and each row tile is loaded before the previous one is finished.
     """
     first, step = 0, head
     while first < height:
@@ -122,7 +135,7 @@ def cut_row_tiles(height: int, rows: int, head: int) -> Iterator[tuple[int, int]
 
 
 def tensors(step: Step) -> dict[Role, str]:
-    """The tensors that a step touches."""
+    """Returns the tensors that a step accesses, by role."""
     found, residual = {Role.X: step.x, Role.Y: step.output}, step.epilogue.residual
     return found | ({Role.RESIDUAL: residual.tensor} if residual else {})
 
@@ -150,7 +163,7 @@ def _is_spilled(network: Network, name: str, spilled: set[str]) -> bool:
 
 @dataclass(frozen=True)
 class Region:
-    """Rows [y, y + height), columns [x, x + width); ``closes_rows``: the last region of these rows."""
+    """Rows [y, y + height) and columns [x, x + width); ``closes_rows`` marks the last region of these rows."""
 
     y: int
     x: int
@@ -164,8 +177,11 @@ class Region:
 
 
 def cut_regions(first: int, last: int, width: int, depth: int) -> Iterator[Region]:
-    """Even regions of at most ``depth`` pixels that cover rows [first, last): whole rows where one fits, because what
-    reads them then starts earliest, else the fewest columns."""
+    """Yields regions of similar size, at most ``depth`` pixels each, that cover rows [first, last).
+
+    They consist of whole rows if one fits, so that readers can start early; otherwise rows are cut into as few parts as
+    possible.
+    """
     columns = -(-width // depth)
     rows = -(-(last - first) // rows_per_region(width, depth))
     for y, height in _even(first, last, rows):
@@ -174,12 +190,12 @@ def cut_regions(first: int, last: int, width: int, depth: int) -> Iterator[Regio
 
 
 def rows_per_region(width: int, depth: int) -> int:
-    """Whole rows that a region holds, at least one."""
+    """Returns the number of whole rows in a region of ``depth`` pixels, at least one."""
     return max(1, depth // width)
 
 
 def _even(first: int, last: int, count: int) -> Iterator[tuple[int, int]]:
-    """(start, length) of ``count`` pieces of [first, last) whose lengths differ by at most one."""
+    """Yields (start, length) of ``count`` pieces of [first, last) whose lengths differ by at most one."""
     for index in range(count):
         start = first + (last - first) * index // count
         end = first + (last - first) * (index + 1) // count

@@ -1,4 +1,4 @@
-"""The program's instructions in order: group by group, in each the iterations of its lead."""
+"""Writes the program's instructions, group by group; within a group, by the iterations of its lead."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from arrayloom.compiler.backend.tiling import TilingPlan
 from arrayloom.isa.instructions import End
 
 OnGroup = Callable[[int, int], None]
-"""Called with the groups that are written, and their number."""
+"""Called with the number of groups written so far and the number of all groups."""
 
 
 def schedule(context: LoweringContext, on_group: OnGroup | None = None) -> None:
@@ -42,7 +42,7 @@ def schedule(context: LoweringContext, on_group: OnGroup | None = None) -> None:
 
 
 def _last_writers(context: LoweringContext) -> dict[str, int]:
-    """The last group that writes into each tensor with a place on chip."""
+    """Returns the last group that writes to each tensor with a place on chip."""
     last: dict[str, int] = {}
     for index, group in enumerate(context.placement.groups):
         for number in group.steps:
@@ -53,11 +53,12 @@ def _last_writers(context: LoweringContext) -> dict[str, int]:
 
 
 class _GroupWriter:
-    """Writes the instructions of one group; ``context``: that of its lead.
+    """Writes the instructions of one group; ``context`` is that of its lead.
 
-    Pieces of followers come after the drain of a piece of the lead, or, with ``before_drains``, between the Convolve of the
-    next one and its drain. The POST unit takes them in the same order either way, but LOAD brings the next weights before
-    the tables and thresholds of the followers, which have to wait until the POST unit is done with earlier ones.
+    Pieces of followers come after the Drain of a piece of the lead or, with ``before_drains``, between the Convolve of the
+    next piece and its Drain. The POST unit executes them in the same order either way. With ``before_drains``, however, LOAD
+    transfers the next weights before the followers' tables and thresholds, which must wait until the POST unit has dropped
+    earlier ones.
     """
 
     def __init__(self, context: LoweringContext, group: Group, index: int) -> None:
@@ -75,7 +76,7 @@ class _GroupWriter:
         self.has_depthwise = any(isinstance(each, DepthwiseFollower) for each in self.followers)
         ends_on_array = any(isinstance(each, ConvolutionFollower) for each in self.followers)
         if self.has_depthwise and isinstance(self.writer, Convolver) and not ends_on_array:
-            self.writer.by_block = True     # what follows the depthwise step, a global pool say, may begin with each block
+            self.writer.by_block = True     # followers of the depthwise step, such as a global pool, can begin with a block
 
     def write(self) -> None:
         _exhaust(self.plan.load(0))
@@ -96,16 +97,16 @@ class _GroupWriter:
         finish(self.followers)
 
     def _lead_pieces(self) -> int:
-        """In how many pieces the lead is written, about."""
+        """Estimates the number of pieces of the lead."""
         layout = self.writer.context.network.layouts[self.step.output]
         if isinstance(self.writer, Convolver):
             return len(self.writer.pieces(range(layout.blocks), 0, layout.height))
         return layout.blocks
 
     def _advance(self, progress: Progress) -> None:
-        """Lets the followers use the cycles that the lead leaves to the POST unit; those left unused are gone."""
+        """Lets the followers use the POST unit's cycles that the lead does not need; unused ones are not carried over."""
         self.slack = min(self.slack, 0) + progress.cycles - progress.post
-        if self.has_depthwise:      # which is slower than the lead, so that the POST unit has cycles to spare
+        if self.has_depthwise:      # the DEPTHWISE unit is slower than the lead, so the POST unit has spare cycles
             self.slack = max(self.slack, 1)
         for follower in self.followers:
             self.slack = follower.advance(self.slack, progress.cycles)
@@ -113,13 +114,16 @@ class _GroupWriter:
 
 @dataclass
 class SpareWords:
-    """Words that the bus can transfer, apart from the weights, while a row tile is computed."""
+    """Words that the bus can transfer in addition to the weights while a row tile is computed."""
 
     words: int | None = None
 
     def use(self, load: Iterator[int], progress: Progress) -> None:
-        """Loads as much of the next row tile as the bus can transfer; nothing during the first piece, so that a load which
-        waits for its buffer does not hold up the weights of the second."""
+        """Loads as much of the next row tile as the bus can transfer during a piece.
+
+        Nothing is loaded during the first piece, so that a load that waits for its buffer does not delay the weights of the
+        second piece.
+        """
         if self.words is None:
             self.words = 0
             return
@@ -132,6 +136,6 @@ class SpareWords:
 
 
 def _exhaust(pieces: Iterator[int]) -> None:
-    """Lets a generator write all that it has left."""
+    """Runs a generator to its end, so that it writes all remaining pieces."""
     for _ in pieces:
         pass

@@ -1,4 +1,4 @@
-"""Movements as selections on the array: one, or two where columns are better moved before rows are repeated."""
+"""Lowers movements to selections on the array: one, or two if columns should be moved before rows are repeated."""
 
 from dataclasses import fields
 from typing import Any
@@ -17,11 +17,11 @@ from arrayloom.compiler.backend.operations import (
 )
 from arrayloom.compiler.graph import Move, MovePixels
 
-WORTH_A_STEP = 4    # how many times fewer runs two steps must take than one: the first also writes its result
+WORTH_A_STEP = 4    # two steps must need this many times fewer runs than one, since the first also writes its result
 
 
 def selections(op: Move | MovePixels, shape: tuple[int, int, int], padding: int) -> list[Convolution]:
-    """The operations, each on the result of the one before, that move a tensor of ``shape``, with ``padding`` outside."""
+    """Returns the successive operations that move a tensor of ``shape``, with ``padding`` outside of it."""
     if isinstance(op, MovePixels):
         chosen = selection(op.channels, shape[0], Taps(), padding)
         return [PixelRearrangement(**_own(chosen), places=op.places, source_width=shape[2])]
@@ -38,7 +38,7 @@ def selections(op: Move | MovePixels, shape: tuple[int, int, int], padding: int)
 
 
 def _columns_first(op: Move, shape: tuple[int, int, int]) -> bool:
-    """Whether rows are repeated whose columns take many runs each."""
+    """Whether it is better to move columns first, since rows are repeated and each needs many runs."""
     _, height, width = shape
     if op.swapped or (straight(op.rows, height) is not None and straight(op.columns, width) is not None):
         return False

@@ -1,7 +1,7 @@
-"""Convolutions whose result is only read slice by slice: each slice is a convolution of its own, so that nothing is moved.
+"""Splits a convolution whose result is only read in slices into one convolution for each slice.
 
-A slice of channels is a selection on the array, one more pass over all pixels. Weights can put the channels of each slice
-into blocks of their own at once.
+A slice of channels is a selection on the array, which is another pass over all pixels. Separate convolutions write the
+channels of each slice to separate blocks directly.
 """
 
 from collections import defaultdict
@@ -21,7 +21,7 @@ Channels = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class _Slice:
-    """A step that selects ``channels`` of what a convolution makes, and the convolution that makes just those."""
+    """A slice: the position of the step that selects ``channels``, and the convolution that computes only those."""
 
     place: int
     channels: Channels
@@ -29,7 +29,7 @@ class _Slice:
 
 
 def split_by_slices(network: Network, size: int) -> None:
-    """Replaces convolutions that selections alone read by one for each selection, where that takes no more tiles."""
+    """Splits convolutions whose only readers are selections, if this takes no more tiles."""
     readers: dict[str, list[int]] = defaultdict(list)
     for place, step in enumerate(network.steps):
         for name in network.reads(step):
@@ -49,7 +49,8 @@ def split_by_slices(network: Network, size: int) -> None:
 
 
 def _slice(network: Network, step: Step, place: int) -> _Slice | None:
-    """The slice that a reader of ``step`` takes; None where it does anything else, or the epilogues do not go together."""
+    """Returns the slice that a reader of ``step`` selects, or None if it does anything else or the epilogues cannot be
+    merged."""
     reader, operation = network.steps[place], step.operation
     if type(operation) is not Convolution or operation.group > 1 or operation.selection or step.epilogue.residual:
         return None
@@ -66,7 +67,7 @@ def _slice(network: Network, step: Step, place: int) -> _Slice | None:
 
 
 def _continued(first: Step, reader: Step) -> Step | None:
-    """``first`` with the epilogue of its reader, a clamp and then a lookup table, at the end of its own."""
+    """Appends the epilogue of the reader, a clamp and a lookup table, to that of ``first``; returns None if impossible."""
     epilogue = reader.epilogue
     parts = [(Stage.OWN, Epilogue(epilogue.low, epilogue.high), reader.sources)]
     if epilogue.lookup_table is not None:
@@ -80,7 +81,7 @@ def _continued(first: Step, reader: Step) -> Step | None:
 
 
 def _selected(step: Step) -> Channels | None:
-    """The channels that a step selects, all pixels in place; None where it does anything else."""
+    """Returns the channels that a step selects, or None if it does anything else, such as moving pixels."""
     operation = step.operation
     if type(operation) is not Convolution or not operation.selection or operation.taps != Taps():
         return None
@@ -89,7 +90,7 @@ def _selected(step: Step) -> Channels | None:
 
 
 def _pays(step: Step, slices: list[_Slice], size: int) -> bool:
-    """Whether the tiles of all slices are no more than those of the whole and of the selections."""
+    """Whether the slices need at most as many tiles as the whole convolution and the selections."""
     operation = step.operation
     assert isinstance(operation, Convolution)
     outputs, channels, rows, columns = operation.weight.shape
@@ -103,12 +104,12 @@ def _blocks(channels: int, size: int) -> int:
 
 
 def _selection_tiles(channels: Channels, size: int) -> int:
-    """Pairs of a block of the result and a block of the source that it takes channels from."""
+    """Returns the tiles of a selection: the pairs of a result block and a source block that it takes channels from."""
     return len({(place // size, int(channel) // size) for place, channel in enumerate(channels)})
 
 
 def _with_probes(network: Network, step: Step, slices: list[_Slice]) -> list[Step]:
-    """The steps of the slices, which together show the tensors that the whole showed where they hold all of its channels."""
+    """Returns the steps of the slices; they keep the probes of the whole if together they have all of its channels."""
     order = sorted(slices, key=lambda each: int(each.channels[0]))
     whole = np.concatenate([each.channels for each in order])
     complete = np.array_equal(whole, np.arange(network.shapes[step.output][0]))

@@ -1,9 +1,8 @@
-"""Vectors that are spread over an image in two steps, along a row and then down the columns, for accelerators with a
-DEPTHWISE unit.
+"""Broadcasts a vector over an image in two steps, along a row and then down the columns, if there is a DEPTHWISE unit.
 
-A convolution that reads one word for every pixel reads one bank of the scratchpad all the time, and keeps the POST unit from
-the words there that it multiplies with. After squeeze and excitation both have the same rate and would take
-turns. From a row of copies the array reads one bank after the other.
+A convolution that reads the same word for each pixel accesses one bank of the scratchpad all the time, and so blocks the
+POST unit when it reads its other operand from there. After squeeze-and-excitation both units have the same rate, and each
+would wait for the other half of the time. From a row of copies, the array reads one bank after the other.
 """
 
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ VECTOR = Taps(strides=(0, 0))
 
 
 def spread_by_rows(network: Network, config: Config) -> None:
-    """Replaces steps that spread a vector while the POST unit reads another operand."""
+    """Splits steps that broadcast a vector while the POST unit reads another operand."""
     if config.depthwise_channels:
         network.steps = [part for step in network.steps for part in _parts(network, step)]
 

@@ -1,7 +1,7 @@
-"""The network as the device sees it: steps over tensors of signed bytes.
+"""The network in the form of the device: steps on tensors of signed bytes.
 
 A step is one operation (on the array, or of the POST unit alone) and the epilogue that the POST unit applies to its
-result on the way to the scratchpad. Unsigned tensors are stored as x - 128, zero points likewise.
+result on the way to the scratchpad. Unsigned tensors are stored as x - 128, and their zero points are shifted likewise.
 """
 
 from dataclasses import dataclass, field, replace
@@ -16,10 +16,20 @@ from arrayloom.isa.program import Probe
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One pass of the POST unit over ``output``.
+    """One step: an operation and its epilogue.
 
-    ``sources``: indices of the graph's operations it stands for; ``probes``: the tensors of the graph whose bytes are
-    those of ``output``, or of the step's result at an earlier stage.
+    Attributes
+    ----------
+    operation, epilogue
+        What is computed.
+    x
+        The tensor that the operation reads.
+    output
+        The tensor that the step computes.
+    sources
+        Indices of the operations of the graph that it executes.
+    probes
+        Tensors of the graph whose bytes are those of ``output``, or of the step's result at an earlier stage.
     """
 
     operation: Operation
@@ -41,7 +51,7 @@ class Step:
         return isinstance(self.operation, Convolution)
 
     def shown_as(self, tensor: str) -> Self:
-        """The step, with its result known as ``tensor``."""
+        """Returns the step with a probe that shows its result as ``tensor``."""
         return replace(self, probes=(*self.probes, Probe(tensor, self.epilogue.stage)))
 
     def __str__(self) -> str:
@@ -51,15 +61,36 @@ class Step:
 
 @dataclass
 class Network:
-    """Steps in an order that respects their inputs.
+    """Steps in topological order, and the tensors between them.
 
-    ``shapes``: (C, H, W) of every tensor, those of the graph and ours; ``parts``: tensors that are stored as part of a
-    concatenation, with the concatenation and their place in it; ``aliases``: other names of stored tensors;
-    ``virtual_concats``: concatenations that are not stored, with their members in order: a step that copies one reads
-    its members; ``gathered``: those among them that convolutions read, by the concatenation of the graph; ``scales``: how
-    often each row and column of each member of these is repeated; ``slices``: tensors that are not stored, with those that
-    hold their channels one after the other; ``folds``: how many pixels a word holds of folded tensors, whose shapes are
-    those that ``fold`` gives them.
+    Attributes
+    ----------
+    shapes, dtypes
+        (C, H, W) of all tensors, those of the graph and additional ones; dtypes of the graph's tensors in the model.
+    inputs, outputs, features
+        Those of the graph; ``features`` is the name of the tensor that the classifier reads, if any.
+    steps
+        The steps.
+    concats
+        Stored concatenations, each with its parts in order.
+    parts
+        Tensors that are stored as part of a concatenation: its name and their position in it.
+    aliases
+        Other names of stored tensors.
+    virtual_concats
+        Concatenations that are not stored, each with its members in order; a step that reads one reads its members.
+    gathered
+        Virtual concatenations that convolutions read, by the name of the concatenation in the graph.
+    scales
+        For each of these, how often rows and columns of each member are repeated.
+    slices
+        Tensors that are not stored, each with the stored tensors that hold its channels in order.
+    folds
+        Pixels in a word of folded tensors; ``shapes`` has their folded shapes.
+    packings
+        Packings of network inputs.
+    layouts
+        Layouts of all tensors, once they are assigned.
     """
 
     shapes: dict[str, tuple[int, int, int]]
@@ -80,28 +111,28 @@ class Network:
     layouts: dict[str, Layout] = field(default_factory=dict)
 
     def intermediate(self, name: str, shape: tuple[int, int, int]) -> str:
-        """The name of a tensor that the graph does not have."""
+        """Adds a tensor that the graph does not have; returns its name, which is ``name`` unless that is taken."""
         while name in self.shapes:
             name += "'"
         self.shapes[name] = shape
         return name
 
     def root(self, name: str) -> str:
-        """The tensor that ``name`` is another name of."""
+        """Returns the stored tensor that ``name`` is an alias of, or ``name`` itself."""
         while name in self.aliases:
             name = self.aliases[name]
         return name
 
     def members(self, name: str) -> list[str]:
-        """The stored tensors that ``name`` consists of: itself, or the members of a virtual concatenation."""
+        """Returns the stored tensors that ``name`` consists of: itself, or the members of a virtual concatenation."""
         return self.virtual_concats.get(name, [name])
 
     def reads(self, step: Step) -> list[str]:
-        """The stored tensors that a step reads."""
+        """Returns the stored tensors that a step reads."""
         return [member for name in step.inputs for member in self.members(name)]
 
     def kept(self) -> set[str]:
-        """Tensors that leave the device, and so must exist as such."""
+        """Returns the tensors that are stored to memory as outputs or features, and so must exist."""
         names = {self.root(port.tensor) for port in self.outputs}
         return names | ({self.features} if self.features else set())
 

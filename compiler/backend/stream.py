@@ -1,4 +1,4 @@
-"""The program being written: drafts of instructions in order, with their dependencies resolved as they come."""
+"""The program that is being written: drafts of instructions in order, whose dependencies are resolved as they are added."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -11,14 +11,14 @@ from arrayloom.isa.fields import Instruction, Unit
 from arrayloom.isa.instructions import FeedWeights, LoadParameters, LoadWeights, PostInstruction
 from arrayloom.isa.program import Probe
 
-IN_FLIGHT = 4   # POST instructions that may still run when the array is done with its part of them
+IN_FLIGHT = 4   # recent POST instructions that may still be running when the array starts its next instruction
 
 
 @dataclass(frozen=True)
 class Draft:
-    """An instruction without its tokens, for the step of that index.
+    """An instruction without its tokens, and the index of its step.
 
-    ``section``: what its address is an offset in, None for an instruction that names no address in memory.
+    ``section`` is the section that its address is relative to, or None for an instruction without a memory address.
     """
 
     instruction: Instruction
@@ -27,13 +27,13 @@ class Draft:
     probes: tuple[Probe, ...] = ()
 
     def with_instruction(self, instruction: Instruction) -> "Draft":
-        """The draft with another instruction."""
+        """Returns the draft with another instruction."""
         return Draft(instruction, self.step, self.section, self.probes)
 
 
 @dataclass(frozen=True)
 class Effects:
-    """What an instruction touches, on chip and in the data section of memory (in words)."""
+    """The words that an instruction reads and writes, on chip and in the data section of memory."""
 
     reads: tuple[Span, ...] = ()
     writes: tuple[Span, ...] = ()
@@ -43,13 +43,13 @@ class Effects:
 
 @dataclass
 class Stream:
-    """Drafts in an order in which their instructions may be executed one by one."""
+    """Drafts in program order: an order in which the instructions can be executed one by one."""
 
     chip: HazardTracker
     memory: HazardTracker
     drafts: list[Draft] = field(default_factory=list)
     _tokens: Tokens = field(default_factory=Tokens)
-    _feeders: dict[Unit, int] = field(default_factory=dict)     # the last instruction of each that feeds the weight FIFO
+    _feeders: dict[Unit, int] = field(default_factory=dict)     # each unit's last instruction that fills the weight FIFO
     _recent: deque[int] = field(default_factory=lambda: deque([NEVER] * IN_FLIGHT, IN_FLIGHT))
 
     def add(self, draft: Draft, effects: Effects | None = None, after: int = NEVER) -> int:
@@ -71,21 +71,24 @@ class Stream:
         return index
 
     def release_lookup_table(self, index: int) -> None:
-        """Has the POST instruction at ``index``, the last that uses a lookup table, drop it."""
+        """Changes the POST instruction at ``index``, the last that uses a lookup table, so that it drops the table."""
         draft = self.drafts[index]
         assert isinstance(draft.instruction, PostInstruction), draft
         self.drafts[index] = draft.with_instruction(draft.instruction.changed(release_lookup_table=1))
 
     def in_flight(self, span: Span) -> Indices:
-        """int32[blocks]: for each block of a span, the POST instruction that last wrote it; ``NEVER`` where that will
-        be complete, or is known to be, when the array comes to the next instruction."""
+        """Returns int32[blocks]: for each block of a span, the POST instruction that last wrote it.
+
+        It is ``NEVER`` if that instruction is known to be complete, or is expected to be, when the array starts its next
+        instruction.
+        """
         last = self.chip.last_writes(Unit.POST, span)
         settled = max(self._tokens.known(Unit.ARRAY, Unit.POST), self._recent[0] - 1)
         last[last <= settled] = NEVER
         return last
 
     def finish(self) -> list[Draft]:
-        """All drafts, their instructions with wait and signal masks."""
+        """Returns all drafts, with the wait and signal masks in their instructions."""
         masks = zip(self.drafts, self._tokens.wait, self._tokens.signal, strict=True)
         return [draft.with_instruction(draft.instruction.changed(wait=wait, signal=signal)) if wait or signal else draft
                 for draft, wait, signal in masks]
@@ -113,10 +116,10 @@ class Stream:
 
 
 def coalesce(drafts: list[Draft], config: Config) -> list[Draft]:
-    """Joins loads of weights, and of parameters, that follow each other in their FIFO and in memory: fewer instructions
-    to fetch, longer bursts.
+    """Merges loads of weights, and of parameters, that are consecutive in their FIFO and in memory.
 
-    A joined load stays within a part of its FIFO, so that it can complete before anything after it has run.
+    This saves instructions and makes bursts longer. A merged load fills only a part of its FIFO, so that it can complete
+    before any later instruction runs.
     """
     kept: list[Draft] = []
     latest: dict[type[Instruction], int] = {}
@@ -128,7 +131,7 @@ def coalesce(drafts: list[Draft], config: Config) -> list[Draft]:
                 kept[latest[kind]] = joined
                 continue
         if kind is FeedWeights:
-            latest.pop(LoadWeights, None)   # which must not overtake it
+            latest.pop(LoadWeights, None)   # a later LoadWeights must not be moved before this instruction
         if kind in (LoadWeights, LoadParameters):
             latest[kind] = len(kept)
         kept.append(draft)
@@ -136,8 +139,8 @@ def coalesce(drafts: list[Draft], config: Config) -> list[Draft]:
 
 
 def _join(first: Draft, second: Draft, config: Config) -> Draft | None:
-    """One load for two of the same kind; None where the second does not continue the first, where the FIFO would hold
-    too little, or where another instruction waits for the second."""
+    """Merges two loads of the same kind; returns None if the second does not continue the first, if the FIFO is too small,
+    or if the second has tokens."""
     one, two = first.instruction, second.instruction
     if two.wait or two.signal or first.section is not second.section:
         return None

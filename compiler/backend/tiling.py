@@ -1,5 +1,4 @@
-"""How a step passes over its tensors: at once where they have places on chip, else in iterations
-through a scratch buffer."""
+"""Iterations of a step over its tensors: one if they are on chip, otherwise one per row tile through a scratch buffer."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,12 +11,12 @@ from arrayloom.compiler.backend.layouts import allocation_root, member_of
 from arrayloom.compiler.backend.row_tiles import BUFFERS, Role, RowTiles, cut_row_tiles, rows_per_region, tensors
 from arrayloom.compiler.backend.steps import Step
 
-SLICE = 512     # words, about, in which a row tile is loaded, so that weights get through in between
+SLICE = 512     # approximate words of a load; longer loads are split so that weights can be loaded in between
 
 
 @dataclass(frozen=True)
 class TileIteration:
-    """Rows [first, last) of some blocks of a step's output."""
+    """One iteration: rows [first, last) of some channel blocks of a step's output."""
 
     number: int
     blocks: range
@@ -27,8 +26,7 @@ class TileIteration:
 
 @dataclass
 class TilingPlan:
-    """The iterations of the context's step; where it needs a scratch buffer, that begins at word ``base`` and holds
-    ``row_tiles``."""
+    """The iterations of the context's step; its scratch buffer, if any, begins at word ``base`` and holds ``row_tiles``."""
 
     context: LoweringContext
     base: int = 0
@@ -56,12 +54,12 @@ class TilingPlan:
         return self.row_tiles is not None and (self.row_tiles.whole or self.row_tiles.buffers == BUFFERS)
 
     def operands(self, iteration: TileIteration) -> Operands:
-        """Where the step's tensors lie while the iteration is computed."""
+        """Returns the areas of the step's tensors while the iteration is computed."""
         areas = {role: self._area(role, name, iteration) for role, name in tensors(self.step).items()}
         return Operands(areas[Role.X], areas[Role.Y], areas.get(Role.RESIDUAL))
 
     def load(self, number: int) -> Iterator[int]:
-        """Copies what iteration ``number`` reads into its buffers, slice by slice; yields the words of each."""
+        """Writes the loads of what iteration ``number`` reads, in slices; yields the words of each slice."""
         if self.row_tiles is None or number >= len(self.iterations):
             return
         iteration = self.iterations[number]
@@ -74,7 +72,7 @@ class TilingPlan:
                         yield part.blocks * (part.last - part.first) * area.columns
 
     def store(self, iteration: TileIteration) -> None:
-        """Copies what an iteration computed to memory, where the output has no place on chip."""
+        """Writes the store of what an iteration computed, if the output has no place on chip."""
         if self.row_tiles is not None and Role.Y in self.row_tiles.sizes:
             area = self._area(Role.Y, self.step.output, iteration)
             self.context.store(self.step.output, area, area.block, area.blocks, iteration.first, iteration.last)
@@ -97,14 +95,14 @@ class TilingPlan:
         return Area(base, layout.columns, last - first, len(blocks), first, blocks.start)
 
     def _rows(self, role: Role, iteration: TileIteration) -> tuple[int, int]:
-        """Rows [first, last) of a tensor that an iteration touches."""
+        """Returns the rows [first, last) of a tensor that an iteration accesses."""
         if role is not Role.X:
             return iteration.first, iteration.last
         height = self.context.network.layouts[self.step.x].rows
         return self.step.operation.source_rows(iteration.first, iteration.last, height)
 
     def _new_rows(self, role: Role, iteration: TileIteration) -> list[tuple[int, int]]:
-        """Rows that are to be loaded for an iteration; where all rows have a place, those that are not there yet."""
+        """Returns the ranges of rows to load for an iteration; if the buffers hold all rows, only those not yet loaded."""
         if self.row_tiles is None or not self.row_tiles.whole or iteration.number == 0:
             return [self._rows(role, iteration)]
         earlier = [self._rows(role, each) for each in self.iterations[:iteration.number]]
@@ -113,12 +111,12 @@ class TilingPlan:
         return [(begin, end) for begin, end in ((first, low), (high, last)) if begin < end]
 
     def _is_loaded(self, role: Role, name: str, iteration: TileIteration) -> bool:
-        """Whether what an iteration reads is loaded before it begins."""
+        """Whether a tensor's rows are loaded before the iteration begins."""
         streams = role is Role.X and self.row_tiles is not None and self.row_tiles.held > 0
         return role is not Role.Y and not streams and self._is_buffered(role, name, iteration)
 
     def _is_buffered(self, role: Role, name: str, iteration: TileIteration) -> bool:
-        """Whether what an iteration touches of a tensor passes through a buffer; of a virtual concatenation, one block."""
+        """Whether a tensor passes through a buffer; for a virtual concatenation, whether the member with the block does."""
         if self.row_tiles is None or role not in self.row_tiles.sizes:
             return False
         member = member_of(self.context.network, name, iteration.blocks.start)[0]
@@ -133,7 +131,7 @@ class _Slice(NamedTuple):
 
 
 def _slices(area: Area, first: int, last: int) -> Iterator[_Slice]:
-    """Rows [first, last) of all blocks of the area, cut so that each part has few words, and at least one row of a block."""
+    """Yields rows [first, last) of all blocks of the area in parts of about ``SLICE`` words, at least one row of a block."""
     rows = min(max(1, SLICE // area.columns), max(1, last - first))
     blocks = max(1, SLICE // (rows * area.columns))
     for row in range(first, last, rows):

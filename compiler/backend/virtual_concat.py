@@ -1,5 +1,4 @@
-"""Virtual concatenations, which need not be stored: where only lookup tables read one, each of its parts goes through a
-lookup table of its own."""
+"""Virtual concatenations: if only lookup tables read a concatenation, it is not stored, and each part gets its own table."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from arrayloom.isa.instructions import BYTE_VALUES
 
 @dataclass(frozen=True)
 class Part:
-    """Some channels of a concatenation: those of a tensor, through a lookup table of one row."""
+    """A part of a concatenation: the channels of a tensor, each converted by a lookup table with one row."""
 
     tensor: str
     channels: int
@@ -22,13 +21,13 @@ class Part:
 
 @dataclass(frozen=True)
 class VirtualConcat:
-    """A concatenation that is not stored; ``sources``: indices of the operations it stands for."""
+    """A concatenation that is not stored; ``sources`` are the indices of the operations that it replaces."""
 
     parts: tuple[Part, ...]
     sources: tuple[int, ...]
 
     def through(self, table: LookupTable) -> LookupTable:
-        """[C, 256]: what ``table``, of one row or a row a channel, makes of each part's own bytes."""
+        """Returns [C, 256]: ``table``, with one row or one per channel, composed with the table of each part."""
         rows, first = [], 0
         for part in self.parts:
             chosen = table if len(table) == 1 else table[first:first + part.channels]
@@ -38,7 +37,10 @@ class VirtualConcat:
 
 
 def find_virtual_concats(graph: Graph, kept: set[str]) -> dict[str, VirtualConcat]:
-    """The concatenations that lookup tables alone read, also through another such one; ``kept`` have to exist as such."""
+    """Returns the concatenations that only lookup tables read, directly or through another such concatenation.
+
+    Tensors in ``kept`` must be stored.
+    """
     candidates = _read_by_tables(graph, kept)
     found: dict[str, VirtualConcat] = {}
     for index, op in enumerate(graph.ops):

@@ -1,4 +1,4 @@
-"""Convolution weights as tiles, in the order in which the array takes them."""
+"""Arranges convolution weights in tiles, in the order in which the array takes them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ Range = tuple[int, int]
 
 @dataclass(frozen=True)
 class TileRun:
-    """Tiles that one Convolve takes: of input blocks [first, first + blocks), taps [low, high) in each direction.
+    """The tiles of one Convolve: input blocks [first, first + blocks), tap rows and tap columns [low, high).
 
-    They are ``size`` bytes from ``offset`` on.
+    They occupy ``size`` bytes from ``offset``.
     """
 
     first: int
@@ -29,7 +29,7 @@ class TileRun:
 
 @dataclass(frozen=True)
 class BlockWeights:
-    """The tiles of one output block, run after run."""
+    """The tiles of one output block, in consecutive runs."""
 
     runs: tuple[TileRun, ...]
 
@@ -44,8 +44,8 @@ class BlockWeights:
 
 @dataclass(frozen=True)
 class Weights:
-    """Tiles of a whole convolution: uint8 ``data``, output block by output block, run by run, input block, tap row, tap
-    column, repeat, row, column."""
+    """The tiles of a convolution: ``data`` is ordered by output block, run, input block, tap row, tap column, repeat, row
+    and column."""
 
     data: NDArray[np.uint8]
     blocks: tuple[BlockWeights, ...]
@@ -54,8 +54,11 @@ class Weights:
 
 def arrange(operation: Convolution, inputs: NDArray[np.int64], outputs: NDArray[np.int64], in_blocks: int,
             out_blocks: int, size: int) -> Weights:
-    """The tiles for channels of x in slots ``inputs`` and results in slots ``outputs``; where that takes fewer of them,
-    input blocks and taps at the edges of the kernel that an output block does not depend on are left out."""
+    """Returns the tiles of a convolution whose input and output channels have the given slots.
+
+    Input blocks, and rows and columns at the edges of the kernel, are left out if their weights for an output block are all
+    zero.
+    """
     parts = split(operation.weight)
     dense = operation.group == 1 and not operation.selection
     pieces: list[NDArray[np.uint8]] = []
@@ -74,7 +77,7 @@ def arrange(operation: Convolution, inputs: NDArray[np.int64], outputs: NDArray[
 
 
 def _needed(tiles: Tiles, first: int) -> Iterator[tuple[Tiles, int, Range, Range]]:
-    """Tiles of runs of input blocks with the first block of each, its rows and columns of taps."""
+    """Yields runs of tiles that are not all zero: the tiles, first input block, tap rows and tap columns."""
     used = np.asarray(tiles.any(axis=(3, 4, 5)))
     if all(np.asarray(used.any(axis=axis))[:, [0, -1]].all() for axis in (1, 2)):
         # Each block has weights at every edge of the kernel.
@@ -94,7 +97,7 @@ def _needed(tiles: Tiles, first: int) -> Iterator[tuple[Tiles, int, Range, Range
 
 
 def _box(used: NDArray[np.bool_]) -> tuple[Range, Range] | None:
-    """Rows and columns that hold all that is set; None where nothing is."""
+    """Returns the ranges of rows and columns that contain all set elements, or None if there are none."""
     rows, columns = np.flatnonzero(used.any(axis=1)), np.flatnonzero(used.any(axis=0))
     return ((int(rows[0]), int(rows[-1]) + 1), (int(columns[0]), int(columns[-1]) + 1)) if rows.size else None
 
@@ -112,7 +115,7 @@ def _dense_tiles(parts: list[NDArray[np.int8]], inputs: NDArray[np.int64], outpu
 
 
 def _index(outputs: NDArray[np.int64], inputs: NDArray[np.int64]) -> tuple[Any, Any]:
-    """Rows and columns at these slots; as slices, which copy faster, where no slot is left out."""
+    """Returns the index of the weights at these slots; it consists of slices, which are faster, if there are no gaps."""
     if outputs[-1] == len(outputs) - 1 and inputs[-1] == len(inputs) - 1:
         return slice(0, len(outputs)), slice(0, len(inputs))
     return outputs[:, None], inputs[None, :]
@@ -120,7 +123,7 @@ def _index(outputs: NDArray[np.int64], inputs: NDArray[np.int64]) -> tuple[Any, 
 
 def _sparse_tiles(operation: Convolution, parts: list[NDArray[np.int8]], inputs: NDArray[np.int64],
                   outputs: NDArray[np.int64], out_blocks: int, size: int) -> Iterator[tuple[int, Tiles]]:
-    """Only the input blocks between the first and the last that an output block depends on."""
+    """Yields, for each output block, the tiles from the first to the last input block that it depends on."""
     for index in range(out_blocks):
         chosen = np.flatnonzero(outputs // size == index)
         yield _block_tiles(operation, parts, chosen, inputs, outputs[chosen] % size, size)
@@ -128,7 +131,7 @@ def _sparse_tiles(operation: Convolution, parts: list[NDArray[np.int8]], inputs:
 
 def _block_tiles(operation: Convolution, parts: list[NDArray[np.int8]], chosen: NDArray[np.int64],
                  inputs: NDArray[np.int64], columns: NDArray[np.int64], size: int) -> tuple[int, Tiles]:
-    """First input block and the tiles of the output channels ``chosen``."""
+    """Returns the first input block and the tiles of the output channels ``chosen``."""
     outputs, depth, height, width = operation.weight.shape
     base = chosen // (outputs // operation.group) * depth
     which, tap = np.nonzero(operation.weight[chosen].any(axis=(2, 3)))
@@ -142,7 +145,7 @@ def _block_tiles(operation: Convolution, parts: list[NDArray[np.int8]], chosen: 
 
 
 def split(weight: NDArray[np.int16]) -> list[NDArray[np.int8]]:
-    """int8 arrays, as few as possible, that sum up to weights of -255..255."""
+    """Splits weights of -255..255 into as few int8 arrays as possible whose sum they are."""
     parts: list[NDArray[np.int8]] = []
     rest = weight
     while not parts or rest.any():

@@ -1,5 +1,7 @@
-"""Adds and products with ratios beyond the add unit's: nearly all results are clamped, so that the few operands which
-matter can be told apart by lookup tables before the unit, or after it."""
+"""Adds and products whose ratios exceed the range of the add unit.
+
+Nearly all results are clamped then, so lookup tables before or after the unit can represent the few operands that matter.
+"""
 
 from dataclasses import dataclass
 
@@ -14,12 +16,12 @@ from arrayloom.isa.errors import EncodingError
 from arrayloom.isa.instructions import ADD_FRACTION, BYTE_VALUES, RATIO
 
 LARGEST_RATIO = float(2 ** (RATIO - ADD_FRACTION))
-BELOW_ONE = float(np.nextafter(np.float32(1), np.float32(0)))  # the largest scale of a product
+BELOW_ONE = float(np.nextafter(np.float32(1), np.float32(0)))  # the largest scale of a product in the add unit
 
 
 @dataclass(frozen=True, eq=False)
 class WideAdd:
-    """An add of bytes that went through lookup tables before."""
+    """An add of two operands after a lookup table each."""
 
     a_table: LookupTable
     b_table: LookupTable
@@ -27,8 +29,11 @@ class WideAdd:
 
 
 def wide_add(op: Add, unsigned: bool) -> WideAdd | None:
-    """Tables that magnify the operands around the place where the sum is not clamped, by as much as the ratios of the
-    add unit are smaller than the QLinearAdd's; None where that is not exact for all pairs of bytes."""
+    """Returns an add whose tables magnify the operands near the range in which the sum is not clamped.
+
+    The magnification is the factor by which the ratios are too large. Returns None if the result is not exact for all pairs
+    of bytes.
+    """
     ratios = float(op.a_ratio), float(op.b_ratio)
     shift = 128 if unsigned else 0
     offset = float(op.offset) + shift * (ratios[0] + ratios[1]) - shift  # of signed bytes
@@ -51,10 +56,11 @@ def wide_add(op: Add, unsigned: bool) -> WideAdd | None:
 
 
 def wide_product(op: Mul, unsigned: bool) -> tuple[AddConstants, LookupTable] | None:
-    """A product with a scale just below 1 and the table of its result, for a QLinearMul with a scale of 1 or more.
+    """Returns a product with a scale just below 1 and a table for its result, for a QLinearMul with a scale of 1 or more.
 
-    There are at most 254 products whose results are not clamped: the unit gives each of them a byte of its own, and one
-    to all on either side. None where the scale is less than 1, or that is not exact for all products.
+    At most 254 products have results that are not clamped. The unit maps each of them to a different byte, and all smaller
+    or larger products to one byte each; the table converts these bytes. Returns None if the scale is less than 1, or the
+    result is not exact for all products.
     """
     if op.scale < 1:
         return None
@@ -74,14 +80,14 @@ def wide_product(op: Mul, unsigned: bool) -> tuple[AddConstants, LookupTable] | 
 
 
 def sum_table(op: Add, unsigned: bool) -> NDArray[np.int64]:
-    """[256, 256]: what a QLinearAdd makes of signed bytes a - 128 and b - 128, in the signed domain."""
+    """Returns the results [256, 256] of a QLinearAdd for signed bytes a - 128 and b - 128, as signed bytes."""
     shift = 128 if unsigned else 0
     a, b = _signed_pairs()
     return np.clip(float_sum(a + shift, b + shift, op.a_ratio, op.b_ratio, op.offset) - shift, LOW, HIGH)
 
 
 def product_table(op: Mul, unsigned: bool) -> NDArray[np.int64]:
-    """[256, 256]: what a QLinearMul makes of signed bytes a - 128 and b - 128, in the signed domain."""
+    """Returns the results [256, 256] of a QLinearMul for signed bytes a - 128 and b - 128, as signed bytes."""
     shift = 128 if unsigned else 0
     a, b = _signed_pairs()
     product = (a + shift - op.a_zero) * (b + shift - op.b_zero)
@@ -94,7 +100,7 @@ def _signed_pairs() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def _factor(ratio: float) -> int:
-    """The least power of two by which a ratio must be divided to be one of the add unit's."""
+    """Returns the smallest power of two by which a ratio must be divided to be within the add unit's range."""
     factor = 1
     while ratio / factor >= LARGEST_RATIO:
         factor *= 2
