@@ -9,7 +9,7 @@ from transcript import Record, compare, recorded
 from arrayloom.isa.fields import CORE_UNITS, Unit
 from arrayloom.sim.rtl.build import Build, build
 from arrayloom.sim.rtl.design import accelerator
-from arrayloom.sim.rtl.simulator import Timing
+from arrayloom.sim.rtl.memory import Timing
 
 
 @pytest.fixture(scope="module")

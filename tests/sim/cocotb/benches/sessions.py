@@ -25,7 +25,8 @@ from arrayloom.isa.fields import CORE_UNITS
 from arrayloom.isa.program import Program
 from arrayloom.sim.rtl.build import Build, build
 from arrayloom.sim.rtl.design import accelerator
-from arrayloom.sim.rtl.simulator import RtlSimulator, Timing
+from arrayloom.sim.rtl.memory import Timing
+from arrayloom.sim.rtl.simulator import RtlSimulator
 
 BASE = 0x31_2345_6000
 CONFIG = PRESETS["tiny"]
