@@ -14,7 +14,7 @@ from arrayloom.isa.config import PRESETS
 from arrayloom.isa.instructions import End
 from arrayloom.sim.rtl.build import Build
 from benchmarks.mutation.graphs import run_graph
-from benchmarks.mutation.late import check_late
+from benchmarks.mutation.late import check_late, check_late_watchdog
 
 TESTS = Path(__file__).resolve().parents[2] / "tests"
 SUPPORT = ("support", "end_to_end", "sim/cocotb/benches")     # folders of modules that tests share
@@ -61,8 +61,8 @@ def use_test_support() -> None:
 def stimuli() -> tuple[Stimulus, ...]:
     """All stimuli, in the order in which they run."""
     use_test_support()
-    late = Stimulus("late counters", check_late, ("late",))
-    return (*_sessions(True), late, *_sessions(False), *_extremes(), *_words(), *_graphs(), *_disturbances(), *_breaches())
+    late = (Stimulus("late counters", check_late, ("late",)), Stimulus("late watchdog", check_late_watchdog, ("late",)))
+    return (*_sessions(True), *late, *_sessions(False), *_extremes(), *_words(), *_graphs(), *_disturbances(), *_breaches())
 
 
 def _sessions(early: bool) -> Iterator[Stimulus]:
