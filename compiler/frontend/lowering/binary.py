@@ -131,8 +131,9 @@ def _emit_to(rewrite: Rewrite, node: onnx.NodeProto, operator: str, sources: Seq
 def _stays_float(rewrite: Rewrite, node: onnx.NodeProto) -> bool:
     """Whether the node is part of an island: a function of one value and constants, or of two values in float.
 
-    A sum or product with a quantized constant is none: ONNX Runtime computes it on integers. Neither is a constant that
-    differs between positions, which no table holds, where it is quantized.
+    A sum or product with a quantized constant is none: ONNX Runtime computes it on integers, unless both are int8 (it
+    makes activations uint8 where it can, but not constants). Neither is a constant that differs between positions, which
+    no table holds, where it is quantized.
     """
     model = rewrite.model
     constant = [name for name in node.input if model.is_constant(name)]
@@ -143,6 +144,8 @@ def _stays_float(rewrite: Rewrite, node: onnx.NodeProto) -> bool:
     if differs_between_positions(model.constants[constant[0]], len(model.shapes[node.output[0]])):
         return False
     other = next(name for name in node.input if name not in constant)
+    if model.constants[constant[0]].size == 1 and rewrite.source(constant[0]).quantization.dtype == np.int8:
+        return True
     return node.op_type == "Sub" or not (_is_on_integers(rewrite, other) and _is_quantized_next(model, node.output[0]))
 
 
