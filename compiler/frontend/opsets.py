@@ -1,4 +1,4 @@
-"""Sets of operators: whose they are, and the first set of ONNX in which an operator does what some rule needs."""
+"""Domains of operators, and the first ONNX operator set in which an operator supports what a rule needs."""
 
 import onnx
 
