@@ -1,4 +1,4 @@
-"""The batch: the only dimension of a model's inputs that may be open, and the only one the host loops over."""
+"""The batch: the only dimension of a model's inputs that may be open, over which the host loops."""
 
 import onnx
 
@@ -10,15 +10,15 @@ __all__ = ["BATCH", "free_batch", "open_batch"]
 
 
 def free_batch(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[str]]:
-    """The model with a fixed batch above 1 made symbolic, and the sentences that say so.
+    """Returns the model with a fixed batch above 1 made symbolic, and notes about it.
 
-    Every input must have a known rank of 1 to 4 and fixed extents after the batch. A model whose batch is open or 1
-    is returned as it is. Whether the batch really is a loop, is checked where the shapes are found.
+    Every input must have a known rank of 1 to 4 and fixed extents after the batch. A model whose batch is open or 1 is
+    returned unchanged. Whether the network really treats the images of a batch separately is checked later, with the shapes.
 
     Raises
     ------
     ModelError
-        An open dimension that is not the batch, or inputs that disagree on the batch.
+        A dimension other than the batch is open, or the inputs disagree on the batch.
     """
     batches = {value.name: _batch(value) for value in model_inputs(model.graph)}
     fixed = sorted({batch for batch in batches.values() if batch is not None})
@@ -32,7 +32,7 @@ def free_batch(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[str]]:
 
 
 def _batch(value: onnx.ValueInfoProto) -> int | None:
-    """The first dimension, None where it is open."""
+    """Returns the first dimension, or None if it is open."""
     tensor = value.type.tensor_type
     dims = list(tensor.shape.dim)
     if not tensor.HasField("shape") or not 1 <= len(dims) <= 4:

@@ -141,8 +141,7 @@ def _is_constant(model: Model, node: onnx.NodeProto) -> bool:
 
 
 def _integer_nodes(model: Model, places: Sequence[int]) -> set[int]:
-    """Returns the quantized operators and the nodes that compute bytes, except those that only prepare an image for a Cast.
-    """
+    """Returns the quantized operators and the nodes that compute bytes, except those that only prepare images for a Cast."""
     quantized = {place for place in places if _is_quantized(model.nodes[place])}
     after = _descendants(model, quantized, places)
     images = {name for place in places if model.nodes[place].op_type == "Cast" and place not in after

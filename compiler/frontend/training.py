@@ -1,4 +1,4 @@
-"""Networks exported as they are trained: nodes that take values out at random, or scale them by the batch's statistics."""
+"""Refuses networks exported in training mode, with nodes that drop values at random or use the statistics of the batch."""
 
 import onnx
 
@@ -10,7 +10,7 @@ _REMEDY = "export the network for inference: model.eval() before torch.onnx.expo
 
 
 def check_inference(model: onnx.ModelProto) -> None:
-    """Raise UnsupportedError for nodes in training mode, and for a Dropout whose mask is used. The nodes must be sorted."""
+    """Raises UnsupportedError for nodes in training mode, and for a Dropout whose mask is used. Nodes must be sorted."""
     values = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     used = {name for node in model.graph.node for name in node.input} | {value.name for value in model.graph.output}
     entries = []
