@@ -60,7 +60,7 @@ def _import_node(builder: Builder, node: onnx.NodeProto) -> None:
 
 
 def _refuse_leftovers(builder: Builder) -> None:
-    """Refuses the nodes that compute on elements and that no rule has imported."""
+    """Refuses the nodes that compute on elements and were not imported by any rule."""
     model = builder.model
     before_refused = _before_refused(builder)
     for node in model.nodes:
@@ -72,7 +72,7 @@ def _refuse_leftovers(builder: Builder) -> None:
 
 
 def _before_refused(builder: Builder) -> set[int]:
-    """Returns the nodes, by `id`, of which every path leads to a refused node: the entry of that one is sufficient."""
+    """Returns the nodes, by `id`, from which all paths lead to refused nodes; the entries of those are sufficient."""
     found: set[int] = set()
     for node in reversed(builder.model.nodes):
         readers = [reader for name in node.output for reader in builder.model.consumers.get(name, [])]

@@ -1,4 +1,4 @@
-"""Bounds on integers, constant or the elements of another tensor."""
+"""Imports bounds on integers: constants, or the elements of another tensor."""
 
 import numpy as np
 import onnx
@@ -13,22 +13,22 @@ from arrayloom.compiler.graph import Add, Clamp, Lookup
 ONE = np.float32(1)
 
 def clip(builder: Builder, node: onnx.NodeProto) -> None:
-    """Clip on integers."""
+    """Imports Clip on integers."""
     _clamp(builder, node, node.input[0], [_bound(builder, node, 1)], [_bound(builder, node, 2)])
 
 
 def relu(builder: Builder, node: onnx.NodeProto) -> None:
-    """Relu on int8."""
+    """Imports Relu on int8."""
     _clamp(builder, node, node.input[0], [0], [])
 
 
 def maximum(builder: Builder, node: onnx.NodeProto) -> None:
-    """Max of integer tensors, one or two, and constants."""
+    """Imports Max of one or two integer tensors and constants."""
     _extreme(builder, node)
 
 
 def minimum(builder: Builder, node: onnx.NodeProto) -> None:
-    """Min of integer tensors, one or two, and constants."""
+    """Imports Min of one or two integer tensors and constants."""
     _extreme(builder, node)
 
 
@@ -45,9 +45,10 @@ def _extreme(builder: Builder, node: onnx.NodeProto) -> None:
 
 
 def _add_extreme(builder: Builder, node: onnx.NodeProto, given: list[str]) -> None:
-    """max(a, b) = b + max(a - b, 0) and min(a, b) = a - max(a - b, 0), exact in bytes that saturate.
+    """Adds max(a, b) = b + max(a - b, 0) or min(a, b) = a - max(a - b, 0), which saturating bytes compute exactly.
 
-    The byte of a - b saturates at the dtype's lowest value, which stands for 0; a negative is the byte lo + hi - b.
+    The byte of a - b saturates at the lowest value of the dtype, which represents 0; the negative of b is the byte lo + hi -
+    b.
     """
     a, b = broadcast(builder, node, *given)
     y = builder.tensors[node.output[0]]
@@ -56,7 +57,7 @@ def _add_extreme(builder: Builder, node: onnx.NodeProto, given: list[str]) -> No
     stem = node.name or node.output[0]
     negative, excess = (declare_made(builder, f"{role}, made for {stem}", y) for role in ("negative", "excess"))
     builder.add(Lookup, node, negative, x=b, table=mirror)
-    # (a - b) + lo, of the byte lo + hi - b
+    # (a - b) + lo, computed with the byte lo + hi - b
     builder.add(Add, node, excess, a=a, b=negative, a_ratio=ONE, b_ratio=ONE, offset=np.float32(-hi))
     if node.op_type == "Max":
         builder.add(Add, node, a=b, b=excess, a_ratio=ONE, b_ratio=ONE, offset=np.float32(-lo))

@@ -1,4 +1,4 @@
-"""Nodes in topological order; ONNX Runtime itself takes them in any."""
+"""Sorts nodes topologically; ONNX Runtime accepts them in any order."""
 
 import onnx
 
@@ -8,12 +8,12 @@ from arrayloom.compiler.frontend.reads import reads
 
 
 def sort_model(model: onnx.ModelProto, label: str) -> onnx.ModelProto:
-    """The model with every node after those it reads from.
+    """Returns the model with every node after those whose results it reads.
 
     Raises
     ------
     ModelError
-        A value that nothing gives, or that two nodes give, or nodes that feed each other.
+        No node or several nodes produce a value, or nodes depend on their own results.
     """
     graph = model.graph
     given = {"", *(value.name for value in graph.input), *(tensor.name for tensor in graph.initializer)}
@@ -56,7 +56,7 @@ def _producers(graph: onnx.GraphProto, label: str) -> dict[str, onnx.NodeProto]:
 
 
 def _sorted(graph: onnx.GraphProto, producers: dict[str, onnx.NodeProto], label: str) -> list[onnx.NodeProto]:
-    """Depth first, so that a node stands as near to its place as it can."""
+    """Sorts the nodes depth first, so that the order changes as little as possible."""
     ordered: list[onnx.NodeProto] = []
     placed: set[int] = set()
     open_nodes: set[int] = set()
