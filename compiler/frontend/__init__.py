@@ -1,15 +1,15 @@
 """Imports an ONNX model as an integer graph, in these steps.
 
 1. `load` reads a model and normalizes it (`tidy/`); `schemes` refuses quantization that is not int8 and static, `batch` and
-`opening` make a fixed batch open, `extents` checks sizes before anything runs.
+   `opening` make a fixed batch open, `extents` checks sizes before anything runs.
 2. `model` finds the facts about every value by running the model in ONNX Runtime.
 3. `partition` separates the host's head and tail from the accelerator's part, `extract` makes models of them; `permission`
-decides how much the host may compute.
+   decides how much the host may compute.
 4. `rewriting/` rewrites ONNX to ONNX: its passes bring quantized networks into the forms that the lowering accepts.
 5. `lowering/` replaces QDQ forms by integer operators of ONNX Runtime. The accelerator is compared with this integer model.
 6. `assemble` makes the integer graph with a `builder`: integer operators by the rules in `operators/`, float functions
-between integers as lookup tables by `islands/`, inputs and outputs by `inputs` and `border`. Movements are collected as maps
-of indices (`movement`, `moved`, `union`) until an operation needs the value.
+   between integers as lookup tables by `islands/`, inputs and outputs by `inputs` and `border`. Movements are collected as
+   maps of indices (`movement`, `moved`, `union`) until an operation needs the value.
 
 What cannot be compiled is raised as a `RefusalError` and collected in a `report` under the names of the user's nodes, which
 every node that a pass makes records as its origin (`origin`). If only the host can compute a node, the tail grows and steps

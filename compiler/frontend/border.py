@@ -80,7 +80,7 @@ def is_host_softmax(node: onnx.NodeProto | None) -> bool:
 
 
 def check_host_softmax(model: Model, node: onnx.NodeProto) -> None:
-    """Refuses a softmax of bytes whose result is not only used by the host."""
+    """Refuses a softmax of bytes whose result the accelerator would have to read."""
     readers = model.consumers.get(node.output[0], [])
     while len(readers) == 1 and readers[0].op_type in ("DequantizeLinear", *BY_HOST):
         readers = model.consumers.get(readers[0].output[0], [])

@@ -22,8 +22,8 @@ Counts = NDArray[np.int64]
 
 MOST_PARTS = 63     # weights with a larger denominator are rounded, since the kernel grows with it
 ROUNDED_PARTS = 37  # the largest denominator of rounded weights
-LARGEST = 11        # weight of a kernel along one axis: the product of two fits a signed byte
-EXACT = 2e-5        # largest error of a weight from ONNX Runtime's float32 coordinates, plus this for each element:
+LARGEST = 11        # largest weight of a kernel along one axis: the product of two fits a signed byte
+EXACT = 2e-5        # largest error of a weight due to ONNX Runtime's float32 coordinates, plus this per element:
 EXACT_EACH = 2e-7
 
 

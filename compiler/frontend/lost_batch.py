@@ -1,4 +1,4 @@
-"""Restores the batch of values that movement in a network for one image makes lose it.
+"""Restores the batch of values that lose it by movement, in a network for one image.
 
 PyTorch exports an adaptive pooling with channels last as Reshape to [C], Gather and Reshape. With a batch fixed at 1, the
 batch can be kept in between without changing the result.

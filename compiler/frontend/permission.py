@@ -1,4 +1,4 @@
-"""Decides how much of a network the host may compute, and words the refusal if it would be more."""
+"""Decides whether the host's part of a network is as small as the user requires, and writes the refusals if it is not."""
 
 from dataclasses import replace
 

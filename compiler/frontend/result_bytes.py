@@ -25,9 +25,9 @@ _RESULT_SCALE = {
 
 
 def find_result_encoding(model: Model, name: str) -> Quantize | None:
-    """Returns the quantization of an output of bytes as the node that computes it gives it; movement may follow that node.
+    """Returns the quantization of an output of bytes, which the node that computes it, possibly before movement, contains.
 
-    Returns None if the output is not of bytes or the node has no quantization.
+    Returns None if the output is not of bytes or that node has no quantization.
     """
     if model.dtypes[name] not in BYTES:
         return None

@@ -66,7 +66,7 @@ class Scheme:
     Attributes
     ----------
     model
-        What is wrong with a model that has such nodes; continues a sentence that begins with the model.
+        What is wrong with a model that has such nodes: a text that follows the model's name.
     reason
         Why such a node cannot be compiled.
     remedy

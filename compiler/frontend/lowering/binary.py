@@ -76,8 +76,7 @@ def _lower_means(rewrite: Rewrite, node: onnx.NodeProto, means: list[onnx.NodePr
 
 
 def lower_extreme(rewrite: Rewrite, node: onnx.NodeProto) -> None:
-    """Lowers DequantizeLinear, Max or Min, [Relu, Clip], QuantizeLinear to Max or Min of operands with equal quantization.
-    """
+    """Lowers DequantizeLinear, Max or Min, [Relu, Clip], QuantizeLinear to Max or Min of requantized operands, [Clip]."""
     model = rewrite.model
     if sum(not model.is_constant(name) for name in node.input) < 2 or _is_part_of_island(rewrite, node):
         return

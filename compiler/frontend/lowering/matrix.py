@@ -48,7 +48,7 @@ def lower_gemm(rewrite: Rewrite, node: onnx.NodeProto) -> None:
 def lower_matmul(rewrite: Rewrite, node: onnx.NodeProto) -> None:
     """Lowers DequantizeLinear, MatMul, [Add of a bias], [Relu, Clip], QuantizeLinear to QLinearMatMul or QGemm, [Clip].
 
-    Products of rank 3 and 4 were rewritten to convolutions before.
+    An earlier pass has already replaced products of rank 3 and 4 by convolutions.
     """
     x = rewrite.source(node.input[0])
     weight = find_weight(rewrite, node.input[1], channel_axis=1)

@@ -39,7 +39,7 @@ def settle_outputs(rewrite: Rewrite) -> None:
 
 
 def quantize_first(rewrite: Rewrite, node: onnx.NodeProto) -> None:
-    """Changes function of several activations, movement, QuantizeLinear to function, QuantizeLinear, movement of bytes."""
+    """Rewrites (function of several activations, movement, QuantizeLinear) to (function, QuantizeLinear, movement)."""
     model, value = rewrite.model, node.input[0]
     chain: list[onnx.NodeProto] = []
     while (producer := model.producers.get(value)) is not None and moves(producer):

@@ -99,8 +99,7 @@ def _front(node: onnx.NodeProto, axis: int, total: int) -> int:
 
 
 def _insert(rewrite: Rewrite, node: onnx.NodeProto, x: Source, axes: list[_Axis]) -> str:
-    """Emits `stride` - 1 zero points after each pixel of every axis, and a Pad that removes pixels if padding is negative.
-    """
+    """Emits `stride` - 1 zero points after each pixel of every axis, and a Pad that removes pixels for negative padding."""
     channels = rewrite.model.shapes[node.input[0]][1]
     value, zero = x.name, np.array(x.quantization.zero_point, x.quantization.dtype)
     if any(axis.stride > 1 for axis in axes):

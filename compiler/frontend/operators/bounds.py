@@ -47,8 +47,7 @@ def _extreme(builder: Builder, node: onnx.NodeProto) -> None:
 def _add_extreme(builder: Builder, node: onnx.NodeProto, given: list[str]) -> None:
     """Adds max(a, b) = b + max(a - b, 0) or min(a, b) = a - max(a - b, 0), which saturating bytes compute exactly.
 
-    The byte of a - b saturates at the lowest value of the dtype, which represents 0; the negative of b is the byte lo + hi -
-    b.
+    The byte of a - b saturates at the lowest value of the dtype, which represents 0. The byte of -b is lo + hi - b.
     """
     a, b = broadcast(builder, node, *given)
     y = builder.tensors[node.output[0]]

@@ -1,4 +1,4 @@
-"""Converts Concat of integers, which tf2onnx emits between layers, to the form that the rules of operators know."""
+"""Converts Concat of integers, which tf2onnx emits between layers, to QLinearConcat."""
 
 import numpy as np
 

@@ -99,7 +99,7 @@ class _Regions:
         self._entries.append((value, part))
 
     def any_in_the_way(self) -> bool:
-        """Whether some region is in the way."""
+        """Whether `is_in_the_way` holds for some region."""
         regions: dict[str, _Region] = {}
         for value, entry in self._entries:
             root = self._root(value)

@@ -219,7 +219,7 @@ class _Folding:
             self._scale(maker, "Mul", counted, value, steps)
 
     def _check_function(self, quantizer: onnx.NodeProto, value: str) -> None:
-        """Refuses values that cannot be divided by steps: all but functions of one quantized tensor and host results."""
+        """Refuses values that cannot be divided by steps; only functions of one quantized tensor or of an input can."""
         node = self._model.producers.get(value)
         while node is not None and node.op_type in (*FUNCTIONS, *MOVEMENTS, *NOTHING):
             operands = [name for name in node.input if name and not self._model.is_constant(name)]

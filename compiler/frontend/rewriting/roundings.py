@@ -62,7 +62,7 @@ class _Grids:
     def choose(self, values: Sequence[str], rounded: bool) -> dict[str, _Grid]:
         """Returns the quantizations that the model offers; a chosen one also counts for values computed from it.
 
-        Values without one are missing in the result.
+        Values without one are not in the result.
 
         Parameters
         ----------

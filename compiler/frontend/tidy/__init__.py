@@ -24,7 +24,7 @@ def tidy(model: onnx.ModelProto, label: str, notes: list[str]) -> onnx.ModelProt
     label
         The term for the model in messages.
     notes
-        Receives a sentence about each part that a user could miss.
+        Receives a sentence about each removed part that a user could miss.
 
     Raises
     ------

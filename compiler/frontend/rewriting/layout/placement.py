@@ -32,8 +32,8 @@ def placed_value(node: onnx.NodeProto) -> str:
 def is_misplaced(model: Model, node: onnx.NodeProto, layout: Layout) -> bool:
     """Whether an operator on operands stored in `layout` works along dimensions that the accelerator does not support.
 
-    It concatenates along another dimension than the channels, reduces others than rows and columns, or has constants that
-    differ between positions.
+    It concatenates along a dimension other than the channels, reduces dimensions other than rows and columns, or has
+    constants that differ between positions.
     """
     rank = len(layout.order)
     if layout.unflattened is not None or rank < 3:
