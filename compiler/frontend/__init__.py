@@ -116,7 +116,7 @@ def import_model(source: str | Path | onnx.ModelProto, options: ImportOptions = 
     except ModelError as error:
         if not batch_notes:
             raise
-        reason = f"the batch is fixed, and some node needs it so: export the model for a batch of 1 ({error})"
+        reason = f"the batch is fixed, and some node depends on it: export the model for a batch of 1 ({error})"
         raise ModelError(reason) from error
     check_constant_outputs(whole)
     parts = _partition(whole, options)
@@ -203,4 +203,4 @@ def _analyse(model: onnx.ModelProto) -> Model:
         nodes = unknown_nodes(model)
         if nodes:
             raise UnsupportedError(nodes) from error
-        raise ModelError(f"{error}; export the model again, or mend the node it names") from error
+        raise ModelError(f"{error}; export the model again, or fix the node that it names") from error

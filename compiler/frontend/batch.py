@@ -24,7 +24,8 @@ def free_batch(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[str]]:
     fixed = sorted({batch for batch in batches.values() if batch is not None})
     if len(fixed) > 1 or (fixed and None in batches.values()):
         listed = ", ".join(f"'{name}': {batch or 'open'}" for name, batch in batches.items())
-        raise ModelError(f"the inputs disagree on the batch, their first dimension ({listed}); export it alike for all")
+        raise ModelError(f"the inputs disagree on the batch, their first dimension ({listed}); "
+                         "export them with the same batch")
     if not fixed or fixed[0] == 1:
         return model, []
     note = f"the batch, fixed at {fixed[0]} in the model, is compiled as a loop over images"
@@ -38,7 +39,7 @@ def _batch(value: onnx.ValueInfoProto) -> int | None:
     if not tensor.HasField("shape") or not 1 <= len(dims) <= 4:
         rank = len(dims) if tensor.HasField("shape") else "unknown"
         raise ModelError(
-            f"input '{value.name}' has rank {rank}; legal are [N, C, H, W], [N, C, L], [N, F] and [N], with a batch in front"
+            f"input '{value.name}' has rank {rank}; use [N, C, H, W], [N, C, L], [N, F] or [N], where N is the batch"
         )
     for axis, dim in enumerate(dims[1:], start=1):
         if dim.dim_value < 1:

@@ -103,7 +103,7 @@ def _quantized_softmax(model: Model, node: onnx.NodeProto) -> QuantizedSoftmax:
     x = per_tensor(model, node.input[1], node.input[2], model.dtypes[node.input[0]])
     y = per_tensor(model, node.input[3], node.input[4], dtype)
     if y.scale < SMALLEST_SOFTMAX_SCALE:
-        raise RefusalError("its result's scale is below 2**-9", "quantize it with 1/256", f"scale = {y.scale}")
+        raise RefusalError("the scale of its result is below 2**-9", "quantize it with 1/256", f"scale = {y.scale}")
     return QuantizedSoftmax(axis, float(x.scale), float(y.scale), y.zero_point)
 
 

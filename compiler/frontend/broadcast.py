@@ -22,7 +22,7 @@ def broadcast(builder: Builder, node: onnx.NodeProto, *names: str) -> list[str]:
     if any(len(shape) != len(wanted) for shape in shapes):
         raise RefusalError(
             f"its operands have {' and '.join(str(len(shape)) for shape in shapes)} dimensions",
-            "give both as many dimensions, with Unsqueeze or Reshape before quantization",
+            "give both the same number of dimensions, with Unsqueeze or Reshape before quantization",
             f"shapes {' and '.join(str(list(shape[1:])) for shape in shapes)}",
         )
     found = [name if shape == wanted else _spread(builder, node, name) for name, shape in zip(names, shapes, strict=True)]

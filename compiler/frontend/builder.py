@@ -224,7 +224,7 @@ class Builder:
         except RefusalError as refusal:
             raise RefusalError(
                 f"its input '{x.name}' of shape {list(x.onnx_shape)} is a reshaped {list(x.shape)}: {refusal.reason}",
-                "only a matrix product, a function of one element or another reshape may follow such a reshape",
+                "only a matrix product, an element-wise function or another reshape may follow such a reshape",
             ) from refusal
         self.tensors[made] = Tensor(made, shape, x.dtype, x.onnx_shape)
         self.model.dtypes[made], self.model.shapes[made] = x.dtype, (1, *x.onnx_shape)

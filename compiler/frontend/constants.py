@@ -37,7 +37,7 @@ def constant_tensor(builder: Builder, node: onnx.NodeProto, values: Array, near:
     if max(height, width) > LARGEST_KERNEL or channels * (height * width) ** 2 > MOST_MULTIPLICATIONS:
         raise RefusalError(
             "its constant differs between more positions than a convolution can make",
-            "use a constant that differs between rows or between columns alone, or apply it on the host",
+            "use a constant that differs only between rows or only between columns, or apply it on the host",
             f"shape {list(values.shape)}",
         )
     pixel = _pixel(builder, node, near, values.dtype)

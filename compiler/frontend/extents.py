@@ -85,11 +85,11 @@ class _Walk:
         """Adds the bytes of an input or of a node's result to the total, and checks it."""
         extents = [dim.dim_value for dim in kind.tensor_type.shape.dim if dim.HasField("dim_value")]
         if any(extent < 0 for extent in extents):
-            raise ModelError(f"{_named(what)} has a negative extent, shape {extents}; mend it, or export the model again")
+            raise ModelError(f"{_named(what)} has a negative extent, shape {extents}; fix it, or export the model again")
         self._bytes += math.prod(extents) * _element_bytes(kind.tensor_type.elem_type)
         if any(extent > LARGEST_EXTENT for extent in extents) or self._bytes > MEMORY:
-            raise ModelError(f"{_named(what)} has shape {extents}: with it the values of one image take more than "
-                             f"{min(self._bytes, MEMORY) / 2**30:.1f} GiB; use smaller images or layers, or mend the node")
+            raise ModelError(f"{_named(what)} has shape {extents}: the values of one image then take more than "
+                             f"{min(self._bytes, MEMORY) / 2**30:.1f} GiB; use smaller images or layers, or fix the node")
 
     def _check_amounts(self, node: onnx.NodeProto) -> None:
         for given in node.attribute:
@@ -173,4 +173,4 @@ def _named(what: onnx.NodeProto | onnx.ValueInfoProto) -> str:
 def _check_range(node: onnx.NodeProto, name: str, values: Sequence[int]) -> None:
     for value in values:
         if abs(value) > LARGEST_EXTENT:
-            raise ModelError(f"{described(node)}: '{name}' holds {value}, which no extent reaches; mend it, or export again")
+            raise ModelError(f"{described(node)}: '{name}' is {value}, too large for an extent; fix it, or export again")

@@ -54,11 +54,11 @@ def import_float_input(builder: Builder, node: onnx.NodeProto, given: MovedInput
     for earlier in [port for port in builder.inputs if port.name == given.name]:
         if earlier.quantize != step:
             raise RefusalError(
-                f"the input '{given.name}' is quantized in two ways", "quantize it once, for all that read it"
+                f"the input '{given.name}' is quantized in two ways", "quantize it once, for all nodes that read it"
             )
         if earlier.moves != given.moves:
             raise RefusalError(
-                f"the input '{given.name}' is moved in two ways", "transpose and reshape it once, for all that read it"
+                f"the input '{given.name}' is moved in two ways", "transpose and reshape it once, for all nodes that read it"
             )
         builder.add(View, node, x=earlier.tensor)
         return

@@ -72,7 +72,7 @@ def interpolated_axes(model: Model, node: onnx.NodeProto) -> list[Axis]:
     """
     mode, transformation = attribute(node, "mode"), attribute(node, "coordinate_transformation_mode", "")
     if mode != "linear":
-        raise RefusalError("it interpolates between pixels by a cubic", "use mode = linear", f"mode = {mode}")
+        raise RefusalError("its interpolation is cubic", "use mode = linear", f"mode = {mode}")
     if attribute(node, "antialias", 0) or transformation == "tf_crop_and_resize":
         what = "antialias = 1" if attribute(node, "antialias", 0) else f"coordinate_transformation_mode = {transformation}"
         raise RefusalError("it interpolates between more than two elements, or outside the image",
@@ -94,7 +94,7 @@ def measured_weights(model: Model, node: onnx.NodeProto, axis: int) -> NDArray[n
     constants = {}
     for index, name in enumerate(node.input[1:], start=1):
         if name and not model.is_constant(name):
-            raise RefusalError(f"its operand '{name}' is computed at run time", "resize by constants", f"'{name}'")
+            raise RefusalError(f"its operand '{name}' is computed at run time", "use constant scales or sizes", f"'{name}'")
         if name:
             constants[f"operand {index}"] = _along(model, node, index, axis, extent)
             alone.input[index] = f"operand {index}"

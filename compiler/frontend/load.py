@@ -92,7 +92,7 @@ def _check_text(graph: onnx.GraphProto, label: str) -> None:
     for node in graph.node:
         texts += [node.name, node.op_type, node.domain, *node.input, *node.output, *(given.name for given in node.attribute)]
     if any(isinstance(text, bytes) for text in texts):
-        raise ModelError(f"{label} holds names that are no text: the file is damaged; export or copy it again")
+        raise ModelError(f"{label} contains names that are not text: the file is damaged; export or copy it again")
 
 
 def _check_initializers(model: onnx.ModelProto, label: str) -> None:

@@ -119,7 +119,7 @@ class Model:
             for name in node.output:
                 if "float8" in session.types.get(name, "") or "float4" in session.types.get(name, ""):
                     raise ModelError(
-                        f"{described(node)} gives values of type {session.types[name]}; "
+                        f"{described(node)} has values of type {session.types[name]}; "
                         "quantize to uint8 or int8 instead"
                     )
 
@@ -147,6 +147,6 @@ class Model:
             for name in node.output:
                 if name and name not in self.constants and shapes[name][:1] != (batch,):
                     raise ModelError(
-                        f"{described(node)} gives shape {shapes[name]} at batch {batch}: "
-                        "the batch must stay the first dimension of every value; export the network so"
+                        f"{described(node)} has a result of shape {shapes[name]} at batch {batch}: "
+                        "the batch must stay the first dimension of every value; export the network that way"
                     )

@@ -80,7 +80,7 @@ def _check_nearest(node: onnx.NodeProto) -> None:
     mode = attribute(node, "mode", "nearest")
     if mode != "nearest":
         raise RefusalError(
-            "it interpolates between pixels of integers with weights that float rounds",
+            "it interpolates between integer pixels with weights that are rounded in float",
             "resize by a power of two with half_pixel or asymmetric coordinates, or quantize the network in QDQ format",
             f"mode = {mode}",
         )

@@ -56,7 +56,7 @@ class _Opening:
             graph = onnx.shape_inference.infer_shapes(self._model).graph
         except onnx.shape_inference.InferenceError as error:
             reason = str(error).strip().splitlines()[0]
-            raise ModelError(f"ONNX finds no shapes in the model: {reason}; export it again") from error
+            raise ModelError(f"ONNX cannot infer the shapes of the model: {reason}; export it again") from error
         values = [*graph.input, *graph.output, *graph.value_info]
         found = {value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in values
                  if value.type.tensor_type.HasField("shape")}

@@ -34,12 +34,12 @@ def not_permitted(parts: Partition, policy: HostPolicy) -> list[Unsupported]:
 
 def _reason(in_head: bool) -> str:
     where = "before the first quantized operator" if in_head else "after the last quantized operator"
-    return f"it computes in float {where}, so that it would be the host's"
+    return f"it computes in float {where}, so the host would have to compute it"
 
 
 def _remedy(parts: Partition, node: onnx.NodeProto, policy: HostPolicy) -> str:
     if not _leaves_work(parts):
-        return "quantize the network: nothing would be left to the accelerator"
+        return "quantize the network: the accelerator would have nothing to compute"
     quantize = "quantize it"
     if is_quantized_layer(parts.model, node):
         quantize = "quantize its result, or have it rounded to 8 bits with --insert-rounding"

@@ -140,6 +140,6 @@ def scale_ratio(given: Quantization, made: Quantization) -> np.float32:
     with np.errstate(over="ignore", under="ignore"):
         ratio = np.float32(given.scale / made.scale)
     if not 0 < ratio < LARGEST_RATIO:
-        raise RefusalError("the ratio of its scales is beyond what float32 computes with", "calibrate again",
+        raise RefusalError("the ratio of its scales is outside the range of float32", "calibrate again",
                            f"{given.scale:.9g} / {made.scale:.9g}")
     return ratio

@@ -115,7 +115,7 @@ SCHEMES = (
            f"--quantize_mode int8, or {QUANTIZE}", lambda seen: seen.node.domain.startswith("trt")),
     Scheme("is quantized in blocks, each with a scale of its own", "quantized in blocks, each with a scale of its own",
            f"quantize weights per tensor or per channel, to 8 bits: {QUANTIZE}", _is_block_wise),
-    Scheme("is quantized to another type than int8 and uint8", "quantized to another type than int8 and uint8",
+    Scheme("is quantized to a type other than int8 and uint8", "quantized to a type other than int8 and uint8",
            f"quantize activations and weights to 8 bits: {QUANTIZE}", _is_narrow_or_wide),
     Scheme("holds operators that imitate quantization in float", "it imitates quantization in float",
            f"export with QuantizeLinear and DequantizeLinear, or quantize the float network: {QUANTIZE}",

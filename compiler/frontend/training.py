@@ -20,9 +20,9 @@ def check_inference(model: onnx.ModelProto) -> None:
         elif node.op_type == "BatchNormalization" and attribute(node, "training_mode", 0):
             entries.append(_entry(node, "it is in training mode: it scales values by the statistics of their batch"))
         elif node.op_type == "Dropout" and len(node.input) > 2 and node.input[2] and values.get(node.input[2], True):
-            entries.append(_entry(node, "it is in training mode: it takes values out at random"))
+            entries.append(_entry(node, "it is in training mode: it drops values at random"))
         elif node.op_type == "Dropout" and len(node.output) > 1 and node.output[1] in used:
-            entries.append(_entry(node, f"its mask '{node.output[1]}' is used, which is of training alone"))
+            entries.append(_entry(node, f"its mask '{node.output[1]}' is used, which exists only in training"))
     if entries:
         raise UnsupportedError(entries)
 

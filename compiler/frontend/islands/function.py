@@ -39,7 +39,7 @@ class Function:
         values = np.unique(Session(part).run(given)[self._result])
         if values.size > 1:
             raise RefusalError(
-                "padding becomes another value in each channel", "put QuantizeLinear and DequantizeLinear before padding"
+                "padding becomes a different value in each channel", "put QuantizeLinear and DequantizeLinear before padding"
             )
         return int(values[0])
 
@@ -51,7 +51,7 @@ class Function:
             if not known.intersection(operands):
                 continue
             if not known.issuperset(operands):
-                raise RefusalError("padding joins what was computed before it", "quantize before padding")
+                raise RefusalError("padding is combined with values computed before it", "quantize before padding")
             nodes.append(_still(node))
             known.update(node.output)
         return nodes

@@ -54,8 +54,8 @@ def _check_nodes(model: Model, region: Region) -> None:
         for name in node.input:
             if name and model.is_constant(name) and model.constants[name].size > 1:
                 raise RefusalError(
-                    f"a function of two quantized values ({', '.join(map(repr, region.sources))}) meets the constant "
-                    f"'{name}' of several values",
+                    f"a function of two quantized values ({', '.join(map(repr, region.sources))}) is combined with the "
+                    f"constant '{name}' of several values",
                     "put QuantizeLinear and DequantizeLinear around every operator that combines them",
                     f"shape {list(model.constants[name].shape)}",
                 )

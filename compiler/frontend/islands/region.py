@@ -110,6 +110,6 @@ def _check_member(builder: Builder, node: onnx.NodeProto, quantizer: onnx.NodePr
             raise ConsequenceError
         raise RefusalError(
             f"its operand is computed in float by {described(node)}, "
-            "which is no function of one element",
+            "which is not element-wise",
             "put QuantizeLinear and DequantizeLinear around that node",
         )

@@ -92,13 +92,13 @@ def _check_per_channel(index: Indices, x: Tensor, channels: int) -> None:
     view = image_shape(x.onnx_shape)
     if x.shape[0] != channels or (view[0], view[1] * view[2]) != (x.shape[0], x.shape[1] * x.shape[2]):
         raise RefusalError(
-            f"functions for {channels} channels meet a tensor of shape {list(x.onnx_shape)}",
+            f"functions for {channels} channels are applied to a tensor of shape {list(x.onnx_shape)}",
             "apply them before the tensor is reshaped",
         )
     source = index // (x.shape[1] * x.shape[2])
     own = np.arange(channels).reshape(1, -1, *[1] * (index.ndim - 2))
     if index.shape[1] != channels or not np.all((source == own) | (index < 0)):
         raise RefusalError(
-            "functions that differ between channels meet channels that were moved before",
+            "functions that differ between channels are applied to channels that were moved before",
             "put QuantizeLinear and DequantizeLinear between the two",
         )

@@ -18,7 +18,7 @@ def bounds_of(model: Model, node: onnx.NodeProto) -> tuple[float, float]:
     for index, name, default in ((1, "min", -np.inf), (2, "max", np.inf)):
         given = len(node.input) > index and node.input[index]
         if given and not model.is_constant(node.input[index]):
-            raise RefusalError(f"the bound '{node.input[index]}' of {described(node)} is not constant", "fix it")
+            raise RefusalError(f"the bound '{node.input[index]}' of {described(node)} is not constant", "make it constant")
         value = model.constant(node, index)
         limits.append(attribute(node, name, default) if value is None else float(value.reshape(())))
     return limits[0], limits[1]

@@ -20,7 +20,7 @@ def lower_max_pool(rewrite: Rewrite, node: onnx.NodeProto) -> None:
     x = rewrite.source(node.input[0])
     check_max_pool_opset(rewrite)
     if len(node.output) > 1 and node.output[1]:
-        remedy = "take the maxima alone: the accelerator has no unpooling"
+        remedy = "use only the maxima: the accelerator has no unpooling"
         raise RefusalError("the indices of its maxima are used", remedy, f"'{node.output[1]}'")
     attributes = attributes_of(node)
     _emit_max_pool(rewrite, node, x, attributes)
@@ -79,7 +79,7 @@ def _check_ratio(ratio: float) -> None:
     """Refuses a mean whose sums ONNX Runtime cannot scale: MlasQLinearGlobalAveragePool takes ratios from 2**-32 to 256."""
     if not _LEAST_RATIO <= ratio < _MOST_RATIO:
         raise RefusalError(
-            "the ratio of its scales lies outside of what ONNX Runtime computes, 2**-32 to 256",
+            "the ratio of its scales is outside ONNX Runtime's range, 2**-32 to 256",
             "calibrate again with data that reaches this tensor",
             f"ratio = {ratio:.3g}",
         )

@@ -92,7 +92,7 @@ class Rewrite:
             return Source(node.input[0], of_quantizer(self.model, node))
         if node is None or self.model.is_constant(value):
             if self.model.is_constant(value):
-                raise RefusalError(f"its input '{value}' is a constant", "fold it, and what it gives, into a constant")
+                raise RefusalError(f"its input '{value}' is a constant", "fold this node into a constant")
             raise RefusalError(
                 f"its input '{value}' is a float input of the model",
                 "put QuantizeLinear and DequantizeLinear before this node",

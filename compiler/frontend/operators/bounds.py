@@ -40,7 +40,7 @@ def _extreme(builder: Builder, node: onnx.NodeProto) -> None:
         _clamp(builder, node, given[0], [*los], [*his])
         return
     if len(given) != 2 or constants:
-        raise RefusalError(f"{len(node.input)} operands", "take two at a time")
+        raise RefusalError(f"{len(node.input)} operands", "use nodes of at most two operands")
     _add_extreme(builder, node, given)
 
 
@@ -74,7 +74,7 @@ def _bound(builder: Builder, node: onnx.NodeProto, index: int) -> int | None:
 
 def _scalar(builder: Builder, name: str) -> int:
     if not builder.model.is_constant(name) or builder.model.constants[name].size != 1:
-        raise RefusalError(f"its bound '{name}' is not one constant", "use a constant scalar")
+        raise RefusalError(f"its bound '{name}' is not a constant scalar", "use a constant scalar")
     return int(builder.model.constants[name].reshape(()))
 
 
@@ -83,6 +83,6 @@ def _clamp(builder: Builder, node: onnx.NodeProto, name: str, los: list[int | No
     lo = max([x.range[0], *(bound for bound in los if bound is not None)])
     hi = min([x.range[1], *(bound for bound in his if bound is not None)])
     if lo > hi:
-        raise RefusalError("its lower bound is above its upper one", "mend the bounds", f"{lo} > {hi}")
+        raise RefusalError("its lower bound is above its upper one", "fix the bounds", f"{lo} > {hi}")
     builder.declare(node.output[0], x.shape)
     builder.add(Clamp, node, x=x.name, lo=lo, hi=hi)

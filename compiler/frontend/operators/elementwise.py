@@ -77,7 +77,7 @@ def _with_constant(builder: Builder, node: onnx.NodeProto) -> bool:
     channels = channels_of(model, node, constant, rank)
     if model.shapes[node.output[0]] != model.shapes[x.name] or (channels > 1 and x.shape[0] != channels):
         raise RefusalError(
-            f"the constant '{constant[0]}' spreads its other operand, or meets reshaped channels",
+            f"the constant '{constant[0]}' would broadcast its other operand, or is applied to reshaped channels",
             "give it one value, or one for each channel",
             f"shape {list(model.constants[constant[0]].shape)}",
         )

@@ -15,7 +15,7 @@ def max_pool(builder: Builder, node: onnx.NodeProto) -> None:
     """Imports MaxPool on integers."""
     x = builder.image(node.input[0])
     if len(node.output) > 1 and node.output[1]:
-        remedy = "take the maxima alone: the accelerator has no unpooling"
+        remedy = "use only the maxima: the accelerator has no unpooling"
         raise RefusalError("the indices of its maxima are used", remedy, f"'{node.output[1]}'")
     kernel, strides, dilations = _kernel(node, x), pair(node, "strides"), pair(node, "dilations")
     y = builder.declare(node.output[0])

@@ -172,7 +172,7 @@ class _Folding:
     def _check_readers(self, value: str, steps: Steps) -> None:
         """Refuses readers that cannot be changed, before anything is changed."""
         if value in self._model.outputs:
-            raise RefusalError("activations quantized per channel leave the model", _REMEDY)
+            raise RefusalError("an output of the model is quantized per channel", _REMEDY)
         for reader in self._model.consumers.get(value, []):
             if reader.op_type == "Conv":
                 grouped = steps.scales.reshape(int(attribute(reader, "group", 1)), -1)
@@ -186,7 +186,7 @@ class _Folding:
                 continue
             else:
                 reason = f"{described(reader)} reads activations quantized per channel"
-            raise RefusalError(reason, "quantize activations per tensor, but before depthwise convolutions", f"'{value}'")
+            raise RefusalError(reason, "quantize activations per tensor, except before depthwise convolutions", f"'{value}'")
 
     def _is_alone(self, node: onnx.NodeProto, value: str) -> bool:
         """Whether the node is a function of this value only."""

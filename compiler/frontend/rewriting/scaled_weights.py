@@ -71,7 +71,7 @@ class ScaledWeights:
         given = self._model.constants[node.input[1]]
         if given.size > 1 and dequantizer_axis(node, len(self._model.shapes[node.input[0]])) != 0:
             raise RefusalError(
-                f"the weights of {described(conv)} are quantized along another axis than the output channels",
+                f"the weights of {described(conv)} are quantized along an axis other than the output channels",
                 "quantize them per tensor or along axis 0",
             )
         scale = (np.broadcast_to(given.reshape(-1), factors.shape) * factors).astype(np.float32)

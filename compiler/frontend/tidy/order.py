@@ -26,7 +26,7 @@ def sort_model(model: onnx.ModelProto, label: str) -> onnx.ModelProto:
             if name not in given and name not in producers:
                 raise ModelError(
                     f"node '{node_name(node) or node.op_type}' of {label} reads '{name}', which no node, input or "
-                    "initializer gives; the graph is damaged: export the model again"
+                    "initializer produces; the graph is damaged: export the model again"
                 )
             ordered = ordered and name in known
         known.update(node.output)
@@ -47,7 +47,7 @@ def _producers(graph: onnx.GraphProto, label: str) -> dict[str, onnx.NodeProto]:
             if name in producers:
                 first, second = node_name(producers[name]), node_name(node)
                 raise ModelError(
-                    f"nodes '{first}' and '{second}' of {label} both give '{name}'; the graph is damaged: "
+                    f"nodes '{first}' and '{second}' of {label} both produce '{name}'; the graph is damaged: "
                     "export the model again"
                 )
             if name:
