@@ -33,8 +33,8 @@ HOLDING: web.RequestKey[Holding] = web.RequestKey("holding", Holding)
 """The key under which a request stores its share of the memory budget."""
 
 LOOPBACK_NAMES = {"localhost"}
-# Content types that a browser sends for any page without asking the service first. The third, that of forms, is what curl and
-# urllib send by default; a browser sends it with an Origin, which is checked.
+# Content types that a browser sends for any page without asking the service first. The third such type, that of forms, is
+# the default of curl and urllib; a browser sends it with an Origin, which is checked.
 PAGE_TYPES = {"text/plain", "multipart/form-data"}
 
 
