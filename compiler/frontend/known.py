@@ -24,6 +24,7 @@ _KNOWN = {
     "QuantizeLinear",
     "DequantizeLinear",
     "Softmax",
+    "LayerNormalization",
     "com.microsoft.QLinearSoftmax",
 }
 _QUANTIZED_LAYERS = ("QLinearConv", "QLinearMatMul", "com.microsoft.QGemm")

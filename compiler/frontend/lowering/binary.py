@@ -129,7 +129,8 @@ def _stays_float(rewrite: Rewrite, node: onnx.NodeProto) -> bool:
     """Whether the node is part of an island: a function of one value and constants, or of two values in float.
 
     Two kinds of nodes are not part of one: a sum or product with a quantized constant, which ONNX Runtime computes on
-    integers, and a quantized constant that differs between positions, which a lookup table cannot express.
+    integers unless both are int8 (it converts activations to uint8 where it can, but not constants), and a quantized
+    constant that differs between positions, which a lookup table cannot express.
     """
     model = rewrite.model
     constant = [name for name in node.input if model.is_constant(name)]
@@ -140,6 +141,8 @@ def _stays_float(rewrite: Rewrite, node: onnx.NodeProto) -> bool:
     if differs_between_positions(model.constants[constant[0]], len(model.shapes[node.output[0]])):
         return False
     other = next(name for name in node.input if name not in constant)
+    if model.constants[constant[0]].size == 1 and rewrite.source(constant[0]).quantization.dtype == np.int8:
+        return True
     return node.op_type == "Sub" or not (_is_on_integers(rewrite, other) and _is_quantized_next(model, node.output[0]))
 
 
