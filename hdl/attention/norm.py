@@ -38,7 +38,7 @@ class NormEngine(Component):
         A pulse: all is read and written.
     ask : Out(1)
         Of the reader: ``first`` and ``count`` words.
-    first : Out(WORD_ADDRESS)
+    first : Out(WORD_ADDRESS + 1)
     step : Out(WORD_ADDRESS)
     count : Out(16)
     take : Out(1)
@@ -57,7 +57,7 @@ class NormEngine(Component):
         self.lanes = config.attention_lanes
         self.groups = config.size // self.lanes
         super().__init__({
-            "fields": In(FIELD_BITS), "go": In(1), "done": Out(1), "ask": Out(1), "first": Out(WORD_ADDRESS),
+            "fields": In(FIELD_BITS), "go": In(1), "done": Out(1), "ask": Out(1), "first": Out(WORD_ADDRESS + 1),
             "step": Out(WORD_ADDRESS), "count": Out(16), "take": Out(1), "valid": In(1), "word": In(config.word_bits),
             "write": Out(1), "last": Out(1),
             "group": Out(range(self.groups)), "address": Out(ceil_log2(config.accumulator_depth)),
@@ -72,7 +72,7 @@ class NormEngine(Component):
         m.submodules.kept = memory = Memory(shape=KEPT, depth=config.accumulator_depth, init=[])
         self.keep, self.recall = memory.write_port(), memory.read_port()
         self.pixel, self.left = Signal(16, reset_less=True, name="pixel"), Signal(16, reset_less=True, name="left")
-        self.block, self.line = Signal(14, reset_less=True, name="block"), Signal(WORD_ADDRESS, reset_less=True, name="line")
+        self.block, self.line = Signal(14, reset_less=True, name="block"), Signal(WORD_ADDRESS + 1, reset_less=True, name="line")
         self.channels = Signal(COUNTED, reset_less=True, name="channels")
         self.signs = Signal(config.word_bits, reset_less=True, name="signs")
         self.walker, self.walks = Signal(range(self.groups), reset_less=True, name="walker"), Signal(name="walks")

@@ -15,7 +15,7 @@ from arrayloom.hdl.interfaces import instruction_layout
 from arrayloom.hdl.pipeline import data_register, delay, flag_line
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import FIELD_BITS
-from arrayloom.isa.instructions import BYTE_VALUES, WORD_ADDRESS, Softmax
+from arrayloom.isa.instructions import BYTE_VALUES, SIGNIFICANT, WORD_ADDRESS, Softmax
 
 DIGITS = 9          # of a quotient
 TABLE_WORDS = 4     # bytes of a contribution
@@ -38,9 +38,11 @@ class SoftmaxEngine(Component):
         A pulse.
     done : Out(1)
         A pulse: all is read and written.
+    illegal : Out(1)
+        A pulse: the table holds what is no contribution, or a sum overflows.
     ask : Out(1)
         Of the reader: ``first`` and ``count`` words.
-    first : Out(WORD_ADDRESS)
+    first : Out(WORD_ADDRESS + 1)
     step : Out(WORD_ADDRESS)
     count : Out(16)
     take : Out(1)
@@ -60,7 +62,7 @@ class SoftmaxEngine(Component):
         self.groups = config.size // self.lanes
         self.addition = addition_stages(config)
         super().__init__({
-            "fields": In(FIELD_BITS), "go": In(1), "done": Out(1), "ask": Out(1), "first": Out(WORD_ADDRESS),
+            "fields": In(FIELD_BITS), "go": In(1), "done": Out(1), "illegal": Out(1), "ask": Out(1), "first": Out(WORD_ADDRESS + 1),
             "step": Out(WORD_ADDRESS), "count": Out(16), "take": Out(1), "valid": In(1), "word": In(config.word_bits),
             "write": Out(1), "last": Out(1),
             "group": Out(range(self.groups)), "address": Out(ceil_log2(config.accumulator_depth)),
@@ -93,6 +95,8 @@ class SoftmaxEngine(Component):
             m.d.sync += group.eq(Mux(ends, 0, group + 1))
         contributions, looked = self._look_up(m, Cat(biased), largest, group, walks, place, self.valid & runs & loads,
                                               table_words)
+        self.overflows = Signal(self.lanes, name="overflows")
+        self._check_table(m, self.valid & runs & loads, left == 1)
         at = Cat(divides, group, (left == 1) & ends, pixel)
         entered = delay(m, at, looked[:-1], "place_line")
         dividing = entered[0]
@@ -147,6 +151,14 @@ class SoftmaxEngine(Component):
             found.append(data_register(m, of_bits(bits), looked[2], f"contribution_{lane}"))
         return found, looked
 
+    def _check_table(self, m: Module, stores: Any, last: Any) -> None:
+        """A contribution is finite and not negative, and that of the largest byte is not zero."""
+        wrong = Signal(name="wrong")
+        floats = [self.word.word_select(place, SUM_BITS) for place in range(self.config.size // TABLE_WORDS)]
+        bad = [(one[-1] & one[:-1].any()) | one[SIGNIFICANT - 1:-1].all() for one in floats]
+        m.d.sync += wrong.eq(stores & (Cat(bad).any() | (last & ~floats[-1][:-1].any())))
+        m.d.comb += self.illegal.eq(wrong | self.overflows.any())
+
     def _total(self, totals: list[Signal], lane: int, group: Any) -> Any:
         return Array([totals[index * self.lanes + lane].as_value() for index in range(self.groups)])[group]
 
@@ -156,6 +168,7 @@ class SoftmaxEngine(Component):
         place = delay(m, group, stages[:-1], "added_place")
         for lane, value in enumerate(contributions):
             result = add(m, f"sum_{lane}", self._total(totals, lane, group), value, stages[:-1])
+            m.d.sync += self.overflows[lane].eq(stages[-1] & data.View(REAL, result).exponent.all())
             for index in range(self.groups):
                 with m.If(stages[-1] & (place == index)):
                     m.d.sync += totals[index * self.lanes + lane].eq(result)
