@@ -29,8 +29,8 @@ from arrayloom.isa.program import Program
 from arrayloom.isa.registers import Register
 from arrayloom.sim.rtl.build import Build, build
 from arrayloom.sim.rtl.design import FAST, SLEEPLESS, Variant, accelerator
+from arrayloom.sim.rtl.memory import Timing
 from arrayloom.sim.rtl.optimize import optimize
-from arrayloom.sim.rtl.simulator import Timing
 from benchmarks.command import OUTSIDE, SUCCESS, parser_of, run
 from benchmarks.isolated import isolated
 from benchmarks.networks import NETWORKS, Network, chosen, data_folder

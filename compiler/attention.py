@@ -1,7 +1,7 @@
-"""Operations of the integer graph that transformers have: on tokens, and on their scores.
+"""Operations of transformers in the integer graph, on tokens and scores.
 
-Tokens are tensors [C, 1, T], with the channels of one head after those of another; scores of H heads are [T, H, T], with
-queries as channels, heads as rows and keys as columns.
+Tokens are tensors [C, 1, T], whose channels are ordered by head. The scores of H heads are [T, H, T]: channels are queries,
+rows are heads and columns are keys.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from arrayloom.compiler.graph import Op
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Scores(Op):
-    """QLinearMatMul of queries by keys, head by head: y[q, h, k] = clamp(rne(fl(fl(acc) * scale)) + y_zero).
+    """QLinearMatMul of queries and keys, for each head: y[q, h, k] = clamp(rne(fl(fl(acc) * scale)) + y_zero).
 
     acc = sum over d of (a[h * D + d, 0, q] - a_zero) * (b[h * D + d, 0, k] - b_zero), exact.
     """
@@ -33,7 +33,7 @@ class Scores(Op):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Mixture(Op):
-    """QLinearMatMul of weights by values, head by head: y[h * D + d, 0, q] = clamp(rne(fl(fl(acc) * scale)) + y_zero).
+    """QLinearMatMul of softmax and values, for each head: y[h * D + d, 0, q] = clamp(rne(fl(fl(acc) * scale)) + y_zero).
 
     acc = sum over k of (a[q, h, k] - a_zero) * (b[h * D + d, 0, k] - b_zero), exact.
     """

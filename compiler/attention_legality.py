@@ -1,4 +1,4 @@
-"""The rules of the operations that transformers have."""
+"""The rules of the operations of transformers."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the rules of the integer graph's operations require of them."""
+"""Checks that the rules of the integer graph's operations share."""
 
 from typing import Any
 

@@ -7,19 +7,19 @@ from arrayloom.isa.errors import ArrayloomError
 
 
 class CompileError(ArrayloomError):
-    """A model cannot be turned into a program."""
+    """A model cannot be compiled to a program."""
 
 
 class ModelError(CompileError):
-    """The model itself is unusable: a bad file, a shape that is not fixed, a type or value that is not legal."""
+    """The model itself is unusable: a damaged file, a shape that is not fixed, an illegal type or value."""
 
 
 class SessionError(CompileError):
-    """ONNX Runtime, which gives shapes, tables and the reference, cannot load or run a model."""
+    """ONNX Runtime, which provides shapes, tables and the reference, cannot load or run a model."""
 
 
 class GraphError(CompileError):
-    """An integer graph breaks a rule of its representation; the fault lies in the pass that made it."""
+    """An integer graph violates a rule of its representation: a bug in the pass that created it."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Unsupported:
     remedy: str
 
     def to_json(self) -> dict[str, str]:
-        """Node, op, reason and remedy; `what` stands in front of the reason."""
+        """Returns node, op, reason and remedy; the reason begins with `what`."""
         reason = f"{self.what}: {self.reason}" if self.what else self.reason
         return {"node": self.node, "op": self.operator, "reason": reason, "remedy": self.remedy}
 

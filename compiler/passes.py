@@ -28,9 +28,10 @@ from arrayloom.isa.program import Program
 
 
 def run_passes(graph: Graph, config: Config, model: str, on_group: OnGroup | None = None) -> Program:
-    """An integer graph to a program; ``on_group`` is called with the groups of layers that are written, and their number.
+    """Compiles an integer graph to a program.
 
-    Raises ``UnsupportedError`` with every node that the accelerator cannot compute, ``CompileError`` naming the node
+    ``on_group`` is called with the number of groups of steps written so far and the number of all groups. Raises
+    ``UnsupportedError``, which lists each node that the accelerator cannot compute, and ``CompileError``, which names a node
     whose numbers or size do not fit.
     """
     check_graph(graph)
@@ -47,8 +48,11 @@ def run_passes(graph: Graph, config: Config, model: str, on_group: OnGroup | Non
 
 
 def _placed(graph: Graph, config: Config) -> tuple[Network, Placement]:
-    """The network with its tensors placed; concatenations whose parts do not all have a place on chip are stored, depthwise
-    convolutions whose kernels have none are the array's."""
+    """Returns the network with its tensors placed.
+
+    Concatenations whose parts do not all have a place on chip are stored, and depthwise convolutions whose kernels have no
+    place are computed on the array.
+    """
     stored: set[str] = set()
     on_array: set[str] = set()
     while True:
@@ -69,8 +73,10 @@ def _is_spilled(network: Network, placement: Placement, name: str) -> bool:
 
 
 def _network(graph: Graph, config: Config, stored: set[str], on_array: set[str]) -> Network:
-    """The steps with the layouts of their tensors; ``stored``: concatenations that are stored as such; ``on_array``: what
-    depthwise convolutions make that the array computes."""
+    """Returns the steps with the layouts of their tensors.
+
+    ``stored`` are the concatenations that must be stored, ``on_array`` the outputs of depthwise convolutions that the array
+    must compute."""
     network = to_steps(graph)
     check_network(network)
     fuse(network)

@@ -12,7 +12,8 @@ from arrayloom.isa.program import Program
 from arrayloom.sim.rtl.build import build
 from arrayloom.sim.rtl.design import ACTIVITY, accelerator
 from arrayloom.sim.rtl.islands.state import State
-from arrayloom.sim.rtl.simulator import Stop, Timing
+from arrayloom.sim.rtl.memory import Timing
+from arrayloom.sim.rtl.simulator import Stop
 
 Samples = NDArray[np.bool_]
 """[sample, state, 2]: whether each state was enabled, and whether it changed, at the edge after each sample."""

@@ -12,7 +12,7 @@ from arrayloom.isa.program import Program
 from arrayloom.sim.compare import compare_writes
 from arrayloom.sim.emulator import Capture, Emulator
 from arrayloom.sim.rtl.build import Build
-from arrayloom.sim.rtl.simulator import Timing
+from arrayloom.sim.rtl.memory import Timing
 
 TINY = PRESETS["tiny"]
 

@@ -26,7 +26,7 @@ class NoKernelRoomError(Exception):
 
 @dataclass(frozen=True)
 class Kernel:
-    """The words that the step with this output needs besides its tensors, such as a depthwise kernel."""
+    """The words that the step with this output needs in addition to its tensors, such as a depthwise kernel."""
 
     output: str
 

@@ -1,4 +1,4 @@
-"""A cost model: how many cycles a program takes, from its instructions alone."""
+"""A cost model: predicts the cycles of a program from its instructions."""
 
 from arrayloom.compiler.cost.model import LayerCycles, Prediction, predict
 

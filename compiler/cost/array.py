@@ -1,4 +1,4 @@
-"""ARRAY: tiles of weights from the FIFO, pixels through them, sums into accumulator banks."""
+"""ARRAY: reads tiles from the weight FIFO, streams pixels through them and fills accumulator banks."""
 
 from arrayloom.compiler.cost import timing
 from arrayloom.compiler.cost.busy import busy_cycles
@@ -11,9 +11,9 @@ from arrayloom.isa.instructions import Convolve
 
 
 class Array:
-    """Streams tiles back to back; the next tile is read while the pixels of this one pass.
+    """Streams tiles back to back; the next tile is read while pixels pass through the current one.
 
-    ``spans``: by number of instruction, the cycles of its first and last pixel.
+    ``spans`` holds the cycles of the first and last pixel of each instruction, by its index.
     """
 
     def __init__(self, machine: Machine) -> None:
@@ -21,7 +21,7 @@ class Array:
         self.timing = ArrayTiming(machine.config)
         self.size = machine.config.size
         self.spans: dict[int, tuple[int, int]] = {}
-        self._begun = -self.size    # the first row of the latest tile was read
+        self._begun = -self.size    # the cycle in which the first row of the latest tile was read
         self._claimed = 0
 
     def run(self) -> Process:
@@ -51,7 +51,7 @@ class Array:
             tile = yield from self._tile(taken + self.timing.reload)
 
     def _tile(self, shadow_free: int) -> Process:
-        """Reads the next tile into the shadow plane; returns the earliest cycle that may take a step with it."""
+        """Reads the next tile into the shadow plane; returns the earliest cycle in which a step can use it."""
         weights, size = self.machine.weights, self.size
         self._claimed += size
         there = yield from weights.filled.reach(self._claimed)

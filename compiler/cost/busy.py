@@ -1,4 +1,4 @@
-"""Cycles in which a unit computes or transfers for an instruction, whatever it may have to wait for."""
+"""The cycles in which a unit computes or transfers for an instruction, without the cycles in which it waits."""
 
 from collections.abc import Iterable
 
@@ -27,18 +27,18 @@ from arrayloom.isa.instructions import (
     Turn,
 )
 
-SLOWNESS = 32               # how much longer a word may take on a slow bus than on one that gives a word in every cycle
+SLOWNESS = 32               # allowed ratio of the time on a slow bus to the time on one that transfers a word per cycle
 ATTENTION_WORD = 7          # from asking for words to the first of them
 ATTENTION_LANES = 3         # from a group of bytes to its contributions, or to what is summed up of it
 ATTENTION_DIVIDE = 11       # from contributions to quotients
 ATTENTION_ROOT = 58         # from the sums of a pixel to its reciprocal root
 LEAST_PASS = 6              # cycles between two additions to the same sum of DEPTHWISE
-INSTRUCTION_CYCLES = 1000   # for tokens, latencies and bursts
-START_CYCLES = 1_000_000    # until the bus answers
+INSTRUCTION_CYCLES = 1000   # allowance per instruction for tokens, latencies and bursts
+START_CYCLES = 1_000_000    # allowance until the bus first answers
 
 
 def busy_cycles(instruction: Instruction, config: Config) -> int:
-    """Cycles of the unit that executes ``instruction``; those of LOAD, ARRAY and STORE are exact."""
+    """Returns the cycles of the unit that executes ``instruction``; those of LOAD, ARRAY and STORE are exact."""
     match instruction:
         case Convolve(height=height, width=width, tiles=tiles):
             return height * width * tiles
@@ -77,10 +77,11 @@ def _softmax_cycles(width: int, config: Config) -> int:
 
 
 def depthwise_passes(i: Depthwise, columns: int) -> list[int]:
-    """Cycles of the passes of a Depthwise over its region for one row of its kernel, up to ``columns`` of it at a time.
+    """Returns the cycles of each pass of a Depthwise over its region for one row of its kernel.
 
-    A pass takes a cycle for each of its weights and for each source column from that with which its first output is
-    complete; for the columns before that, once where rows may follow each other, else in every row.
+    A pass multiplies with up to ``columns`` columns of the kernel. It takes a cycle per weight, and a cycle per source
+    column from the one that completes the first output of a row. The columns before that one cost cycles once if rows follow
+    each other without a gap, otherwise in each row.
     """
     narrow = i.dilation_x != 1 or i.taps_x == 1 or not 0 < i.stride_x <= WIDEST_STRIDE
     together, row = (1, i.width) if narrow else (columns, i.width * i.stride_x)
@@ -97,22 +98,22 @@ def depthwise_passes(i: Depthwise, columns: int) -> list[int]:
 
 
 def cycle_limit(instructions: Iterable[Instruction], config: Config) -> int:
-    """Cycles that no run takes which goes on, even if its units work one after the other and memory is very slow."""
+    """Returns a limit of cycles for a run: enough even if the units work one after the other and memory is very slow."""
     return START_CYCLES + SLOWNESS * sum(INSTRUCTION_CYCLES + busy_cycles(one, config) for one in instructions)
 
 
 def average_adds(taps: int, groups: int) -> int:
-    """Of one sum of an average, from its first addition to its last."""
+    """Returns the cycles from the first addition of an average's sum to its last."""
     return (taps - 1) * max(groups, timing.AVERAGE_SLOTS) + groups
 
 
 def average_search(groups: int) -> int:
-    """From the first look among an average's thresholds for one sum to its group."""
+    """Returns the cycles from the first comparison of an average's sum with a threshold to its group."""
     return (timing.SEARCH_STEPS - 1) * max(groups, timing.SEARCH_SLOTS) + groups + timing.SEARCH_LATENCY
 
 
 def _word_cycles(instruction: PostInstruction, groups: int) -> int:
-    """For one word of the result: its groups enter the lanes, or its operands are read, whichever takes longer."""
+    """Returns the cycles for a word of the result: of its groups entering the lanes or of its reads, whichever is larger."""
     if isinstance(instruction, Pool):
         taps = instruction.taps_y * instruction.taps_x
         if instruction.kind == PoolKind.SUM:

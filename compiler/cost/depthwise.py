@@ -1,4 +1,4 @@
-"""DEPTHWISE: passes of a region with some columns of a kernel, one word a cycle, into banks of sums."""
+"""DEPTHWISE: passes over a region with some columns of a kernel, one word per cycle, which fill banks of sums."""
 
 from arrayloom.compiler.cost import timing
 from arrayloom.compiler.cost.busy import busy_cycles, depthwise_passes
@@ -9,7 +9,7 @@ from arrayloom.isa.instructions import Depthwise
 
 
 def depthwise(machine: Machine) -> Process:
-    """Instructions one after the other, each into an empty bank of sums."""
+    """Executes instructions one after the other; each waits for an empty bank of sums."""
     queue = machine.queues[Unit.DEPTHWISE]
     count, end = 0, 0
     while True:

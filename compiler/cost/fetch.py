@@ -1,4 +1,4 @@
-"""FETCH: reads the program ahead and hands its instructions out."""
+"""FETCH: prefetches the program and dispatches its instructions to the queues."""
 
 from arrayloom.compiler.cost import timing
 from arrayloom.compiler.cost.kernel import Process
@@ -9,19 +9,19 @@ from arrayloom.isa.program import Program
 
 
 class Fetch:
-    """Two processes: one reads the program ahead, the other hands its instructions out."""
+    """Two processes: ``read`` prefetches the program, ``dispatch`` pushes its instructions into the queues."""
 
     def __init__(self, machine: Machine, program: Program) -> None:
         self.machine, self.program = machine, program
         self.size = machine.config.size
-        self.words = max(1, INSTRUCTION_BYTES // self.size)         # taken from the buffer at once
-        self.together = max(1, self.size // INSTRUCTION_BYTES)      # instructions in them
+        self.words = max(1, INSTRUCTION_BYTES // self.size)         # words that are taken from the buffer at once
+        self.together = max(1, self.size // INSTRUCTION_BYTES)      # instructions in these words
         self.room = machine.kernel.channel(FETCH_BUFFER_BYTES // self.size)
         self.arrived = machine.kernel.channel()
         self.ended: int | None = None
 
     def read(self) -> Process:
-        """Asks for burst after burst while there is room for a whole one, until the end is decoded."""
+        """Requests bursts while the buffer has room for a whole one, until the End instruction is decoded."""
         burst, place, asked = FETCH_BURST_BYTES // self.size, self.program.code_address // self.size, 0
         time = 0
         while True:
@@ -37,13 +37,14 @@ class Fetch:
             place, asked, time = place + length, asked + length, accepted + timing.REQUEST_AFTER_ROOM
 
     def dispatch(self) -> Process:
-        """Pushes every instruction; ends with the run."""
+        """Pushes each instruction; returns the cycle in which the run ends."""
         stored = pushed = 0
         for index, instruction in enumerate(self.program):
             if index % self.together == 0:
                 beat = yield from self.arrived.take(self.words)
                 before, stored = stored, max(pushed + self.words, beat + timing.BEAT_TO_STORAGE)
-                # A word leaves the buffer with the one before it: the register between buffer and storage is free then.
+                # A word leaves the buffer together with the one before, since the register between buffer and storage is
+                # free then.
                 ahead = stored - 1 if self.words > 1 else before
                 self.room.post(max(ahead, beat + timing.BEAT_TO_STORAGE - 1), self.words)
             pushed = max(pushed, stored) + timing.DISPATCH
@@ -53,7 +54,7 @@ class Fetch:
             queue = self.machine.queues[instruction.UNIT]
             pushed = max(pushed, (yield from queue.slots.take()))
             queue.push(pushed, index, instruction)
-        yield pushed + 1    # the reader must have seen the end
+        yield pushed + 1    # so that the reader sees the end first
         return (yield from self._quiet(pushed))
 
     def _quiet(self, ended: int) -> Process:

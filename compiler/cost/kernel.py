@@ -1,7 +1,7 @@
-"""Processes with a clock of their own, joined by channels whose contents carry the cycle at which they are there.
+"""A simulation kernel: processes with their own clocks, connected by channels whose items carry the cycle of their arrival.
 
-A channel has one writer and one reader, so a process may run ahead of the others: what it reads does not depend on the
-order in which processes are run. Only those that share the bus ask to be resumed in order of time.
+A channel has one writer and one reader, so what a process reads does not depend on the order in which processes are run, and
+a process may run ahead of the others. Only the processes that share the bus must be resumed in order of time.
 """
 
 from collections import deque
@@ -12,7 +12,7 @@ from arrayloom.compiler.errors import CompileError
 
 
 class Channel:
-    """Counts what has been posted, and since when; totals only grow."""
+    """The number of items posted so far, with the cycle of each; it only grows."""
 
     def __init__(self, initial: int = 0) -> None:
         self.total = initial
@@ -23,7 +23,7 @@ class Channel:
         self.woken: list[Process] = []
 
     def post(self, time: int, amount: int = 1) -> None:
-        """``amount`` more from cycle ``time`` on."""
+        """Posts ``amount`` items that are available from cycle ``time``."""
         self.total += amount
         self._posts.append((self.total, time))
         if self.waiter is not None and self.total >= self.waiter[1]:
@@ -31,7 +31,8 @@ class Channel:
             self.waiter = None
 
     def since(self, total: int) -> int:
-        """The cycle from which ``total`` or more were there; for less than was asked before, the cycle answered then."""
+        """Returns the cycle from which at least ``total`` items are available; never less than the result of an earlier
+        call."""
         posts = self._posts
         while posts[0][0] < total:
             posts.popleft()
@@ -39,28 +40,28 @@ class Channel:
         return self._since
 
     def exceeds(self, total: int) -> int | None:
-        """Since when there was more than ``total``, which was asked for before; None where there is not."""
+        """Returns the cycle from which more than ``total`` items are available, or None; ``total`` was asked for before."""
         return next((time for posted, time in self._posts if posted > total), None)
 
     def reach(self, total: int) -> "Process":
-        """Waits until ``total`` were posted in all; returns since when."""
+        """Waits until ``total`` items were posted; returns the cycle from which they are available."""
         while self.total < total:
             yield self, total
         return self.since(total)
 
     def take(self, amount: int = 1) -> "Process":
-        """Waits for ``amount`` more than were taken before; returns since when they are there."""
+        """Takes ``amount`` items, after waiting for them; returns the cycle from which they are available."""
         self.taken += amount
         return (yield from self.reach(self.taken))
 
 
 Wait = int | tuple[Channel, int]
 Process = Generator[Wait, None, int]
-"""Yields the cycle at which it wants to go on, or the channel and the total that it waits for."""
+"""Yields the cycle at which it continues, or a channel and the total of items that it waits for."""
 
 
 class Kernel:
-    """Runs processes, always the one whose clock is least."""
+    """Runs processes, always the one with the earliest cycle."""
 
     def __init__(self) -> None:
         self._ready: list[tuple[int, int, Process]] = []
@@ -77,9 +78,9 @@ class Kernel:
         self._push(self._now, process)
 
     def run(self, until: Process) -> int:
-        """Runs all processes until ``until`` ends; returns what it does.
+        """Runs all processes until ``until`` ends, and returns its result.
 
-        Raises ``CompileError`` when every process waits for another: no hardware could end such a program.
+        Raises ``CompileError`` if all processes wait for each other, since no hardware could finish such a program.
         """
         self.start(until)
         while self._ready:

@@ -1,4 +1,4 @@
-"""What the units share: the memory's read channels, instruction queues, tokens, FIFOs and accumulator banks."""
+"""Resources that units share: the read channels of memory, instruction queues, tokens, FIFOs and banks of sums."""
 
 from collections import deque
 from collections.abc import Generator
@@ -12,22 +12,22 @@ from arrayloom.isa.instructions import LOOKUP_TABLE_WORDS
 
 
 class ReadBus:
-    """The read channels, shared by FETCH and LOAD; of requests that wait in the same cycle FETCH's goes first."""
+    """The read channels, shared by FETCH and LOAD; FETCH has priority if both wait in the same cycle."""
 
     def __init__(self) -> None:
         self.words = 0
-        self.end = 0        # the last beat asked for so far
-        self._urgent = False    # FETCH waits
-        self._free = 0      # the memory has taken the latest address
+        self.end = 0        # the cycle of the last beat requested so far
+        self._urgent = False    # whether a request of FETCH waits
+        self._free = 0      # the cycle in which the address channel is free again
         self._ends: deque[int] = deque([0] * timing.OUTSTANDING, timing.OUTSTANDING)
 
     def ask(self, time: int, words: int, urgent: bool) -> Generator[Wait, None, tuple[int, int]]:
-        """Waits at ``time`` until no other request is in the way, then does what ``request`` does."""
+        """Waits from ``time`` until the channel is free and no request with priority waits, then calls ``request``."""
         yield time
         if urgent:
             self._urgent = True
         else:
-            yield time      # what FETCH asks for in the same cycle is known
+            yield time      # resumed after FETCH, whose requests in this cycle are then known
         while self._free > time or (self._urgent and not urgent):
             time = max(time, self._free)
             yield time
@@ -36,7 +36,7 @@ class ReadBus:
         return self.request(time, words)
 
     def request(self, time: int, words: int) -> tuple[int, int]:
-        """The cycles in which a burst that is asked for at ``time`` is accepted and in which its first beat comes."""
+        """Requests a burst at ``time``; returns the cycles in which it is accepted and in which its first beat arrives."""
         accepted = max(time, self._free)
         address = max(accepted + timing.ADDRESS_LATENCY, self._ends[0] + timing.PLACE_FREE)
         first = max(address + timing.MEMORY_LATENCY, self.end + 1)
@@ -47,7 +47,7 @@ class ReadBus:
         return accepted, first
 
     def hold(self, cycles: int) -> None:
-        """The beats of the latest burst come that much later."""
+        """Delays the beats of the latest burst."""
         self.end += cycles
         self._ends[-1] = self.end
 
@@ -58,10 +58,10 @@ class Queue:
     def __init__(self, machine: "Machine", unit: Unit) -> None:
         channel = machine.kernel.channel
         self.machine, self.unit = machine, unit
-        self.items: list[tuple[int, Instruction]] = []      # with their numbers in the program
+        self.items: list[tuple[int, Instruction]] = []      # with their indices in the program
         self.slots = channel(machine.config.queue_depth + timing.QUEUE_HEAD)
         self.pushed, self.accepted = channel(), channel()
-        self.retired, self.ended = channel(), channel()     # the same: one for the queue itself, one for the end of the run
+        self.retired, self.ended = channel(), channel()     # the same counts: for the queue itself, and for the end of a run
         self.ready = channel({Unit.ARRAY: timing.ARRAY_IN_FLIGHT, Unit.POST: timing.POST_IN_FLIGHT,
                               Unit.DEPTHWISE: timing.DEPTHWISE_IN_FLIGHT, Unit.ATTENTION: 1}.get(
             unit, timing.TRANSFER_IN_FLIGHT))
@@ -74,14 +74,14 @@ class Queue:
         self.pushed.post(time)
 
     def retire(self, instruction: Instruction, time: int) -> None:
-        """Every effect of the instruction is visible: gives its tokens."""
+        """Retires an instruction, all of whose effects are visible from ``time``, and gives its tokens."""
         self.retired.post(time)
         self.ended.post(time)
         for consumer in units_in(instruction.signal):
             self.machine.queues[consumer].tokens[self.unit].post(time)
 
     def issue(self) -> Process:
-        """Hands instructions to the unit, in order, when it is ready and their tokens are there."""
+        """Issues instructions to the unit in order, each when the unit is ready and its tokens are available."""
         count, accepted = 0, -timing.ACCEPT_INTERVAL
         while True:
             pushed = yield from self.pushed.take()
@@ -95,7 +95,7 @@ class Queue:
             count += 1
 
     def _satisfied(self, instruction: Instruction, count: int) -> Process:
-        """Since when the tokens are there that the instruction, ``count``-th of this unit, waits for."""
+        """Returns the cycle from which the tokens of the unit's instruction number ``count`` are available."""
         time = yield from self.retired.reach(max(0, count + 1 - timing.IN_FLIGHT))
         for producer in units_in(instruction.wait):
             own = producer == self.unit
@@ -106,14 +106,14 @@ class Queue:
 
 @dataclass(frozen=True)
 class Fifo:
-    """A FIFO that LOAD fills, in words: those there, and those there is room for."""
+    """A FIFO that LOAD fills: words that it holds, and words that it has room for."""
 
     filled: Channel
     space: Channel
 
 
 class Machine:
-    """Channels between the units of one accelerator."""
+    """The channels between the units of one accelerator."""
 
     def __init__(self, config: Config) -> None:
         self.config = config

@@ -1,4 +1,4 @@
-"""The prediction: all units as processes, run until the program ends."""
+"""Predicts a run: all units are processes, which run until the program ends."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from arrayloom.isa.program import Program
 
 @dataclass(frozen=True)
 class LayerCycles:
-    """The cycles from the first to the last pixel that the array takes in a layer's range of instructions."""
+    """The cycles of the first and the last pixel that the array processes for a layer."""
 
     name: str
     operator: str
@@ -26,10 +26,22 @@ class LayerCycles:
 
 @dataclass(frozen=True)
 class Prediction:
-    """Cycles of one run, counted as the hardware's CYCLES register counts them.
+    """The predicted cost of one run.
 
-    ``busy``: by unit, cycles in which it computes or transfers; those of LOAD and ARRAY are exact. ``words_read`` and
-    ``words_written``: on the bus, with what FETCH reads ahead. ``layers``: those for which the array works.
+    Attributes
+    ----------
+    cycles
+        Cycles of the run, as the CYCLES register of the hardware counts them.
+    macs
+        Multiply-accumulates of the network.
+    multipliers
+        Multipliers of the array.
+    busy
+        For each unit, the cycles in which it computes or transfers; those of LOAD and ARRAY are exact.
+    words_read, words_written
+        Words on the bus, including what FETCH prefetches.
+    layers
+        The layers that use the array.
     """
 
     cycles: int
@@ -42,21 +54,21 @@ class Prediction:
 
     @property
     def utilization(self) -> float:
-        """Multiply-accumulates of the graph over those that the array could have done."""
+        """The ratio of the network's multiply-accumulates to those that the array could have done."""
         return self.macs / (self.multipliers * self.cycles)
 
     def milliseconds(self, megahertz: float) -> float:
-        """The time of one run at that clock."""
+        """Returns the time of one run at a clock of ``megahertz``."""
         return self.cycles / (1000 * megahertz)
 
 
 def predict(program: Program, config: Config) -> Prediction:
-    """What a run of ``program`` costs on ``config`` with the memory of ``arrayloom.compiler.cost.timing``.
+    """Predicts the cost of a run of ``program`` on ``config`` with the memory of ``arrayloom.compiler.cost.timing``.
 
-    Instructions, bursts and tiles are timed one by one, words and pixels inside them are not; collisions in the banks of
-    the scratchpad are left out.
+    The model times each instruction, burst and tile, but not the single words and pixels in them. It ignores collisions in
+    the banks of the scratchpad.
 
-    Raises ``ProgramError`` when the program is for another configuration, ``CompileError`` when it would never end.
+    Raises ``ProgramError`` if the program is for another configuration, ``CompileError`` if it would never end.
     """
     program.require(config)
     machine = Machine(config)

@@ -19,18 +19,18 @@ from arrayloom.isa.supplies import Supply, used
 
 
 class Post:
-    """Instructions take turns in the lanes; words under windows are gathered before their instruction's turn.
+    """Instructions use the lanes one after the other; the words of windows are read in advance.
 
-    Words of the scratchpad that are no residuals count as words under windows of one word.
+    A word of the scratchpad that is not a residual counts as a window of one word.
     """
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self.groups = machine.config.groups
         self._residuals_ahead = timing.residuals_ahead(machine.config)
-        self._gathered = 0      # the earliest request of the next word under a window
-        self._residual = -1     # until then residuals were read between the words
-        self._summed = 0        # the earliest addition of the next sum under a window
+        self._gathered = 0      # earliest cycle of the next request of a window's word
+        self._residual = -1     # last cycle in which residuals were read in between
+        self._summed = 0        # earliest cycle of the first addition of the next sum
         self._dropped = {"parameters": 0, "tables": 0}      # words that instructions have released
 
     def run(self) -> Process:
@@ -55,7 +55,7 @@ class Post:
             count += 1
 
     def _work(self, instruction: PostInstruction, accepted: int, start: int, before: int) -> int:
-        """The cycle in which the last group enters the lanes; ``before``: that of the instruction before this one."""
+        """Returns the cycle in which the last group enters the lanes; ``before`` is that of the previous instruction."""
         if isinstance(instruction, Drain):
             return start + instruction.height * instruction.width * self.groups - 1
         if isinstance(instruction, Pool) and instruction.kind == PoolKind.SUM:
@@ -65,15 +65,18 @@ class Post:
         return self._words(instruction, accepted, start)
 
     def _request(self, accepted: int) -> int:
-        """The cycle of the first request of a word under a window."""
+        """Returns the cycle of the first request of a window's word."""
         return max(accepted + timing.GATHER_REQUEST, self._gathered)
 
     def _place(self, used: int, pace: int) -> int:
-        """The earliest request of the next word when no place is free: one is used every ``pace``, the last at ``used``."""
+        """Returns the earliest request of the next word if all places are taken.
+
+        A place becomes free every ``pace`` cycles, the last one at ``used``.
+        """
         return used + timing.GATHER_ROOM - (timing.GATHER_DEPTH - 1) * pace
 
     def _words(self, instruction: PostInstruction, accepted: int, start: int) -> int:
-        """Words, or the largest bytes under windows; a residual is read through the same port, and first."""
+        """Times copies and maximum pools; a residual is read through the same port, and first."""
         words = instruction.height * instruction.width
         reads = instruction.taps_y * instruction.taps_x if isinstance(instruction, Pool) else 1
         request, shared = self._request(accepted), reads
@@ -84,7 +87,7 @@ class Post:
             start = max(start, residual + timing.RESIDUAL_LATENCY)
             shared += 1
         start = max(start, request + reads - 1 + timing.GATHER_LATENCY)
-        gathered = request + reads - 1 + (words - 1) * shared + timing.GATHER_LATENCY + self.groups     # the last word
+        gathered = request + reads - 1 + (words - 1) * shared + timing.GATHER_LATENCY + self.groups     # of the last word
         finished = max(start + words * self.groups, gathered) - 1
         pace = max(self.groups, shared)
         used = finished + timing.WORD_USED
@@ -95,7 +98,7 @@ class Post:
         return finished
 
     def _sums(self, pool: Pool, accepted: int, start: int) -> int:
-        """Sums, window after window; the next begins when this one has entered the lanes."""
+        """Times sums over windows; each begins when the previous one has entered the lanes."""
         taps, windows = pool.taps_y * pool.taps_x, pool.height * pool.width
         request = self._request(accepted)
         finished = start - 1
@@ -109,7 +112,7 @@ class Post:
         return finished
 
     def _averages(self, pool: Pool, accepted: int, start: int) -> int:
-        """Sums in order, each followed by a search among the thresholds, after which the next sum begins."""
+        """Times averages: each ordered sum is followed by a search among the thresholds, and then by the next sum."""
         taps, windows = pool.taps_y * pool.taps_x, pool.height * pool.width
         slots = max(self.groups, timing.AVERAGE_SLOTS)
         adds, search = average_adds(taps, self.groups), average_search(self.groups)
@@ -126,12 +129,12 @@ class Post:
         return found + self.groups - 1
 
     def _parameters(self, instruction: PostInstruction) -> int:
-        """Words of parameters that the instruction uses."""
+        """Returns the number of words of parameters that the instruction uses."""
         config = self.machine.config
         return used(instruction, Supply.PARAMETERS, config) * config.parameter_beats
 
     def _constants(self, instruction: PostInstruction) -> Process:
-        """The earliest group for which its parameters and its table are there."""
+        """Returns the earliest cycle of a group for which the instruction's parameters and table are available."""
         used, dropped = self._parameters(instruction), self._dropped
         time = 0
         if used:
@@ -152,7 +155,7 @@ class Post:
             self._drop("tables", self.machine.tables, LOOKUP_TABLE_WORDS, finished + timing.RELEASE_LOOKUP_TABLE)
 
     def _banks(self, instruction: Drain) -> tuple[Channel, Channel]:
-        """Empty and full banks of the sums that the instruction drains."""
+        """Returns the channels of empty and full banks of the sums that the instruction drains."""
         machine = self.machine
         if isinstance(instruction, DrainDepthwise | DrainAttention):
             return machine.empty_optional_banks, machine.full_optional_banks

@@ -1,9 +1,9 @@
-"""Cycles that the hardware takes from one event to another, and the memory that the predictions assume.
+"""Latencies of the hardware in cycles, and the memory that predictions assume.
 
-The compiler does not import ``hdl``. Tests compare each number with the one that the hardware declares, where it declares
-one, and with the cycles of small programs on the RTL, which differ when the number does.
+The compiler does not import ``hdl``. Tests compare each number with the declaration in the hardware, if there is one, and
+with the cycles of small programs on the RTL that depend on it.
 
-A *group* is a word's share that enters the lanes of the POST unit in one cycle; "to the group" means to that cycle.
+A *group* is the part of a word that enters the lanes of the POST unit in one cycle; "to the group" means to that cycle.
 """
 
 from dataclasses import dataclass
@@ -69,7 +69,7 @@ DEPTHWISE_SUMS = 9          # from the end of an instruction to its bank being f
 # POST.
 POST_IN_FLIGHT = 4          # instructions inside
 POST_LOOK = 1               # from the offer of an instruction to its acceptance
-POST_FREE = 1               # from a retirement to the look at the instruction that waited for it
+POST_FREE = 1               # from a retirement to the offer of the instruction that waited for it
 POST_LATENCY = 2            # from an acceptance to the earliest group
 NEXT_INSTRUCTION = 2        # from the last group of an instruction to the first of the next
 PARAMETERS_SEEN = 2         # from the last word of parameters to the group that waited for it
@@ -88,15 +88,15 @@ GATHER_REQUEST = 5          # from an acceptance to the request of the first wor
 GATHER_LATENCY = 6          # from the request of a word to its group
 GATHER_NEXT = 1             # cycles without a request between two instructions that gather
 GATHER_DEPTH = 22           # words gathered ahead
-GATHER_ROOM = 2             # from the end of a word's use to the request of that which takes its place
+GATHER_ROOM = 2             # from the end of a word's use to the request of the word that takes its place
 SUM_LATENCY = 7             # from the request of a word to its addition
 WORD_USED = 5               # from a word's last group to the end of its use
 AVERAGE_LOAD = 1            # from the first word of an average to its addition
 AVERAGE_SLOTS = 4           # cycles between additions to one sum, at least
-AVERAGE_LATENCY = 9         # from the last addition to the first look
-SEARCH_SLOTS = 4            # cycles between looks at the thresholds for one sum, at least
-SEARCH_STEPS = 8            # looks
-SEARCH_LATENCY = 5          # from the last look to the group
+AVERAGE_LATENCY = 9         # from the last addition to the first comparison
+SEARCH_SLOTS = 4            # cycles between comparisons of one sum with thresholds, at least
+SEARCH_STEPS = 8            # comparisons
+SEARCH_LATENCY = 5          # from the last comparison to the group
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class ArrayTiming:
 
     @property
     def row_stages(self) -> int:
-        """Partial-sum registers on the way down a column."""
+        """Registers of partial sums in a column."""
         return self.config.size // self.config.row_stage
 
     @property
@@ -128,5 +128,5 @@ class ArrayTiming:
 
 
 def residuals_ahead(config: Config) -> int:
-    """Residual words that the POST unit reads before they are used, at most."""
+    """Returns the largest number of residual words that the POST unit reads in advance."""
     return -(-RESIDUAL_STAGES // config.groups) + 1 + ROUND_TRIP

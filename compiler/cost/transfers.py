@@ -22,7 +22,7 @@ from arrayloom.isa.instructions import (
 
 
 def cut(address: int, words: int, rows: int, pitch: int, longest: int, size: int) -> Iterator[int]:
-    """The words of each burst of ``rows`` runs of ``words`` words; ``address`` in bytes, ``pitch`` in words."""
+    """Yields the words of each burst of ``rows`` runs of ``words`` words; ``address`` is in bytes, ``pitch`` in words."""
     page = PAGE_BYTES // size
     for row in range(rows):
         place, left = address // size + row * pitch, words
@@ -34,7 +34,7 @@ def cut(address: int, words: int, rows: int, pitch: int, longest: int, size: int
 
 @dataclass(frozen=True)
 class _Words:
-    """When the words of a burst are placed, one per cycle, and the FIFO if it is not the scratchpad."""
+    """The cycles of a burst's first and last word, and the FIFO that they go to, or None for the scratchpad."""
 
     first: int
     last: int
@@ -42,12 +42,12 @@ class _Words:
 
 
 class Load:
-    """Asks for burst after burst; those for a FIFO when there is room for them."""
+    """Requests bursts in order; those for a FIFO wait until it has room."""
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self._bursts = deque([_Words(0, 0, None)] * timing.OUTSTANDING, timing.OUTSTANDING)     # the latest
-        self._written = 0       # the latest word in the scratchpad
+        self._written = 0       # the cycle of the latest word in the scratchpad
 
     def run(self) -> Process:
         queue, bus = self.machine.queues[Unit.LOAD], self.machine.bus
@@ -71,10 +71,10 @@ class Load:
             count += 1
 
     def _room(self, fifo: Fifo, words: int, request: int) -> Process:
-        """The earliest request with room for its words. While words arrive, the last of the room is not seen."""
+        """Returns the earliest request for which the FIFO has room. While words arrive, the last free place is not seen."""
         request = max(request, (yield from fifo.space.take(words)) + timing.REQUEST_LATENCY)
         if fifo.space.total == fifo.space.taken:
-            yield request       # what others release until then is known
+            yield request       # so that all releases up to this cycle are known
         more = fifo.space.exceeds(fifo.space.taken)
         if more is None or more + timing.REQUEST_LATENCY > request:
             for burst in self._bursts:
@@ -85,10 +85,10 @@ class Load:
         return request
 
     def _receive(self, fifo: Fifo | None, first: int, words: int) -> int:
-        """Places the words of a burst, whose beats begin at ``first``; returns when the last is there."""
+        """Places the words of a burst, whose beats begin at ``first``; returns the cycle of its last word."""
         place = first + timing.SINK_LATENCY
         if fifo:
-            late = max(0, self._written + 1 - place)        # all activations before must have been written
+            late = max(0, self._written + 1 - place)        # earlier activations must be written first
             self.machine.bus.hold(late)
             place += late
             _fill(fifo, place, words, self.machine.config.size)
@@ -101,7 +101,7 @@ class Load:
 
 
 def _fill(fifo: Fifo, first: int, words: int, size: int) -> None:
-    """One word a cycle; those of a short tile are reported when it is whole."""
+    """Fills a FIFO with one word per cycle; the words of a tile are reported when the tile completes."""
     for begin in range(0, words, size):
         end = min(words, begin + size)
         fifo.filled.post(first + end - 1 + timing.FILL_LATENCY, end - begin)
@@ -113,7 +113,7 @@ def _fifo(machine: Machine, instruction: Instruction) -> Fifo | None:
 
 
 def longest_burst(config: Config) -> int:
-    """Of LOAD, in words: one must fit into the weight FIFO together with an incomplete tile."""
+    """Returns the words of LOAD's longest burst, which must fit the weight FIFO together with an incomplete tile."""
     return min(BURST_WORDS, config.weight_words // 2)
 
 
@@ -136,16 +136,16 @@ def _bursts(instruction: Instruction, config: Config) -> Iterator[int]:
 
 
 class _Write:
-    """The bursts of STORE: their words are read on chip one after the other, asked for, and sent."""
+    """The bursts of STORE: the words of each are read on chip, then the burst is requested and its words are sent."""
 
     def __init__(self) -> None:
-        self.turns = deque([0] * timing.STORE_AHEAD, timing.STORE_AHEAD)    # since when the latest bursts may be read
+        self.turns = deque([0] * timing.STORE_AHEAD, timing.STORE_AHEAD)    # cycles from which the latest bursts can be read
         self.requests = deque([0] * timing.STORE_REQUESTS, timing.STORE_REQUESTS)
         self.answers = deque([0] * timing.OUTSTANDING, timing.OUTSTANDING)
         self._read_end = self._sent = 0
 
     def burst(self, offer: int, words: int) -> int:
-        """A burst that is offered at ``offer`` at the earliest; returns the cycle in which it is taken."""
+        """Times a burst that is offered at ``offer`` at the earliest; returns the cycle in which it is taken."""
         taken = max(offer, self.turns[0])
         turn = max(taken + timing.STORE_READ, self._read_end)
         end = max(turn, self.requests[0] + timing.STORE_ROOM) + words       # the cycle after the last word
@@ -160,7 +160,7 @@ class _Write:
 
 
 def store(machine: Machine) -> Process:
-    """Reads a burst's words, asks for the burst, sends the words; the last answer retires the instruction."""
+    """Executes instructions burst by burst; the last answer retires the instruction."""
     queue, write = machine.queues[Unit.STORE], _Write()
     count = 0
     while True:

@@ -1,4 +1,4 @@
-"""The DEPTHWISE unit: everything between the scratchpad and the POST unit's reads of its sums."""
+"""The DEPTHWISE unit: from words of the scratchpad to banks of sums that the POST unit reads."""
 
 from arrayloom.hdl.depthwise.choice import SumsChoice
 from arrayloom.hdl.depthwise.unit import DepthwiseUnit

@@ -1,4 +1,4 @@
-"""Which sums a Drain finds: those of the array or of a second unit, DEPTHWISE or ATTENTION."""
+"""Connects the POST unit to the sums of the array or of a second unit, DEPTHWISE or ATTENTION."""
 
 from typing import Any
 
@@ -11,25 +11,25 @@ from arrayloom.isa.config import Config
 
 
 class SumsChoice(Component):
-    """Has the POST unit read the sums of each Drain in turn from the unit that fills them.
+    """Routes the POST unit's reads of sums, Drain by Drain, to the unit that has filled the bank.
 
     Parameters
     ----------
     config : Config
     most : int
-        Drains that the POST unit has accepted and not finished reading, at most.
+        Largest number of Drains that the POST unit has accepted and not finished reading.
 
     Members
     -------
     drains : In(1)
         The POST unit accepts a Drain.
     of_depthwise : In(1)
-        With ``drains``: of that unit's sums.
+        With ``drains``: the Drain reads the sums of the second unit.
     post : In(accumulator_read_signature(config))
         The POST unit's reads.
     array : Out(accumulator_read_signature(config))
     depthwise : Out(accumulator_read_signature(config))
-        That unit's.
+        Reads of the second unit's sums.
     """
 
     def __init__(self, config: Config, most: int) -> None:

@@ -1,4 +1,4 @@
-"""From raw instructions to plans: legality and the products that address generation needs."""
+"""Decodes raw instructions to plans: checks that they are legal, and computes the products that address generation needs."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ COUNTS = ("height", "width", "taps_y", "taps_x", "repeats")     # fields that mu
 
 
 class DepthwiseDecoder(Component):
-    """Three stages: hold the instruction, hold its products, then hold its plan, whose legality is known.
+    """Decodes in three stages, whose registers hold the instruction, its products, and the plan after the legality check.
 
     An instruction is illegal when a count is zero, its region exceeds a bank of sums, or reserved bits are set.
 
@@ -70,7 +70,7 @@ class DepthwiseDecoder(Component):
         return m
 
     def _plan(self, m: Module, fields: data.View, enable: Value) -> Signal:
-        """Fills the plan's register; returns, a cycle later, whether the fields it came from are legal."""
+        """Fills the plan's register; returns a signal that says, one cycle later, whether its fields are legal."""
         plan = Signal(plan_layout(), reset_less=True)
         origin = Signal(signed(len(fields.origin_y) + len(fields.row_pitch)), reset_less=True)
         source = Signal(WORD_ADDRESS, reset_less=True)

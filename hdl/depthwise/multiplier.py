@@ -1,4 +1,4 @@
-"""The multipliers: from words of the scratchpad to one sum a channel."""
+"""The multipliers: multiply words of the scratchpad by weights, and add the products of each channel."""
 
 from typing import Any
 
@@ -14,14 +14,14 @@ BYTE = signed(8)
 PRODUCT = signed(16)
 SUM = signed(32)
 
-# Cycles from a word to its place in the operands, to its products, to their sum.
+# Cycles from a word to the operands, from there to the products, and from there to their sum.
 OPERAND = 2
 MULTIPLY = 1
 ADD = 1
 
 
 class DepthwiseMultiplier(Component):
-    """``depthwise_columns`` multipliers a channel, each with a weight; words move through a shift register.
+    """``depthwise_columns`` multipliers per channel, each with its own weight; words move through a shift register.
 
     Parameters
     ----------
@@ -31,12 +31,12 @@ class DepthwiseMultiplier(Component):
     Members
     -------
     valid : In(1)
-        A word comes.
+        A word arrives.
     slot : In(slot_layout(config))
-        What is done with it.
+        Describes how the word is used.
     word : In(word_bits)
     operands : Out(1)
-        Those of an output are there: ``OPERAND`` cycles after a word that is ``valid`` and has ``fire``.
+        The operands of an output are complete: ``OPERAND`` cycles after a ``valid`` word whose slot has ``fire``.
     of : Out(slot_layout(config))
         With ``operands``: the slot of that word.
     sums : Out(ArrayLayout(SUM, depthwise_channels))
@@ -54,7 +54,7 @@ class DepthwiseMultiplier(Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         slot = self.slot
-        # The first stage: words of the source are shifted, a weight is held next to them until its turn.
+        # First stage: words of the source are shifted; a weight waits in a register of its own until it is used.
         shifts = self.valid & ~slot.weight
         words: list[Signal] = []
         entering = self.word
@@ -65,7 +65,7 @@ class DepthwiseMultiplier(Component):
         there = flag_line(m, self.valid, OPERAND - 1, "there")[-1]
         held = data_register(m, slot, self.valid, "held")
         fires = there & ~held.weight & held.fire
-        # The second: operands and weights, each a register in front of its multiplier.
+        # Second stage: operands and weights, each in a register in front of its multiplier.
         weighs = there & held.weight
         products = []
         multiplies = flag_line(m, fires, 1, "multiplies")[-1]

@@ -1,4 +1,4 @@
-"""From plans to passes: the loops over repeats, rows of the kernel and groups of its columns."""
+"""Generates the passes of a plan: the loops over repeats, rows of the kernel and groups of its columns."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ from arrayloom.isa.config import Config
 
 
 class Passes(Component):
-    """Offers one pass after the other; positions are running sums, so there is no multiplier.
+    """Offers one pass after the other; positions are running sums, so that no multiplier is needed.
 
-    A pass is offered four cycles after the one before is taken: sooner than one can be used.
+    The next pass is offered four cycles after one is taken, which is earlier than it can be used.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ class Passes(Component):
     plan : In(stream.Signature(plan_layout()))
         Legal instructions.
     out : Out(stream.Signature(pass_layout(config)))
-        Their passes.
+        The passes of these instructions.
     busy : Out(1)
         An instruction is held.
     """
@@ -84,10 +84,10 @@ class Passes(Component):
         ]
 
     def _look(self, m: Module) -> None:
-        """What depends on the column of the kernel alone: its weights, and where its outputs begin.
+        """Computes what depends only on the column of the kernel: its weights, and the slots before its first output.
 
-        An output is complete with its last operand, for the first one all but one of the columns after its first operand.
-        Of these, what lies before the source needs no slot.
+        An output is complete with its last operand. So the first output is complete ``count - 1`` columns after its first
+        operand, of which columns to the left of the source need no slot.
         """
         plan = self.held
         many = ~plan.narrow & (self.columns >= self.most)
@@ -104,7 +104,10 @@ class Passes(Component):
         ]
 
     def _place(self, m: Module) -> None:
-        """Rows may follow each other where what is read of the next one lies beyond the source for the row before."""
+        """Computes the position, and whether rows can follow each other without a gap.
+
+        They can if the columns that are read for the next row are outside the source for the previous row.
+        """
         plan = self.held
         follows = Signal()
         m.d.comb += follows.eq(plan.narrow | (self.column + plan.span >= plan.source_width))

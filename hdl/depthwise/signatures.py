@@ -1,4 +1,4 @@
-"""What flows between the parts of the DEPTHWISE unit: plans, passes and slots."""
+"""Layouts of the data between the parts of the DEPTHWISE unit: plans, passes and slots."""
 
 from amaranth.hdl import unsigned
 from amaranth.lib import data
@@ -29,11 +29,12 @@ REGION = (_take("source_height", "source_width", "height", "width", "stride_y", 
 
 
 def plan_layout() -> data.StructLayout:
-    """A legal instruction: fields as in ``Depthwise`` and products of them.
+    """A legal instruction: fields as in ``Depthwise``, and products of them.
 
-    ``address`` is the word of source row ``origin_y``, column 0; ``row_step`` the distance of output rows and ``tap_step``
-    that of tap rows; ``narrow``: a pass has one column of the kernel, and slots are ``stride_x`` source columns apart, not
-    one; ``span``: slots of a row of outputs.
+    ``address`` is the word of source row ``origin_y``, column 0. ``row_step`` is the distance in words between the source
+    rows of neighbouring output rows, ``tap_step`` that between tap rows. With ``narrow``, a pass has one column of the
+    kernel, and consecutive slots are ``stride_x`` source columns apart instead of one. ``span`` is the number of slots of a
+    row of outputs.
     """
     own = _take("origin_y", "origin_x", "dilation_y", "dilation_x", "taps_y", "taps_x", "repeats")
     return data.StructLayout(REGION | own | {"weights": unsigned(ADDRESS), "address": unsigned(ADDRESS),
@@ -41,13 +42,13 @@ def plan_layout() -> data.StructLayout:
 
 
 def pass_layout(config: Config) -> data.StructLayout:
-    """The region under up to ``depthwise_columns`` columns of one row of the kernel.
+    """A pass: the region is multiplied with up to ``depthwise_columns`` columns of one row of the kernel.
 
-    ``weights``: the word of the first weight, and ``count`` of them; ``y``, ``column``, ``address``: source row, column and
-    word of the first slot; ``left``: source column of the first operand of the first output, also where the weights of the
-    first operands are zero because there are fewer; ``lead``: slots before the first output; ``slots``: of a row;
-    ``follows``: rows follow each other, and so there are ``lead`` slots after the last one; ``fresh``: the first pass of an
-    instruction; ``final``: the last one.
+    ``weights`` is the word of the first of ``count`` weights. ``y``, ``column`` and ``address`` are the source row, column
+    and word of the first slot. ``left`` is the source column of the first of ``depthwise_columns`` operands of the first
+    output; if there are fewer weights, those of the first operands are zero. ``lead`` is the number of slots before the
+    first output, ``slots`` that of a row. With ``follows``, rows follow each other without a gap, and ``lead`` slots come
+    after the last row. ``fresh`` marks the first pass of an instruction, ``final`` the last.
     """
     columns = config.depthwise_columns
     position = coordinate(Depthwise, config.accumulator_depth)
@@ -58,7 +59,7 @@ def pass_layout(config: Config) -> data.StructLayout:
 
 
 def slot_layout(config: Config) -> data.StructLayout:
-    """What is done with a word of the scratchpad when it comes."""
+    """A slot: describes how a word of the scratchpad is used when it arrives."""
     return data.StructLayout({
         "weight": 1,        # a word of the kernel, else of the source
         "place": range(config.depthwise_columns),   # of the weight

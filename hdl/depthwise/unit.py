@@ -23,7 +23,7 @@ assert MULTIPLY + ADD == SUM_READ + SUM_HELD, "sums must meet what they are adde
 class DepthwiseUnit(Component):
     """Executes ``Depthwise`` instructions; passes and instructions follow each other without a pause.
 
-    An instruction retires when its last word is being read; its bank goes to the POST unit without further ado.
+    An instruction retires when its last word is requested; its bank becomes full by itself some cycles later.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class DepthwiseUnit(Component):
     read : Out(read_port_signature(config))
         A port of the scratchpad.
     sums : In(accumulator_read_signature(config))
-        The full bank, for the POST unit.
+        The POST unit's reads of the full bank.
     used : Out(range(ACCUMULATOR_BANKS + 1))
         Banks that are not empty.
     full : Out(range(ACCUMULATOR_BANKS + 1))

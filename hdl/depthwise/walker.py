@@ -1,4 +1,4 @@
-"""From passes to slots: one word requested, or padded, in each cycle."""
+"""Generates the slots of a pass: in each cycle one word is requested from the scratchpad, or replaced by padding."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ from arrayloom.isa.instructions import WORD_ADDRESS
 
 
 class Walker(Component):
-    """Goes through the weights and the region of a pass; takes the next pass with the last slot of this one.
+    """Generates slots for the weights and the region of a pass; takes the next pass together with its last slot.
 
-    Columns of the source come one after the other. With the one at which an output's last operand lies, the output is
-    complete; what lies outside the source is left to the operands' padding, so that the columns of the next row may follow.
+    Source columns are read in order, and an output is complete with the column of its last operand. Operands outside the
+    source are replaced by padding later, so that the columns of the next row can follow at once.
 
     Parameters
     ----------
@@ -26,13 +26,13 @@ class Walker(Component):
     -------
     passes : In(stream.Signature(pass_layout(config)))
     bank_free : In(1)
-        A bank of sums is empty; needed by a pass that is ``fresh``.
+        A bank of sums is empty; a ``fresh`` pass waits for it.
     valid : Out(1)
-        A slot; stays until it is ``taken``.
+        There is a slot; it stays until it is ``taken``.
     taken : In(1)
-        The slot is not needed any more. Where there is none, or none that reads, this is set.
+        The slot is not needed any more. It must also be set if there is no slot, or one that does not read.
     read : Out(1)
-        It reads the word at ``address``.
+        The slot reads the word at ``address``.
     address : Out(WORD_ADDRESS)
     bank : Out(range(activation_banks))
         The bank of that word.
@@ -40,9 +40,9 @@ class Walker(Component):
         With ``read``: the word lies beyond the scratchpad's end.
     slot : Out(slot_layout(config))
     closes : Out(1)
-        Until it is ``taken``: nothing is read for an instruction any more.
+        The slot is the last one that reads for its instruction; stays until it is ``taken``.
     working : Out(1)
-        A pass is under way.
+        A pass is being processed.
     """
 
     def __init__(self, config: Config) -> None:
@@ -94,7 +94,7 @@ class Walker(Component):
         return m
 
     def _columns(self, m: Module, last: Value) -> tuple[Value, Value]:
-        """Word and presence in the source of what the slot is about; sets ``last`` with the last slot of the pass."""
+        """Computes the slot's word and whether it is inside the source; sets ``last`` for the last slot of the pass."""
         now, new = self.now, self.passes.payload
         left = Signal.like(now.slots, name="left", reset_less=True)
         rows = Signal.like(now.height, name="rows", reset_less=True)
@@ -124,7 +124,7 @@ class Walker(Component):
         return address, inside & ~tail
 
     def _outputs(self, m: Module) -> tuple[Value, data.View]:
-        """Whether an output is complete with the slot, and what its operands are."""
+        """Computes whether an output is complete with the slot, and which of its operands are inside the source."""
         now, new = self.now, self.passes.payload
         waits = Signal(range(self.columns - 1 + WIDEST_STRIDE), reset_less=True)   # slots until the next output
         columns = Signal.like(now.width, name="columns", reset_less=True)

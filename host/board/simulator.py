@@ -13,8 +13,8 @@ from arrayloom.host.runtime.errors import BoardError
 from arrayloom.isa.config import Config
 from arrayloom.sim.rtl.cache import Cache, default_cache
 from arrayloom.sim.rtl.design import accelerator, digest_files
+from arrayloom.sim.rtl.memory import Timing
 from arrayloom.sim.rtl.process import Job, Report, Stopwatch, default_workers, run_jobs, run_tool
-from arrayloom.sim.rtl.simulator import Timing
 from arrayloom.sim.rtl.toolchain import Toolchain, find_toolchain
 
 PROGRAM = "system"

@@ -18,7 +18,7 @@ from arrayloom.isa.image import Memory
 from arrayloom.isa.program import Program
 from arrayloom.sim.compare import written_words
 from arrayloom.sim.emulator import Capture, Emulator
-from arrayloom.sim.rtl.simulator import Timing
+from arrayloom.sim.rtl.memory import Timing
 from arrayloom.sim.rtl.timeline import Timeline, make_timeline
 
 

@@ -10,7 +10,8 @@ from arrayloom.isa.image import Memory
 from arrayloom.isa.program import Program
 from arrayloom.isa.registers import IDENTITY_VALUE, Cause, Control, Register, StatusWord, blocks_of, counter_address
 from arrayloom.sim.rtl.build import Build
-from arrayloom.sim.rtl.simulator import RtlSimulator, Timing
+from arrayloom.sim.rtl.memory import Timing
+from arrayloom.sim.rtl.simulator import RtlSimulator
 
 BASE = 1 << 20                  # not zero, so that a forgotten base is detected
 WATCHDOG_CYCLES = 100_000       # far longer than any wait for memory

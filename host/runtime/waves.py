@@ -17,7 +17,8 @@ from arrayloom.isa.program import Program
 from arrayloom.isa.registers import Cause, Register
 from arrayloom.sim.rtl.build import build
 from arrayloom.sim.rtl.design import WAVES, WaveFormat, accelerator
-from arrayloom.sim.rtl.simulator import Stop, Timing
+from arrayloom.sim.rtl.memory import Timing
+from arrayloom.sim.rtl.simulator import Stop
 from arrayloom.sim.rtl.timeline import Timeline, Track
 
 DEFAULT_CYCLES = 10_000

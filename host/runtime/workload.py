@@ -18,8 +18,8 @@ from arrayloom.isa.registers import Register
 from arrayloom.sim.compare import compare_writes
 from arrayloom.sim.emulator import Capture, Emulator
 from arrayloom.sim.rtl.build import Build
+from arrayloom.sim.rtl.memory import Timing
 from arrayloom.sim.rtl.optimize import Workload
-from arrayloom.sim.rtl.simulator import Timing
 
 SEED = 2
 

@@ -20,7 +20,7 @@ from arrayloom.host.segments.state import Changes, State
 from arrayloom.isa.config import Config
 from arrayloom.isa.program import Program
 from arrayloom.sim.rtl.build import Build
-from arrayloom.sim.rtl.simulator import Timing
+from arrayloom.sim.rtl.memory import Timing
 
 Moved = Callable[[float], None]
 

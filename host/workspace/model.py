@@ -124,8 +124,10 @@ def framework_of(path: Path) -> str:
             return SUFFIXES[own[0].suffix]
         raise WorkspaceError(f"{path}: holds neither a saved_model.pb nor exactly one .onnx or .loom file; give the model's "
                              "own file")
-    if not path.is_file():
+    if not path.exists():
         raise WorkspaceError(f"{path}: no such file; give the path of a model")
+    if not path.is_file():
+        raise WorkspaceError(f"{path}: is a pipe, a socket or a device; give the path of a model's file")
     if path.suffix not in SUFFIXES:
         raise WorkspaceError(f"{path}: not a model that can be registered; give {', '.join(SUFFIXES)} or the folder of a "
                              "TensorFlow SavedModel")

@@ -26,7 +26,7 @@ from arrayloom.isa.instructions import (
     Store,
 )
 from arrayloom.sim.rtl.build import Build
-from arrayloom.sim.rtl.simulator import Timing
+from arrayloom.sim.rtl.memory import Timing
 
 TINY = PRESETS["tiny"]
 MASKS = ("opcode", "wait", "signal")

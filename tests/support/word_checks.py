@@ -10,7 +10,7 @@ from word_runs import Left, Words, run_on_emulator, run_on_rtl
 from arrayloom.isa.program import Program
 from arrayloom.isa.registers import Error
 from arrayloom.sim.rtl.build import Build
-from arrayloom.sim.rtl.simulator import Timing
+from arrayloom.sim.rtl.memory import Timing
 
 TIMINGS = [Timing(), Timing(latency=1, outstanding=1), Timing(7, 3, 2, 40, 5)]
 OTHER_ERRORS = {

@@ -14,7 +14,8 @@ from arrayloom.isa.registers import Error, Register, StatusWord
 from arrayloom.sim.compare import written_words
 from arrayloom.sim.emulator import Emulator
 from arrayloom.sim.rtl.build import Build
-from arrayloom.sim.rtl.simulator import Stop, Timing
+from arrayloom.sim.rtl.memory import Timing
+from arrayloom.sim.rtl.simulator import Stop
 
 CODE = 1 << 15
 DATA = 1 << 16          # parameters, after the code

@@ -1,4 +1,4 @@
-"""Instructions of each kind of step."""
+"""Writers: classes that write the instructions of each kind of step."""
 
 from arrayloom.compiler.backend.attention import MixtureOperation, NormOperation, ScoresOperation, SoftmaxOperation
 from arrayloom.compiler.backend.context import LoweringContext
@@ -23,7 +23,7 @@ from arrayloom.compiler.backend.operations import (
 
 
 def writer_of(context: LoweringContext) -> Writer:
-    """What writes the instructions of the context's step."""
+    """Returns the writer for the context's step."""
     operation = context.step.operation
     if isinstance(operation, Rearrangement):
         return Rearranger(context, operation)

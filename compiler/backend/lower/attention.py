@@ -1,4 +1,4 @@
-"""Products of two activations, whose weights come by way of the ATTENTION unit."""
+"""Writers of products of two activations: the ATTENTION unit feeds one of them to the weight FIFO."""
 
 from collections.abc import Iterator
 
@@ -32,14 +32,14 @@ Range = tuple[int, int]     # first, end
 
 
 def cut(count: int, most: int) -> Iterator[Range]:
-    """Even ranges of at most ``most``."""
+    """Yields [first, end) of ranges of similar length, at most ``most``, that cover [0, count)."""
     pieces = -(-count // most)
     for index in range(pieces):
         yield count * index // pieces, count * (index + 1) // pieces
 
 
 class AttentionWriter(Writer):
-    """What these writers share: on-chip room in addition to the tensors."""
+    """Base of the writers of attention, which need scratchpad words (``room``) in addition to their tensors."""
 
     def __init__(self, context: LoweringContext) -> None:
         super().__init__(context)
@@ -48,13 +48,13 @@ class AttentionWriter(Writer):
                          room_of(context.network, self.step, self.size))
 
     def load_room(self, data: NDArray[np.uint8]) -> None:
-        """Fills the room with constants."""
+        """Loads constants into the room."""
         load = LoadActivations(address=self.context.constants.add(data), destination=self.room.start,
                                words=self.room.words, rows=1)
         self.context.add(load, Effects(writes=(self.room,)), section=Section.CONSTANTS)
 
     def whole(self, operation: AttentionOperation) -> Area:
-        """Where the other tensor lies."""
+        """Returns the area of the operation's second tensor."""
         return self.context.area(operation.others[0])
 
     def progress(self, piece: Piece, rows: int, cycles: int) -> Progress:
@@ -62,7 +62,7 @@ class AttentionWriter(Writer):
 
 
 class ProductWriter(AttentionWriter):
-    """Products of two activations; the weights come by way of the ATTENTION unit."""
+    """Base of the writers of products of two activations."""
 
     def __init__(self, context: LoweringContext, operation: ProductOperation) -> None:
         super().__init__(context)
@@ -75,13 +75,13 @@ class ProductWriter(AttentionWriter):
             self.context.fetch(name, self.context.network.layouts[name].height)
 
     def feed(self, word: int, words: int, pitch: int, tiles: int, turned: bool) -> None:
-        """Has ``tiles`` tiles of ``words`` words each appended to the weight FIFO; the first lies at ``word``."""
+        """Feeds ``tiles`` tiles of ``words`` words each to the weight FIFO; they begin ``pitch`` words apart at ``word``."""
         reads = Span(word, words, rows=tiles, row_pitch=pitch)
         self.context.add(FeedWeights(source=word, pitch=pitch, tiles=tiles, rows=words, turned=int(turned),
                                      zero=self.product.weight_zero), Effects(reads=(reads,)))
 
     def feed_rows(self, area: Area, block: int, count: int) -> None:
-        """Tiles of the first ``count`` words of a block, one after the other."""
+        """Feeds the first ``count`` words of a channel block as consecutive tiles."""
         whole, rest = divmod(count, self.size)
         if whole:
             self.feed(area.word(block, 0), self.size, self.size, whole, turned=False)
@@ -89,7 +89,10 @@ class ProductWriter(AttentionWriter):
             self.feed(area.word(block, 0, whole * self.size), rest, self.size, 1, turned=False)
 
     def convolve(self, operands: Operands, piece: Piece, source: Span, blocks: int, pitch: int) -> None:
-        """The product of what lies at ``source`` and the tiles that were fed, and its drain."""
+        """Writes the product of ``source`` and the tiles that were fed, and its Drain.
+
+        ``source`` is in the first of ``blocks`` channel blocks, which are ``pitch`` words apart.
+        """
         groups = self.context.config.groups
         self.load_parameters(self.parameters, groups)
         convolve = CentredConvolve(
@@ -101,7 +104,7 @@ class ProductWriter(AttentionWriter):
 
 
 class ScoresWriter(ProductWriter):
-    """Scores: for each block of queries and each head, the queries as tiles and all keys through them."""
+    """Writes scores: for each block of queries and each head, it feeds the queries as tiles and streams the keys."""
 
     def __init__(self, context: LoweringContext, operation: ScoresOperation) -> None:
         super().__init__(context, operation)
@@ -119,25 +122,25 @@ class ScoresWriter(ProductWriter):
                     yield self.progress(piece, head + (high == columns), self._depth(operands) * (high - low))
 
     def feed_piece(self, operands: Operands, piece: Piece) -> None:
-        """Has the queries of a piece appended to the weight FIFO."""
+        """Feeds the queries of a piece to the weight FIFO."""
         queries, depth = self.whole(self.operation), self._depth(operands)
         first = piece.block * self.size
         word, there = queries.word(piece.y * depth, 0, first), min(self.size, queries.columns - first)
         self.feed(word, there, queries.plane, depth, turned=True)
 
     def multiply(self, operands: Operands, piece: Piece) -> None:
-        """The scores of a piece, whose queries are fed."""
+        """Writes the scores of a piece, whose queries were fed before."""
         keys, depth = operands.x, self._depth(operands)
         source = Span(keys.word(piece.y * depth, 0, piece.x), piece.width)
         self.convolve(operands, piece, source, depth, keys.plane)
 
     def _depth(self, operands: Operands) -> int:
-        """Channel blocks of a head."""
+        """Returns the number of channel blocks of a head."""
         return operands.x.blocks // self.operation.heads
 
 
 class MixtureWriter(ProductWriter):
-    """Mixtures: for each head, its softmax turned, then for each block of its channels the values as tiles."""
+    """Writes mixtures: for each head, it transposes the softmax, then feeds the values of each channel block as tiles."""
 
     def __init__(self, context: LoweringContext, operation: MixtureOperation) -> None:
         super().__init__(context, operation)
@@ -155,18 +158,18 @@ class MixtureWriter(ProductWriter):
                 yield self.progress(piece, int(end), self._planes(operands.x) * piece.width)
 
     def pieces(self, operands: Operands, head: int) -> list[Piece]:
-        """What one head makes."""
+        """Returns the pieces of one head."""
         depth = operands.y.blocks // self.operation.heads
         ranges = list(cut(operands.y.columns, self.context.config.accumulator_depth))
         return [Piece(block, 0, low, 1, high - low)
                 for block in range(head * depth, (head + 1) * depth) for low, high in ranges]
 
     def feed_piece(self, operands: Operands, piece: Piece) -> None:
-        """Has the values of a piece's channels appended to the weight FIFO."""
+        """Feeds the values of a piece's channels to the weight FIFO."""
         self.feed_rows(self.whole(self.operation), piece.block, operands.x.columns)
 
     def multiply(self, operands: Operands, head: int, piece: Piece) -> None:
-        """The mixture of a piece, whose values are fed and whose softmax is turned."""
+        """Writes the mixture of a piece, whose values were fed and whose softmax was transposed before."""
         planes = self._planes(operands.x)
         source = Span(self._turned(head) + piece.x, piece.width)
         self.convolve(operands, piece, source, planes, self._plane(operands.x))
@@ -175,15 +178,15 @@ class MixtureWriter(ProductWriter):
         return turned_blocks(x.columns, self.size)
 
     def _plane(self, x: Area) -> int:
-        """Words of a channel block of a turned softmax."""
+        """Returns the words of a channel block of a transposed softmax."""
         return self.room.words // TURNED // self._planes(x)
 
     def _turned(self, head: int) -> int:
-        """The first word of a head's turned softmax."""
+        """Returns the first word of a head's transposed softmax."""
         return self.room.start + head % TURNED * (self.room.words // TURNED)
 
     def turn(self, x: Area, head: int, block: int) -> None:
-        """Turns the softmax of a block of queries: keys become channels."""
+        """Transposes the softmax of a block of queries, so that keys become channels."""
         plane = self._plane(x)
         whole, rest = divmod(x.columns, self.size)
         for first, tiles, rows in ((0, whole, self.size), (whole, 1, rest)):

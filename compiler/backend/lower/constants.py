@@ -1,4 +1,4 @@
-"""Tensors of constants: they are loaded."""
+"""The writer of constant tensors, which are loaded from memory."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ from arrayloom.isa.instructions import LoadActivations
 
 
 class ConstantWriter(Writer):
-    """Bytes from the constants."""
+    """Loads a constant tensor."""
 
     def __init__(self, context: LoweringContext, operation: Constants) -> None:
         super().__init__(context)

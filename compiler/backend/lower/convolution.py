@@ -1,4 +1,4 @@
-"""Convolutions: weights, parameters, Convolve and Drain of each piece, region by region and block by block."""
+"""The writer of convolutions: weights, parameters, Convolve and Drain for each channel block of each region."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -20,9 +20,10 @@ from arrayloom.isa.instructions import Convolve, Drain, LoadWeights
 
 @dataclass(frozen=True)
 class Window:
-    """What a Convolve reads: source rows [low, high), seen from the pixel at ``row`` and ``column``.
+    """What a Convolve reads: source rows [low, high).
 
-    ``view``: the instruction with the fields that say how the window moves from that pixel, seen from tap 0.
+    ``view`` is an instruction with the fields of the window's movement for tap 0; its origin is relative to the pixel at
+    ``row`` and ``column``.
     """
 
     low: int
@@ -33,12 +34,12 @@ class Window:
 
 
 class Convolver(Writer):
-    """The instructions of one convolution step; its constants are placed once."""
+    """Writes the instructions of one convolution step; its constants are added to the program once."""
 
     def __init__(self, context: LoweringContext, operation: Convolution) -> None:
         super().__init__(context)
         self.operation = operation
-        self.by_block = self.step.epilogue.per_channel      # so that each page of the lookup table is loaded once
+        self.by_block = self.step.epilogue.per_channel      # all regions of a block first: each table page is loaded once
         network, config = context.network, context.config
         source, target = network.layouts[self.step.x], network.layouts[self.step.output]
         self.target = target
@@ -53,20 +54,20 @@ class Convolver(Writer):
             yield from self.write_region(operands, region, block)
 
     def write_region(self, operands: Operands, region: Region, block: int) -> Iterator[Progress]:
-        """Weights, parameters, Convolve and Drain of one block of a region."""
+        """Writes weights, parameters, Convolve and Drain of one channel block of a region."""
         piece = Piece(block, region.y, region.x, region.height, region.width)
         rows = region.y + region.height if region.closes_rows else region.y
         yield from self.write_piece(operands, piece, self._region_window(operands.x, region), rows)
 
     def pieces(self, blocks: range, first: int, last: int) -> list[tuple[Region, int]]:
-        """Regions and blocks in the order in which they are written."""
+        """Returns pairs of a region and a channel block in the order in which they are written."""
         regions = list(self._regions(first, last))
         if self.by_block:
             return [(region, block) for block in blocks for region in regions]
         return list(product(regions, blocks))
 
     def _regions(self, first: int, last: int) -> Iterator[Region]:
-        """Regions of the output; single rows where parts of the source are enlarged."""
+        """Yields the regions of the output, which are single rows if parts of the source are enlarged."""
         scales = self.context.network.scales.get(self.step.x, ())
         if all(scale == (1, 1) for scale in scales):
             yield from cut_regions(first, last, self.target.width, self.context.config.accumulator_depth)
@@ -78,14 +79,14 @@ class Convolver(Writer):
         return self.context.network.layouts[self.step.x].rows
 
     def progress(self, piece: Piece, rows: int) -> Progress:
-        """What the scheduler learns once ``piece`` is written and with it ``rows`` rows of its block."""
+        """Returns the progress after ``piece`` is written, and with it ``rows`` rows of its block."""
         size, pixels = self.context.config.size, piece.height * piece.width
         words = self.weights.blocks[piece.block].size // size
         cycles = words // size * max(pixels, size)
         return Progress(piece.block, rows, cycles, pixels * self.context.config.groups, words)
 
     def write_piece(self, operands: Operands, piece: Piece, window: Window, rows: int) -> Iterator[Progress]:
-        """Weights, parameters, Convolve and Drain of one piece, with which ``rows`` rows of its block are written."""
+        """Writes weights, parameters, Convolve and Drain of one piece; then ``rows`` rows of its block are written."""
         groups, block = self.context.config.groups, piece.block
         self.context.fetch(self.step.x, window.high)
         tiles, x = self.weights.blocks[block], operands.x
@@ -107,7 +108,10 @@ class Convolver(Writer):
         yield progress
 
     def _stream(self, x: Streamed, window: Window, tiles: BlockWeights) -> int:
-        """The blocks of the source part by part, each loaded before its weights, which may fill their FIFO."""
+        """Writes the product of a streamed source, part by part.
+
+        Each part is loaded before its weights, since weights that fill their FIFO would block the load.
+        """
         index = NEVER
         for run in tiles.runs:
             each = run.size // run.blocks
@@ -119,13 +123,13 @@ class Convolver(Writer):
         return index
 
     def _load_weights(self, offset: int, size: int) -> None:
-        """Loads ``size`` bytes of tiles."""
+        """Writes the load of ``size`` bytes of tiles from ``offset`` in the weights."""
         load = LoadWeights(address=self.weights_address + offset, words=size // self.context.config.size)
         self.context.add(load, section=Section.CONSTANTS)
 
     def _convolve(self, x: Area, window: Window, tiles: BlockWeights, run: TileRun) -> int:
-        """The blocks of a run that lie in ``x`` by one Convolve, or two: where the last are only now being written, the
-        others need not wait."""
+        """Writes one Convolve for the blocks of a run in ``x``, or two if the last blocks are still being written, so that
+        the others need not wait for them."""
         low, high = window.low // x.scale[0], -(-window.high // x.scale[0])
         view, word = _seen(x, window)
         ready = self._ready_blocks(x, x.block, x.blocks, low, high)
@@ -145,7 +149,7 @@ class Convolver(Writer):
         return index
 
     def _ready_blocks(self, x: Area, block: int, blocks: int, low: int, high: int) -> int:
-        """Leading blocks that are complete before the last one in flight is."""
+        """Returns the number of leading blocks that are complete before the last one is."""
         if high == low or blocks == 1:
             return blocks
         writers = self.context.stream.in_flight(x.span(block, blocks, low, high))
@@ -165,10 +169,9 @@ class Convolver(Writer):
 
 
 def _seen(x: Area, window: Window) -> tuple[Convolve, int]:
-    """What a Convolve sees of an area through a window, and the word that it sees it from.
+    """Returns a Convolve with the fields for reading an area through a window, and the word that they are relative to.
 
-    An area that is enlarged is seen a row at a time, as a column of pixels one word wide: to the right of each lies the
-    pixel itself, again and again.
+    A row of an enlarged area is read as a column of pixels with width 1; a horizontal stride of 0 repeats each pixel.
     """
     if x.scale == (1, 1):
         return window.view, x.word(x.block, window.row, window.column)

@@ -1,4 +1,4 @@
-"""Depthwise convolutions: the kernel of the step, then parameters, Depthwise and drain of each piece."""
+"""The writer of depthwise convolutions: the kernel of the step, then Depthwise, parameters and drain of each piece."""
 
 from collections.abc import Iterator
 
@@ -15,9 +15,10 @@ from arrayloom.isa.instructions import Depthwise, DrainDepthwise, LoadActivation
 
 
 class DepthwiseConvolver(Writer):
-    """The instructions of one depthwise step; its kernel is loaded once.
+    """Writes the instructions of one depthwise step; its kernel is loaded once.
 
-    A piece is drained after the next one has been begun, so that the POST unit finds its sums complete.
+    The drain of a piece is written after the next piece has begun, so that its sums are complete when the POST unit reads
+    them.
     """
 
     def __init__(self, context: LoweringContext, operation: DepthwiseConvolution) -> None:
@@ -32,11 +33,11 @@ class DepthwiseConvolver(Writer):
         self._kernel_is_there = False
         self._parameters = context.constants.add(
             channel_entries(convolution.bias, convolution.scale, slots, blocks, config))
-        self._waiting: list[tuple[Operands, Piece, int]] = []    # begun, not drained
+        self._waiting: list[tuple[Operands, Piece, int]] = []    # pieces that have begun and are not drained
 
     @property
     def region_rows(self) -> int:
-        """Rows of the output that one instruction makes."""
+        """The output rows of one instruction."""
         return rows_per_region(self.layout.width, self.context.config.accumulator_depth)
 
     def run(self, operands: Operands, blocks: range, first: int, last: int) -> Iterator[Progress]:
@@ -47,7 +48,7 @@ class DepthwiseConvolver(Writer):
         yield from self.drain(0)
 
     def begin(self, operands: Operands, piece: Piece) -> None:
-        """Has the unit make the sums of a piece."""
+        """Writes the instruction that computes the sums of a piece."""
         self._load_kernel()
         taps, x = self.operation.taps, operands.x
         height = self.context.network.layouts[self.step.x].height
@@ -66,7 +67,7 @@ class DepthwiseConvolver(Writer):
         self._waiting.append((operands, piece, self.context.add(instruction, Effects(reads))))
 
     def drain(self, left: int) -> Iterator[Progress]:
-        """Drains the pieces that were begun, all but the last ``left``."""
+        """Writes the drains of the pieces that have begun, except the last ``left``."""
         while len(self._waiting) > left:
             operands, piece, filled = self._waiting.pop(0)
             groups = self.context.config.groups

@@ -1,4 +1,4 @@
-"""The steps of the ATTENTION unit whose sums the POST unit drains: softmax and layer normalization."""
+"""Writers of softmax and layer normalization, whose results the POST unit drains from the ATTENTION unit's banks."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ from arrayloom.isa.instructions import DrainAttention, Moments, Normalize, Softm
 
 
 class SoftmaxWriter(AttentionWriter):
-    """Softmax, row by row of each block of queries."""
+    """Writes a softmax, row by row for each block of queries."""
 
     def __init__(self, context: LoweringContext, operation: SoftmaxOperation) -> None:
         super().__init__(context)
@@ -33,7 +33,7 @@ class SoftmaxWriter(AttentionWriter):
                 yield self.progress(piece, row + 1, 3 * width * self.size // self.context.config.attention_lanes)
 
     def write_piece(self, operands: Operands, piece: Piece) -> None:
-        """The softmax of one row of a block."""
+        """Writes the softmax of one row of a block."""
         if not self._loaded:
             self.load_room(np.frombuffer(self.operation.table.astype("<f4").tobytes(), np.uint8))
             self._loaded = True
@@ -46,7 +46,7 @@ class SoftmaxWriter(AttentionWriter):
 
 
 class NormWriter(AttentionWriter):
-    """Normalization: moments of some pixels, then block by block."""
+    """Writes a normalization: for each range of pixels its moments, then the normalization of each channel block."""
 
     def __init__(self, context: LoweringContext, operation: NormOperation) -> None:
         super().__init__(context)

@@ -1,7 +1,7 @@
-"""Rearrangements: output rows one by one, each in runs of pixels that one Convolve can find in the source.
+"""Writers of rearrangements: each output row is divided into runs of pixels that one Convolve can read from the source.
 
-A Convolve sees the pixels of a source row as a column of pixels one word wide. To the right of each it finds the pixel
-itself again where its columns do not advance (repetition), or padding where they do (insertion).
+The Convolve reads a source row as a column of pixels with width 1. With a horizontal stride of 0 it repeats each pixel; with
+stride 1 it reads padding to the right of each, which inserts pixels.
 """
 
 from collections.abc import Iterator
@@ -16,12 +16,12 @@ from arrayloom.compiler.backend.lower.writer import Piece, Progress
 from arrayloom.compiler.backend.operations import LARGEST_STRIDE, PixelRearrangement, Places, Rearrangement
 from arrayloom.isa.instructions import Convolve
 
-OUTSIDE = 1     # a column beyond a source of width 1
+OUTSIDE = 1     # a column outside a source of width 1: reads padding
 LONGEST_PERIOD = 8
 
 
 class Rearranger(Convolver):
-    """The instructions of one rearrangement."""
+    """Writes the instructions of a rearrangement of rows and columns."""
 
     def __init__(self, context: LoweringContext, operation: Rearrangement) -> None:
         super().__init__(context, operation)
@@ -42,7 +42,7 @@ class Rearranger(Convolver):
                 yield from self.write_piece(operands, piece, window, row + 1 if closes else row)
 
     def _window(self, x: Area, row: int, source: int, run: "Run") -> Window:
-        """The run's pixels, in a source whose rows are the pixels of row, or column, ``source``."""
+        """Returns the window of a run in row ``source`` of x, or in column ``source`` if rows and columns are swapped."""
         swapped = self.rearrangement.swapped
         low, high = self.operation.source_rows(row, row + 1, self.source_height)
         extent, pitch = (x.rows, x.columns) if swapped else (x.columns, 1)
@@ -57,7 +57,7 @@ class Rearranger(Convolver):
 
 
 class PixelRearranger(Convolver):
-    """The instructions of one rearrangement of pixels: the source is a column of all its pixels."""
+    """Writes the instructions of a rearrangement of pixels; all pixels of the source are read as one column."""
 
     def __init__(self, context: LoweringContext, operation: PixelRearrangement) -> None:
         super().__init__(context, operation)
@@ -75,7 +75,7 @@ class PixelRearranger(Convolver):
                 yield from self.write_piece(operands, piece, self._window(operands.x, row, run), row + 1 if closes else row)
 
     def _window(self, x: Area, row: int, run: "Run") -> Window:
-        """The run's pixels, in a column that begins with the first of them."""
+        """Returns the window of a run, in a column that begins with the run's first pixel."""
         low, high = self.rearrangement.source_rows(row, row + 1, self.source_height)
         view = Convolve(
             row_pitch=1, source_height=(run.count - 1) * run.step + 1, source_width=1, origin_x=-(run.phase or 0),
@@ -87,10 +87,10 @@ class PixelRearranger(Convolver):
 
 @dataclass(frozen=True)
 class Run:
-    """Places ``first`` to ``first + pixels``: ``count`` periods of ``period``, from ``source`` on, ``step`` apart.
+    """A run of places [first, first + pixels): ``count`` periods of ``period`` places each.
 
-    In each period the same place again and again; with ``phase`` it is there once, at that position, among -1. A run of
-    -1 alone has the source -1.
+    Period i refers to source ``source + i * step``, in all its places or, with ``phase``, only in that one, and its others
+    are -1. A run that is -1 throughout has source -1.
     """
 
     first: int
@@ -106,7 +106,7 @@ class Run:
 
 
 def runs(places: Places, most: int) -> Iterator[Run]:
-    """Runs of at most ``most`` pixels each that cover the places, at every point the longest."""
+    """Yields runs of at most ``most`` pixels that cover the places; each is the longest one possible at its start."""
     first = 0
     while first < len(places):
         best = max(_candidates(places[first:first + most], first), key=lambda run: run.pixels)
@@ -115,7 +115,7 @@ def runs(places: Places, most: int) -> Iterator[Run]:
 
 
 def _candidates(places: Places, first: int) -> Iterator[Run]:
-    """Runs that begin with the first of these places, short periods before long ones."""
+    """Yields the runs that begin with the first of these places, short periods first."""
     missing = int(np.argmax(places >= 0)) if (places >= 0).any() else len(places)
     if missing:
         yield Run(first, missing, 1, -1, 0)
@@ -128,7 +128,7 @@ def _candidates(places: Places, first: int) -> Iterator[Run]:
 
 
 def _periodic(places: Places, first: int, period: int, phase: int | None) -> Run | None:
-    """The longest run of that shape; None where not even one period has it."""
+    """Returns the longest run with this period and phase, or None if not even one period fits."""
     rows = places[:len(places) // period * period].reshape(-1, period)
     sources = rows[:, phase or 0]
     expected = np.full_like(rows, -1) if phase is not None else np.repeat(sources[:, np.newaxis], period, axis=1)

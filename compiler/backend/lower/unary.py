@@ -1,4 +1,4 @@
-"""Steps that the POST unit does alone: copies and pools."""
+"""Writers of steps of the POST unit alone: copies and pools."""
 
 from collections.abc import Iterator
 from itertools import groupby
@@ -20,7 +20,7 @@ Rectangle = tuple[int, int, int, int]       # y, x, height, width
 
 
 class Copier(Writer):
-    """A pass over the scratchpad."""
+    """Writes a copy."""
 
     def run(self, operands: Operands, blocks: range, first: int, last: int) -> Iterator[Progress]:
         width = operands.y.columns
@@ -34,7 +34,7 @@ class Copier(Writer):
 
 
 class Pooler(Writer):
-    """A maximum or sum pool."""
+    """Writes a maximum or sum pool."""
 
     def __init__(self, context: LoweringContext, operation: Maximum | Sum) -> None:
         super().__init__(context)
@@ -53,7 +53,7 @@ class Pooler(Writer):
             yield Progress(block, last, cycles, cycles)
 
     def _own(self, window: Pool) -> Pool:
-        """The pool with its kind; a sum gets its parameters."""
+        """Returns the instruction with its kind; for a sum, writes the load of its parameters too."""
         if not isinstance(self.operation, Sum):
             return window.changed(kind=PoolKind.MAXIMUM)
         entries = uniform_entries(self.operation.bias, self.operation.scale, self.context.config)
@@ -62,7 +62,7 @@ class Pooler(Writer):
 
 
 class Averager(Writer):
-    """An average pool: one set of thresholds for each number of elements that a window covers."""
+    """Writes an average pool, with one set of thresholds for each number of elements that a window covers."""
 
     def __init__(self, context: LoweringContext, operation: Average) -> None:
         super().__init__(context)
@@ -82,7 +82,7 @@ class Averager(Writer):
             yield Progress(block, last, cycles, cycles)
 
     def _pool(self, operands: Operands, piece: Piece, release: bool) -> None:
-        """One instruction; ``release``: the last one with its thresholds."""
+        """Writes one instruction; ``release`` marks the last one that uses the current thresholds."""
         height = self.context.network.layouts[self.step.x].height
         low, high = self.operation.taps.source_rows(piece.y, piece.y + piece.height, height)
         self.context.fetch(self.step.x, high)
@@ -92,7 +92,7 @@ class Averager(Writer):
         self.add_post(own, operands, piece, _window_reads(operands.x, piece.block, low, high))
 
     def _rectangles(self, columns: int, first: int, last: int) -> list[tuple[int, Rectangle]]:
-        """Parts of the output whose windows cover equally many elements, each with that number."""
+        """Returns rectangles of outputs whose windows cover the same number of elements, with that number."""
         layout = self.context.network.layouts[self.step.x]
         kernel = self.operation.taps.kernel
         if self.operation.count_include_pad:
@@ -102,7 +102,7 @@ class Averager(Writer):
                 for x, width, wide in self._runs(1, 0, columns, layout.width)]
 
     def _runs(self, axis: int, first: int, last: int, extent: int) -> Iterator[Run]:
-        """Runs of outputs along an axis whose windows hold the same number of positions inside the source."""
+        """Yields runs of outputs along an axis whose windows have the same number of positions inside the source."""
         taps = self.operation.taps
         starts = taps.origin[axis] + np.arange(first, last) * taps.strides[axis]
         inside = np.minimum(starts + taps.kernel[axis], extent) - np.maximum(starts, 0)
@@ -114,7 +114,7 @@ class Averager(Writer):
 
 
 def pixel_cycles(config: Config, step: Step) -> int:
-    """Cycles of the POST unit for one pixel of a block, about: its lanes, and the taps of a pool."""
+    """Estimates the POST unit's cycles for one pixel of a channel block: its groups, and the taps of a pool."""
     taps = step.operation.taps.kernel[0] * step.operation.taps.kernel[1]
     if isinstance(step.operation, Average):
         return average_adds(taps, config.groups) + average_search(config.groups) + config.groups
@@ -122,7 +122,7 @@ def pixel_cycles(config: Config, step: Step) -> int:
 
 
 def _window(taps: Taps, x: Area, piece: Piece) -> Pool:
-    """A pool with the fields that say where its window goes."""
+    """Returns a pool instruction with the fields of its window's movement."""
     return Pool(
         source=x.word(piece.block, x.top), row_pitch=x.columns, source_height=x.rows, source_width=x.columns,
         origin_y=taps.origin[0] + piece.y * taps.strides[0] - x.top, origin_x=taps.origin[1] + piece.x * taps.strides[1],

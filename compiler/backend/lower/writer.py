@@ -1,4 +1,4 @@
-"""What all writers of instructions share: a step's POST instruction with its epilogue, and the loads for it."""
+"""The base of all writers of instructions: a step's POST instruction with its epilogue, and the loads for it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from arrayloom.isa.instructions import LoadLookupTable, LoadParameters, PostInst
 
 @dataclass(frozen=True)
 class Piece:
-    """Part of one block of a step's output: rows [y, y + height), columns [x, x + width)."""
+    """A part of one channel block of a step's output: rows [y, y + height), columns [x, x + width)."""
 
     block: int
     y: int
@@ -27,17 +27,26 @@ class Piece:
     width: int
 
     def span(self, area: Area) -> Span:
-        """The words of the piece in ``area``."""
+        """Returns the words of the piece in ``area``."""
         return area.span(self.block, 1, self.y, self.y + self.height, self.x, self.width)
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Rows [0, rows) of a block are written.
+    """The progress of a step: rows [0, rows) of a channel block are written.
 
-    ``cycles``: how long the last piece of it takes, about; ``post``: for how many of these the POST unit is busy;
-    ``loaded``: words of weights that it takes; ``written``: False where the array has its part of the last piece and the
-    POST unit comes next.
+    Attributes
+    ----------
+    block, rows
+        The block and the number of its rows.
+    cycles
+        Estimated cycles of the last piece.
+    post
+        How many of these the POST unit is busy.
+    loaded
+        Words of weights that the last piece needs.
+    written
+        False if only the array's part of the last piece is written, and its Drain comes next.
     """
 
     block: int
@@ -50,15 +59,14 @@ class Progress:
 
 @dataclass
 class LookupTableUse:
-    """The lookup table of a step: loaded when a block needs it, released after the last instruction that used it before
-    another table, of this step or another, takes its place."""
+    """The lookup table of a step: loaded when a block needs it, and released before the next table is loaded."""
 
     context: LoweringContext
     _page: int | None = None    # the block whose page is at the head of the FIFO; 0 for one page for all blocks
     _last: int = NEVER          # the last instruction that used it
 
     def prepare(self, block: int) -> None:
-        """Has the page for ``block`` at the head of the table FIFO."""
+        """Makes sure that the page for ``block`` is at the head of the table FIFO."""
         context, epilogue = self.context, self.context.step.epilogue
         if epilogue.lookup_table is None:
             return
@@ -75,7 +83,7 @@ class LookupTableUse:
         self._last = index
 
     def release(self) -> None:
-        """Marks the last user of the page as such."""
+        """Marks the last instruction that uses the page, which drops it."""
         if self._page is not None:
             self.context.stream.release_lookup_table(self._last)
             self._page = None
@@ -88,9 +96,10 @@ class LookupTableUse:
 
 
 class Writer(ABC):
-    """Writes the instructions of one step, that of its context.
+    """Writes the instructions of the context's step.
 
-    ``parameters_first``: parameters of a piece are loaded before its weights, not after what others load along with it.
+    With ``parameters_first``, the parameters of a piece are loaded before its weights; otherwise just before its Drain,
+    after the loads of followers.
     """
 
     def __init__(self, context: LoweringContext) -> None:
@@ -100,23 +109,23 @@ class Writer(ABC):
 
     @abstractmethod
     def run(self, operands: Operands, blocks: range, first: int, last: int) -> Iterator[Progress]:
-        """Writes rows [first, last) of some blocks of the output, pausing after each instruction that makes a piece, and
-        before those on the way from the array."""
+        """Writes rows [first, last) of some blocks of the output; yields after each piece, and before each Drain."""
 
     def finish(self) -> None:
-        """Nothing of the step is left to write."""
+        """Ends the step after all of it is written: releases its lookup table."""
         self.lookup_table.release()
 
     def load_parameters(self, address: int, entries: int, skip: int = 0) -> None:
-        """Loads ``entries`` entries, the first being entry ``skip`` at ``address`` in the constants."""
+        """Writes the load of ``entries`` entries from entry ``skip`` of those at ``address`` in the constants."""
         first = address + skip * PARAMETER_BYTES * self.context.config.lanes
         self.context.add(LoadParameters(address=first, entries=entries), section=Section.CONSTANTS)
 
     def add_post(self, own: PostInstruction, operands: Operands, piece: Piece, reads: tuple[Span, ...] = (),
                  after: int = NEVER) -> int:
-        """Appends a POST instruction for a piece, with the step's epilogue.
+        """Writes the POST instruction of a piece, with the step's epilogue; returns its index.
 
-        ``own``: the instruction with the fields of its own operation; ``reads``: what that operation reads.
+        ``own`` is the instruction with the fields of its operation, ``reads`` the words that the operation reads; ``after``
+        is that of ``Stream.add``.
         """
         residual = self.step.epilogue.residual
         instruction = self._placed(own, operands.y, piece)
@@ -139,8 +148,8 @@ class Writer(ABC):
 
 
 def _adding(instruction: PostInstruction, residual: Residual, area: Area, piece: Piece) -> ResidualInstruction:
-    """The instruction with the residual of the epilogue, which lies in ``area``."""
-    assert isinstance(instruction, ResidualInstruction), instruction    # fusion gives none to pools
+    """Returns the instruction with the fields of the epilogue's residual, which is in ``area``."""
+    assert isinstance(instruction, ResidualInstruction), instruction    # fusion adds no residual to pools
     constants = residual.constants
     return instruction.changed(
         add=1, swap=int(residual.swap), residual=area.word(piece.block, piece.y, piece.x),

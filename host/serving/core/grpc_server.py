@@ -8,6 +8,7 @@ import grpc
 
 from arrayloom.host.serving.core import access_log
 from arrayloom.host.serving.core.grpc_messages import largest, next_of_dialog, parse, receive, small
+from arrayloom.host.serving.core.open_files import grpc_connections
 from arrayloom.host.serving.core.protocol import (
     ADMIN_WANTED,
     GATEWAY_HEADER,
@@ -26,6 +27,9 @@ LONGEST_ERROR = 2000
 """Most characters of an error's text: it is sent in a header, and clients accept 8 KiB of headers."""
 
 KEY_WANTED = "a key is needed: metadata authorization with the value Bearer KEY, or the bare KEY"
+
+IDLE_SECONDS = 300
+"""After this time without a call a connection is closed; clients connect again when they need it."""
 
 MORE_CALLS = 256
 """Concurrent calls in addition to those that may wait in the queue."""
@@ -195,6 +199,8 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
             ("grpc.max_send_message_length", -1),
             ("grpc.max_metadata_size", 1 << 14),
             ("grpc.so_reuseport", 0),
+            ("grpc.max_allowed_incoming_connections", grpc_connections()),     # others are closed at once
+            ("grpc.max_connection_idle_ms", 1000 * IDLE_SECONDS),
             ("grpc.server_handshake_timeout_ms", milliseconds),
             ("grpc.keepalive_time_ms", milliseconds),
             ("grpc.keepalive_timeout_ms", milliseconds),

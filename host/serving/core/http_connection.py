@@ -1,27 +1,19 @@
 """HTTP connections that report every error as JSON, including those that the library raises before routing."""
 
 import asyncio
-import resource
 import ssl
 from typing import Any
 
 from aiohttp import web
 
 from arrayloom.host.serving.core.about import SERVER
+from arrayloom.host.serving.core.open_files import http_connections
 
 LONGEST_ERROR = 2000
 """Most characters of an error's text."""
 
 LINGER_SECONDS = 10.0
 """Seconds to read the rest of a refused body; otherwise its sender would never read the answer."""
-
-FILES_SHARE = 2
-"""The part of the files that the process may have open that is left to HTTP connections: one in so many."""
-
-
-def most_connections() -> int:
-    """Open connections of one port: beyond the process's limit of files no port could accept any more."""
-    return max(1, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // FILES_SHARE)
 
 
 def error_response(status: int, text: str, headers: dict[str, str] | None = None) -> web.Response:
@@ -105,7 +97,7 @@ class Site(web.BaseSite):
         server, loop = self._runner.server, asyncio.get_running_loop()
         assert server is not None
         others: dict[Connection, None] = {}
-        most = most_connections()
+        most = http_connections()
         self._server = await loop.create_server(
             lambda: Connection(server, loop=loop, others=others, most=most, **self._options), self._host, self._port,
             ssl=self._ssl_context)

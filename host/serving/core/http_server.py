@@ -33,6 +33,9 @@ HOLDING: web.RequestKey[Holding] = web.RequestKey("holding", Holding)
 """The key under which a request stores its share of the memory budget."""
 
 LOOPBACK_NAMES = {"localhost"}
+# Content types that a browser sends for any page without asking the service first. The third such type, that of forms, is
+# the default of curl and urllib; a browser sends it with an Origin, which is checked.
+PAGE_TYPES = {"text/plain", "multipart/form-data"}
 
 
 async def _metrics(service: Service, _: web.Request) -> web.Response:
@@ -106,6 +109,8 @@ def _measured(service: Service, route: Route, handler: RouteHandler) -> Callable
     async def action(request: web.Request) -> web.Response:
         if route.admin and service.keys and not service.keys.allows_admin(request.headers.get("Authorization")):
             raise ServiceError(Kind.FORBIDDEN, ADMIN_WANTED)
+        if route.admin:
+            _require_json(request)
         if route.keyless:       # probes are answered under any load
             return await handler(service, request)
         with service.budget.hold() as holding:
@@ -119,6 +124,13 @@ def _measured(service: Service, route: Route, handler: RouteHandler) -> Callable
             return _failure(error)
 
     return answer
+
+
+def _require_json(request: web.Request) -> None:
+    """Raises ``ServiceError`` for a content type of ``PAGE_TYPES``."""
+    given = request.headers.get("Content-Type")
+    if given is not None and request.content_type in PAGE_TYPES:
+        raise ServiceError(Kind.MEDIA_TYPE, f"Content-Type {given[:100]!r}: send application/json")
 
 
 def _guard(service: Service, keyless: set[str], known: str) -> Any:

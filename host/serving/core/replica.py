@@ -134,11 +134,15 @@ class Replica:
         for index, block in enumerate(blocks):
             self._go_on()
             data = bytes(block)
-            self._check_pixels(data, index)
-            tensors.append(preprocess(data, self._bundle.recipe, ("N", *port.shape), port.dtype, encode))
+            try:
+                self._check_pixels(data)
+                tensors.append(preprocess(data, self._bundle.recipe, ("N", *port.shape), port.dtype, encode))
+            except ImageError as error:
+                which = f"image {index} of {len(blocks)}, counted from 0: " if len(blocks) > 1 else ""
+                raise ImageError(f"{which}{error}") from error
         return {port.name: np.concatenate(tensors)}
 
-    def _check_pixels(self, data: bytes, index: int) -> None:
+    def _check_pixels(self, data: bytes) -> None:
         """Checks the size in the header, before anything is decompressed."""
         try:
             with Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "BMP")) as image:
@@ -148,8 +152,8 @@ class Replica:
         except Exception:
             return      # preprocessing reports what is wrong with it
         if pixels > self._max_pixels:
-            raise ImageError(f"image {index}: its pixels are more than the {self._max_pixels:,} accepted; scale it down "
-                             "first")
+            raise ImageError(f"image of {len(data)} bytes: its pixels are more than the {self._max_pixels:,} accepted; "
+                             "scale it down first")
 
 
 def _log(event: str, level: str, **facts: str) -> None:

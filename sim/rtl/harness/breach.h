@@ -5,7 +5,7 @@
 
 namespace arrayloom {
 
-// In the order of Breach in sim/rtl/simulator.py.
+// In the order of Breach in sim/rtl/memory.py.
 enum class Breach : uint32_t {
     kNone, kEarlyLast, kMissingLast, kStrangeRead, kDoubledBeat, kLostBeat, kStrangeAnswer, kDoubledAnswer, kLostAnswer
 };

@@ -19,7 +19,7 @@ from arrayloom.hdl.post.search import Search
 from arrayloom.host.runtime.backends import RtlDevice
 from arrayloom.isa.config import PRESETS, Config
 from arrayloom.isa.image import build_memory
-from arrayloom.sim.rtl.simulator import Timing
+from arrayloom.sim.rtl.memory import Timing
 
 PROGRAMS = latency_programs(TINY)
 DEPTHWISE_PROGRAMS = depthwise_programs(DEPTHWISE)

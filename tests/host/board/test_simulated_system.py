@@ -26,7 +26,7 @@ from arrayloom.host.runtime.verify import verify_files
 from arrayloom.isa.config import PRESETS
 from arrayloom.isa.image import build_memory
 from arrayloom.isa.registers import Control, Register
-from arrayloom.sim.rtl.simulator import Timing
+from arrayloom.sim.rtl.memory import Timing
 
 TINY = PRESETS["tiny"]
 IMAGE = digits.IMAGES / "digit_3_0705.png"

@@ -21,7 +21,8 @@ from arrayloom.isa.instructions import (
     Store,
 )
 from arrayloom.isa.registers import Block, Cause, Register, StatusWord, counter_address
-from arrayloom.sim.rtl.simulator import Stop, Timing
+from arrayloom.sim.rtl.memory import Timing
+from arrayloom.sim.rtl.simulator import Stop
 
 TINY = PRESETS["tiny"]
 LONG = {Unit.LOAD: 4000, Unit.ARRAY: 100, Unit.POST: 60, Unit.STORE: 4000}

@@ -12,7 +12,7 @@ from bus_breaches import BREACHES, TINY, breach
 from arrayloom.isa.registers import Error
 from arrayloom.sim.rtl.build import Build, build
 from arrayloom.sim.rtl.design import FAST, accelerator
-from arrayloom.sim.rtl.simulator import Breach
+from arrayloom.sim.rtl.memory import Breach
 
 CASES, MORE_CASES = 200, 10_000
 

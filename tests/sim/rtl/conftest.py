@@ -15,7 +15,8 @@ import pytest
 
 from arrayloom.sim.rtl.build import Build, build
 from arrayloom.sim.rtl.design import FAST, Variant
-from arrayloom.sim.rtl.simulator import RtlSimulator, Stop, Timing
+from arrayloom.sim.rtl.memory import Timing
+from arrayloom.sim.rtl.simulator import RtlSimulator, Stop
 
 COPIER = Path(__file__).with_name("copier.py")
 BASE = 1 << 33

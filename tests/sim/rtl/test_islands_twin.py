@@ -21,7 +21,8 @@ from arrayloom.sim.rtl.errors import BuildError, SimulationError
 from arrayloom.sim.rtl.islands import split, triggers
 from arrayloom.sim.rtl.islands.partition import Partition
 from arrayloom.sim.rtl.islands.wake import may_change
-from arrayloom.sim.rtl.simulator import Stop, Timing
+from arrayloom.sim.rtl.memory import Timing
+from arrayloom.sim.rtl.simulator import Stop
 
 TIMINGS = [Timing(), Timing(latency=1, outstanding=1), Timing(7, 3, 2, 40, 5)]
 TARGET = 1 << 17

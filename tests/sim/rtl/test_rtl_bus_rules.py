@@ -4,7 +4,8 @@ import pytest
 
 from arrayloom.sim.rtl.design import CHECKED, FAST
 from arrayloom.sim.rtl.errors import SimulationError
-from arrayloom.sim.rtl.simulator import Stop, Timing
+from arrayloom.sim.rtl.memory import Timing
+from arrayloom.sim.rtl.simulator import Stop
 
 BUSY_BUS = Timing(stall_percent=80)
 BROKEN = {

@@ -12,7 +12,7 @@ from arrayloom.isa.registers import Block
 from arrayloom.sim.rtl.build import build
 from arrayloom.sim.rtl.design import CHECKED, FAST, WAVES, Variant, WaveFormat, accelerator
 from arrayloom.sim.rtl.errors import SimulationError
-from arrayloom.sim.rtl.simulator import Timing
+from arrayloom.sim.rtl.memory import Timing
 
 CONFIG = PRESETS["tiny"]
 RESIDUAL = 2048

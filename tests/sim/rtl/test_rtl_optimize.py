@@ -14,8 +14,8 @@ from arrayloom.sim.rtl import optimize as optimizing
 from arrayloom.sim.rtl.build import build
 from arrayloom.sim.rtl.errors import BuildError, ToolError
 from arrayloom.sim.rtl.islands.triggers import UnknownModelError
+from arrayloom.sim.rtl.memory import Timing
 from arrayloom.sim.rtl.optimize import Workload, optimize
-from arrayloom.sim.rtl.simulator import Timing
 
 FOLDER = Path(__file__).parent
 

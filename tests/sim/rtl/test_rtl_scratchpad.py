@@ -15,7 +15,7 @@ from arrayloom.sim.emulator import Emulator, emulator
 from arrayloom.sim.rtl.build import build
 from arrayloom.sim.rtl.design import CHECKED, FAST, WAVES, Variant, WaveFormat, accelerator
 from arrayloom.sim.rtl.errors import SimulationError
-from arrayloom.sim.rtl.simulator import Timing
+from arrayloom.sim.rtl.memory import Timing
 
 CONFIG = PRESETS["tiny"]
 SHAPE = (CONFIG.activation_words, CONFIG.size)

@@ -5,7 +5,8 @@ import pytest
 
 from arrayloom.sim.rtl.design import CHECKED, FAST
 from arrayloom.sim.rtl.errors import SimulationError
-from arrayloom.sim.rtl.simulator import RtlSimulator, Stop, Timing
+from arrayloom.sim.rtl.memory import Timing
+from arrayloom.sim.rtl.simulator import RtlSimulator, Stop
 
 TARGET = 1 << 17        # offset of the target in the memory
 ANY_BUILD = pytest.mark.parametrize(("word_bytes", "variant"), [(4, FAST), (16, FAST), (64, CHECKED)])

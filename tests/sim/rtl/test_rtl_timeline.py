@@ -9,7 +9,7 @@ from arrayloom.isa.instructions import Convolve, Drain, End, LoadWeights
 from arrayloom.isa.program import Program
 from arrayloom.isa.registers import Block, Cause
 from arrayloom.sim.rtl.library import SEGMENT
-from arrayloom.sim.rtl.simulator import Timing
+from arrayloom.sim.rtl.memory import Timing
 from arrayloom.sim.rtl.timeline import make_timeline
 
 RETIRED = 1 << Block.LOAD

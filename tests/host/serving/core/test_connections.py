@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import asking
+import numpy as np
+import pytest
 import serving
 
 from arrayloom.host.serving.core.http_server import METRICS
@@ -25,11 +27,14 @@ def _few_files() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-def test_idle_connections_do_not_use_up_the_files(bundle_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("port", ["http_port", "port"])
+def test_idle_connections_do_not_use_up_the_files(bundle_folder: Path, tmp_path: Path, port: str) -> None:
+    """Those of either port leave room for requests to the other one."""
     with contextlib.ExitStack() as stack:
         with _few_files():
             server = stack.enter_context(serving.Server(tmp_path, bundle_folder / "one"))
-        port = int(server.url.rpartition(":")[2])
         for _ in range(FILES + 50):
-            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.facts[port]), timeout=10))
         assert asking.http(server, METRICS.path)
+        if port == "http_port":
+            assert asking.tfs_grpc(server, asking.Ask({"image": np.zeros((1, 1, 8, 8), np.float32)}))

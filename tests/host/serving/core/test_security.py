@@ -154,7 +154,10 @@ def test_malformed_requests_leave_no_key_in_the_log(keyed: tuple[serving.Server,
 @pytest.mark.parametrize(("headers", "code"), [
     ("Host: 127.0.0.1:8501", 200), ("Host: localhost", 200), ("Host: [::1]:8501", 200), ("Host: rebound.example", 403),
     ("Host: localhost\r\nOrigin: http://localhost", 200), ("Host: localhost\r\nOrigin: https://elsewhere.example", 403),
-    ("Host: localhost\r\nOrigin: null", 403)])
+    ("Host: localhost\r\nOrigin: null", 403), ("Host: localhost\r\nContent-Type: text/plain;charset=UTF-8", 415),
+    ("Host: localhost\r\nContent-Type: multipart/form-data; boundary=x", 415),
+    ("Host: localhost\r\nContent-Type: application/json", 200),
+    ("Host: localhost\r\nContent-Type: application/x-www-form-urlencoded", 200)])
 def test_pages_from_elsewhere_do_not_reach_the_loopback(server: serving.Server, headers: str, code: int) -> None:
     """Browsers send the requests of any page; without keys, every page could otherwise call ``load``."""
     answer = _raw(server, f"POST {open_inference.LOAD.at('digits')} HTTP/1.1\r\n{headers}\r\nContent-Length: 0\r\n\r\n")

@@ -65,6 +65,8 @@ BAD = {
     "batch": (Ask({"image": np.zeros((9, 1, 8, 8), np.float32)}), 400, r"'image': 9}; give .* from 1 to 8"),
     "infinite": (Ask({"image": TENSOR * np.float32(np.inf)}), 400, "NaN or infinity|not JSON"),
     "no image": (Ask({"image": strings(b"text")}), 400, "not a JPEG, PNG or BMP"),
+    "no image among others": (Ask({"image": strings(IMAGE, b"text", IMAGE)}), 400,
+                              "image 1 of 3, counted from 0: image of 4 bytes: is not a JPEG, PNG or BMP"),
     "cut image": (Ask({"image": strings(IMAGE[:60])}), 400, "damaged or truncated"),
     "empty image": (Ask({"image": strings(b"")}), 400, "empty string is not an image"),
     "many pixels": (Ask({"image": strings(_png(300, 200))}), 400, "its pixels are more than the 40,000 accepted"),

@@ -11,7 +11,8 @@ from arrayloom.isa.config import PRESETS
 from arrayloom.isa.image import build_memory
 from arrayloom.sim.emulator import Emulator
 from arrayloom.sim.rtl.build import Build
-from arrayloom.sim.rtl.simulator import Breach, RtlSimulator, Stop, Timing
+from arrayloom.sim.rtl.memory import Breach, Timing
+from arrayloom.sim.rtl.simulator import RtlSimulator, Stop
 
 TINY = PRESETS["tiny"]
 BASE = 0x87_6543_2000

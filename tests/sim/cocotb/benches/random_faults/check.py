@@ -15,7 +15,8 @@ from arrayloom.isa.config import load_config
 from arrayloom.sim.rtl.build import Build, build
 from arrayloom.sim.rtl.design import CHECKED, FAST, accelerator
 from arrayloom.sim.rtl.errors import SimulationError
-from arrayloom.sim.rtl.simulator import RtlSimulator, Timing
+from arrayloom.sim.rtl.memory import Timing
+from arrayloom.sim.rtl.simulator import RtlSimulator
 
 from .disturbances import DISTURBANCES
 
