@@ -22,8 +22,9 @@ from benchmarks.command import BAD_INPUT, OUTSIDE, SUCCESS, parser_of, run
 from benchmarks.mutation import source
 from benchmarks.mutation.equivalence import Prover
 from benchmarks.mutation.hunt import Noticed, hunt
+from benchmarks.mutation.induction import Induction
 from benchmarks.mutation.kept import Kept, Verdict
-from benchmarks.mutation.keys import SOLVER, Keys
+from benchmarks.mutation.keys import INDUCTION, PROVERS, SOLVER, Keys
 from benchmarks.mutation.model import Planted, planted
 from benchmarks.mutation.places import UNITS
 from benchmarks.mutation.score import Outcome, failures, lines
@@ -62,8 +63,10 @@ def _action(options: argparse.Namespace) -> int:
         _recall(outcome, kept)
         _hunt(outcome, model, True, workers, options, kept, report)
         report(f"{len(outcome.noticed)} of {len(model.mutants)} noticed; check whether the others change anything")
-        _prove(outcome, model, kept)
+        _prove(outcome, model, SOLVER, kept)
         _hunt(outcome, model, False, workers, options, kept, report)
+        report(f"prove by induction which of {len(outcome.left())} faults change nothing that can be observed")
+        _prove(outcome, model, INDUCTION, kept)
     figures = outcome.figures(time.monotonic() - begin)
     reasons = list(failures(figures))
     if deliver(options, figures):
@@ -76,7 +79,7 @@ def _recall(outcome: Outcome, kept: Kept) -> None:
     """Takes over the known verdicts."""
     for mutant in outcome.mutants:
         for one in kept.of(mutant.number).values():
-            if one.found is not None and one.by == SOLVER:
+            if one.found is not None and one.by in PROVERS:
                 outcome.equivalent.add(mutant.number)
             elif one.found is not None:
                 outcome.noticed.setdefault(mutant.number, Noticed(one.by, one.found))
@@ -96,13 +99,17 @@ def _hunt(outcome: Outcome, model: Planted, early: bool, workers: LocalWorkers, 
                 outcome.noticed[number] = found
 
 
-def _prove(outcome: Outcome, model: Planted, kept: Kept) -> None:
-    """Asks the solver which of the remaining faults change nothing."""
-    asked = [one for one in outcome.left() if SOLVER not in kept.of(one.number)]
-    proved = Prover(Netlist(model.netlist)).equivalent(asked) if asked else set()
-    for one in asked:
-        kept.add(Verdict(one.number, SOLVER, "equivalent" if one.number in proved else None))
-    outcome.equivalent |= proved
+def _prove(outcome: Outcome, model: Planted, by: str, kept: Kept) -> None:
+    """Asks a prover which of the remaining faults change nothing."""
+    asked = [one for one in outcome.left() if by not in kept.of(one.number)]
+    if not asked:
+        return
+    prover = (Prover if by == SOLVER else Induction)(Netlist(model.netlist))
+    for some in [asked] if by == SOLVER else [[one] for one in asked]:
+        proved = prover.equivalent(some)
+        for one in some:
+            kept.add(Verdict(one.number, by, "equivalent" if one.number in proved else None))
+        outcome.equivalent |= proved
 
 
 if __name__ == "__main__":

@@ -15,8 +15,10 @@ from arrayloom.sim.rtl.design import digest_files
 from benchmarks.mutation.stimuli import SUPPORT, TESTS, stimuli
 
 OWN = Path(__file__).parent
-SOLVER = "solver"       # stands for a stimulus in verdicts about equivalence
-SOLVERS = ("equivalence", "cut", "liveness", "reserved")
+SOLVER, INDUCTION = "solver", "induction"
+PROVERS = {SOLVER: ("equivalence", "cut", "liveness", "reserved"),
+           INDUCTION: ("induction", "reached", "frames", "machine", "liveness", "reserved", "netlist_logic", "bit_logic")}
+"""Stand for stimuli in verdicts about equivalence, with the modules that find them."""
 DIGITS = 16
 
 
@@ -29,10 +31,10 @@ class Keys:
         self._keys: dict[tuple[tuple[str, ...], str], str] = {}
 
     def of(self, by: str) -> str | None:
-        """The key of verdicts by that stimulus or by the solver; None if there is no such stimulus any more."""
-        if by != SOLVER and by not in self._decided:
+        """The key of verdicts by that stimulus or prover; None if there is no such stimulus any more."""
+        decided = (PROVERS[by], "") if by in PROVERS else self._decided.get(by)
+        if decided is None:
             return None
-        decided = (SOLVERS, "") if by == SOLVER else self._decided[by]
         if decided not in self._keys:
             modules, record = decided
             self._keys[decided] = digest_files(imported(modules), self._netlist, record)[:DIGITS]

@@ -62,7 +62,8 @@ def stimuli() -> tuple[Stimulus, ...]:
     """All stimuli, in the order in which they run."""
     use_test_support()
     late = (Stimulus("late counters", check_late, ("late",)), Stimulus("late watchdog", check_late_watchdog, ("late",)))
-    return (*_sessions(True), *late, *_sessions(False), *_extremes(), *_words(), *_graphs(), *_disturbances(), *_breaches())
+    return (*_sessions(True), *late, *_sessions(False), *_extremes(), *_bits(), *_words(), *_graphs(), *_disturbances(),
+            *_breaches())
 
 
 def _sessions(early: bool) -> Iterator[Stimulus]:
@@ -82,6 +83,16 @@ def _extremes() -> Iterator[Stimulus]:
         if cls is not End:
             yield Stimulus(f"field extremes of {cls.mnemonic()}",
                            lambda build, cls=cls: check_ends(build, cls, cases(cls)), ("field_extremes",))
+
+
+def _bits() -> Iterator[Stimulus]:
+    from field_bits import CLASSES, single_bits
+    from field_extremes import check_ends
+
+    for cls in TINY.instructions:
+        if cls in CLASSES:
+            yield Stimulus(f"field bits of {cls.mnemonic()}",
+                           lambda build, cls=cls: check_ends(build, cls, single_bits(cls)), ("field_bits",))
 
 
 def _words() -> Iterator[Stimulus]:

@@ -41,7 +41,7 @@ def test_values_where_rounding_decides_are_the_emulator_s(fast: Build, seed: int
 
 
 @pytest.mark.parametrize("seed", TIES)
-@pytest.mark.parametrize("kind", ["adds", "averages"])
+@pytest.mark.parametrize("kind", ["adds", "averages", "small_averages"])
 def test_values_that_all_lie_where_a_rounding_turns(fast: Build, kind: str, seed: int) -> None:
     check_session(fast, f"{kind} {seed}")
 
