@@ -104,7 +104,8 @@ class AttentionUnit(Component):
         m.d.comb += [
             self.unit.instruction.ready.eq(~holds & ~failed),
             begins.eq(checked & ~works & legal & (banks.free | ~fills) & ~failed),
-            self.unit.illegal.eq((checked & ~works & ~legal & ~failed) | reader.beyond | mover.beyond),
+            self.unit.illegal.eq((checked & ~works & ~legal & ~failed) | reader.beyond | mover.beyond | softmax.illegal
+                                 | self.feed.clash),
             self.unit.retired.eq(done),
         ]
         with m.If(self.unit.instruction.valid & self.unit.instruction.ready):

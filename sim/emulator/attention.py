@@ -45,7 +45,10 @@ class Attention:
         if not (np.isfinite(table).all() and (table >= 0).all() and table[-1] > 0):
             raise EmulatorError("a table of a softmax holds what is no contribution: negative, not finite, or 0 at its end")
         x = self._words(i.source + np.arange(i.width)).astype(np.int64)
-        values, total = contributions(x.T, table)
+        with np.errstate(over="ignore"):
+            values, total = contributions(x.T, table)
+        if not np.isfinite(total).all():
+            raise EmulatorError("the contributions of a channel add up to more than float32 holds")
         quotient = np.rint(values.astype(np.float64) * i.factor / total[:, None].astype(np.float64))
         self._fill(np.minimum(quotient, MOST_QUOTIENT).T)
 

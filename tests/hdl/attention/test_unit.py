@@ -16,11 +16,12 @@ from arrayloom.isa.config import PRESETS, Config
 from arrayloom.isa.fields import FIELD_BYTES, Instruction
 from arrayloom.isa.instructions import FeedWeights, Moments, Normalize, Softmax, Turn
 from arrayloom.sim.emulator.attention import Attention
-from arrayloom.sim.emulator.machine import Machine
+from arrayloom.sim.emulator.machine import EmulatorError, Machine
 
 TINY = PRESETS["tiny-vit"]
 ONE_LANE = replace(TINY, name="one-lane", attention_lanes=1, activation_bytes=1024 * 4)
 WIDE = replace(PRESETS["16x16-vit"], name="wide", accumulator_depth=16, activation_bytes=1 << 14, attention_lanes=8)
+EDGE = replace(PRESETS["edge-vit"], name="shallow", accumulator_depth=16, activation_bytes=1 << 13)     # additions in four stages
 PATIENCE = 200_000
 
 
@@ -30,6 +31,7 @@ class Bench:
     def __init__(self, config: Config, words: NDArray[np.int8], seed: int) -> None:
         self.config, self.words = config, words.copy()
         self.rng = np.random.default_rng(seed)
+        self.refused = False
         self.fed: list[list[int]] = []
         self.banks: list[NDArray[np.int64]] = []
 
@@ -52,7 +54,7 @@ class Bench:
             await context.tick().until(unit.unit.instruction.ready)
             context.set(unit.unit.instruction.valid, 0)
         for _ in range(PATIENCE):
-            if not self.left and not context.get(unit.used):
+            if self.refused or (not self.left and not context.get(unit.used)):
                 return
             await context.tick()
         raise AssertionError("the unit does not come to an end")
@@ -61,7 +63,7 @@ class Bench:
         unit = self.unit
         async for _, _, retired, illegal, fed, word in context.tick().sample(
                 unit.unit.retired, unit.unit.illegal, unit.feed.valid, unit.feed.data):
-            assert not illegal
+            self.refused |= bool(illegal)
             self.left -= retired
             if fed:
                 self.fed.append(_bytes(word, self.config.operand_bits, self.config.size))
@@ -87,7 +89,8 @@ class Bench:
         """Reads banks as they become full."""
         unit = self.unit
         while True:
-            await context.tick().until(unit.sums.available)
+            while not context.get(unit.sums.available):
+                await context.tick()
             sums = []
             for pixel in range(context.get(unit.sums.last) + 1):
                 context.set(unit.sums.enable, 1)
@@ -141,28 +144,78 @@ def _program(config: Config, rng: np.random.Generator) -> list[Instruction]:
     ]
 
 
+def _emulated(config: Config, words: NDArray[np.int8], program: list[Instruction]) -> tuple[Machine, list[NDArray[np.int32]]]:
+    """The machine after the program, and the banks that it fills."""
+    machine = Machine(config, np.zeros(0, np.uint8))
+    machine.activations = words.copy()
+    attention = Attention(machine)
+    actions = {FeedWeights: attention.feed, Turn: attention.turn, Softmax: attention.softmax, Moments: attention.moments,
+               Normalize: attention.normalize}
+    banks = []
+    for instruction in program:
+        actions[type(instruction)](instruction)
+        banks += [machine.attention_full.popleft()] if machine.attention_full else []
+    return machine, banks
+
+
 EXPONENTIALS = softmax_table(np.float32(0.1), 17)
 POWERS = np.ldexp(np.float32(1), np.arange(-255, 1)).astype(np.float32)     # of two, down to denormal ones and to zeros
 
 
 @pytest.mark.parametrize("table", [EXPONENTIALS, POWERS], ids=["exponentials", "powers"])
-@pytest.mark.parametrize(("config", "seed"), [(TINY, 1), (TINY, 2), (ONE_LANE, 3), (WIDE, 4)])
+@pytest.mark.parametrize(("config", "seed"), [(TINY, 1), (TINY, 2), (ONE_LANE, 3), (WIDE, 4), (EDGE, 5)])
 def test_sums_and_words_are_those_of_the_emulator(config: Config, seed: int, table: NDArray[np.float32]) -> None:
     rng = np.random.default_rng(seed)
     words = _scratchpad(config, rng, table)
     program = _program(config, rng)
     bench = Bench(config, words, seed)
     bench.run(program)
-    machine = Machine(config, np.zeros(0, np.uint8))
-    machine.activations = words.copy()
-    attention = Attention(machine)
-    actions = {FeedWeights: attention.feed, Turn: attention.turn, Softmax: attention.softmax, Moments: attention.moments,
-               Normalize: attention.normalize}
-    expected = []
-    for instruction in program:
-        actions[type(instruction)](instruction)
-        expected += [machine.attention_full.popleft()] if machine.attention_full else []
+    assert not bench.refused
+    machine, expected = _emulated(config, words, program)
     assert np.array_equal(np.array(bench.fed), np.concatenate(list(machine.weights)))
     assert np.array_equal(bench.words, machine.activations)
     for got, wanted in zip(bench.banks, expected, strict=True):
         assert np.array_equal(got, wanted)
+
+
+def _table(**changed: float) -> NDArray[np.float32]:
+    """Of ones, but for the entries of the numbers after a letter."""
+    values = np.ones(256, np.float32)
+    for place, value in changed.items():
+        values[int(place[1:])] = value
+    return values
+
+
+LARGEST = float(np.finfo(np.float32).max)
+
+
+@pytest.mark.parametrize(("table", "legal"), [
+    (_table(), True), (_table(e7=-0.0), True), (_table(e7=-1.0), False), (_table(e255=0.0), False), (_table(e255=-0.0), False),
+    (_table(e0=np.inf), False), (_table(e9=np.nan), False), (_table(e255=2.0**-149), True), (_table(e255=LARGEST), False),
+    (_table(e255=LARGEST / 8), True)])
+@pytest.mark.parametrize("config", [TINY, EDGE], ids=lambda config: config.name)
+def test_tables_are_refused_alike(config: Config, table: NDArray[np.float32], legal: bool) -> None:
+    """What is no contribution, and sums of more than float32 holds: eight elements that are all the largest."""
+    words = _scratchpad(config, np.random.default_rng(6), table)
+    source = 24 + 1024 // config.size
+    words[source:source + 8] = 3
+    program: list[Instruction] = [Softmax(source=source, width=8, table=16, factor=255)]
+    bench = Bench(config, words, 6)
+    bench.run(program)
+    assert bench.refused is not legal
+    if legal:
+        assert np.array_equal(bench.banks[0], _emulated(config, words, program)[1][0])
+    else:
+        with pytest.raises(EmulatorError, match="table of a softmax|more than float32 holds"):
+            _emulated(config, words, program)
+
+
+def test_tiles_beyond_the_scratchpad_are_refused_alike() -> None:
+    """Pitches that lead from its beginning to beyond all addresses."""
+    words = _scratchpad(TINY, np.random.default_rng(7), EXPONENTIALS)
+    program: list[Instruction] = [FeedWeights(source=100, pitch=(1 << 20) - 50, tiles=2, rows=4)]
+    bench = Bench(TINY, words, 7)
+    bench.run(program)
+    assert bench.refused
+    with pytest.raises(EmulatorError, match="lies outside the scratchpad"):
+        _emulated(TINY, words, program)
