@@ -45,12 +45,9 @@ def feed_signature(config: Config) -> Signature:
     data : Out(operand_bits * size)
     free : In(range(weight_words + 1))
         Words that it has room for.
-    clash : In(1)
-        A pulse: a word of LOAD comes in the same cycle, or LOAD took room that was offered to both.
     """
     width = config.operand_bits * config.size
-    return Signature({"valid": Out(1), "data": Out(width), "free": In(range(config.weight_words + 1)),
-                      "clash": In(1)})
+    return Signature({"valid": Out(1), "data": Out(width), "free": In(range(config.weight_words + 1))})
 
 
 def _extended(byte: Value, bits: int) -> Value:
@@ -71,7 +68,7 @@ class WeightFifo(Component):
     sink : In(sink_signature(config))
         Filled by LOAD.
     feed : In(feed_signature(config))
-        Filled by the ATTENTION unit, where there is one; not while LOAD fills it, which tokens ensure.
+        Filled by the ATTENTION unit, where there is one; not while LOAD fills it, which ``FillOrder`` ensures.
     read : In(weight_read_signature(config))
         Read by the array's weight loader.
     held : Out(range(weight_words + 1))
@@ -121,7 +118,5 @@ class WeightFifo(Component):
             self.held.eq(depth - free),
         ]
         if self.config.attention_lanes:
-            clash = Signal()
-            m.d.sync += clash.eq((self.sink.valid & self.feed.valid) | (pushed & ~free.any()))
-            m.d.comb += [self.feed.free.eq(free), self.feed.clash.eq(clash)]
+            m.d.comb += self.feed.free.eq(free)
         return m

@@ -32,6 +32,8 @@ class Mover(Component):
         A pulse: all is written.
     beyond : Out(1)
         A word beyond the scratchpad's end is written.
+    full : Out(1)
+        The weight FIFO has no room for a word that is there.
     ask : Out(1)
         Of the reader: ``first`` and ``count`` words.
     first : Out(WORD_ADDRESS + 1)
@@ -48,7 +50,7 @@ class Mover(Component):
     def __init__(self, config: Config) -> None:
         self.config = config
         super().__init__({
-            "fields": In(FIELD_BITS), "go": In(1), "done": Out(1), "beyond": Out(1), "ask": Out(1),
+            "fields": In(FIELD_BITS), "go": In(1), "done": Out(1), "beyond": Out(1), "full": Out(1), "ask": Out(1),
             "first": Out(WORD_ADDRESS + 1), "step": Out(WORD_ADDRESS), "count": Out(16), "take": Out(1), "valid": In(1),
             "word": In(config.word_bits), "feed": Out(feed_signature(config)), "write": Out(write_port_signature(config)),
         })
@@ -86,7 +88,7 @@ class Mover(Component):
             self.feed.data.eq(chosen), self.write.address.eq(target), self.write.bank.eq(bank_of(target, self.config)),
             self.write.data.eq(Cat(chosen.word_select(column, bits)[:8] for column in range(size))),
             self.beyond.eq(self.write.valid & leaves_scratchpad(target, self.config)),
-            self.done.eq(ends & (left == 1)),
+            self.full.eq(gives & feeds & ~self.feed.free.any()), self.done.eq(ends & (left == 1)),
         ]
         with m.If(moves):
             m.d.sync += [place.eq(place + 1), target.eq(target + 1)]

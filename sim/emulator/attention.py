@@ -29,11 +29,11 @@ class Attention:
         self.machine.weights.append(np.ascontiguousarray(rows).reshape(-1, self.machine.config.size))
 
     def turn(self, i: Turn) -> None:
-        size = self.machine.config.size
+        size, squares = self.machine.config.size, self._squares(i)
         addresses = i.destination + np.arange(i.tiles)[:, None] * i.destination_pitch + np.arange(size)
         if (last := int(addresses.max())) >= self.machine.config.activation_words:
             raise EmulatorError(f"word {last} lies outside the scratchpad")
-        self.machine.activations[addresses] = self._squares(i).swapaxes(1, 2).astype(np.int8)
+        self.machine.activations[addresses] = squares.swapaxes(1, 2).astype(np.int8)
 
     def softmax(self, i: Softmax) -> None:
         self._require_bank(i.width)
