@@ -10,6 +10,7 @@ from amaranth.lib.wiring import Component, In, Out, Signature
 from arrayloom.hdl.interfaces import INSTRUCTION, instruction_layout, unit_signature
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import CORE_UNITS, Instruction, Unit
+from arrayloom.isa.fills import FILLS
 from arrayloom.isa.registers import CAUSE_BITS, TOKEN_BITS, Cause
 
 IN_FLIGHT = 8   # most instructions that a unit has accepted but not retired
@@ -77,6 +78,8 @@ class Issue(Component):
         Bit c: this unit gives unit c a token.
     halt : In(1)
         Offer no further instruction; an offered one stays offered.
+    unordered : In(1)
+        Only of LOAD and ATTENTION, where there are both: an instruction was accepted that fills the weight FIFO too early.
     status : Out(status_signature(units))
     """
 
@@ -92,8 +95,14 @@ class Issue(Component):
             "give": In(config.unit_slots),
             "signal": Out(config.unit_slots),
             "halt": In(1),
+            **({"unordered": In(1)} if self.fills else {}),
             "status": Out(status_signature(config.unit_slots)),
         })
+
+    @property
+    def fills(self) -> bool:
+        """Whether the unit is one of two that fill the weight FIFO."""
+        return Unit.ATTENTION in self.config.units and self.number in {cls.UNIT for cls in FILLS}
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -139,10 +148,11 @@ class Issue(Component):
         m.d.comb += [
             status.waiting.eq(queue.level + filled), status.in_flight.eq(masks.level), status.retired.eq(unit.retired),
         ]
+        illegal = unit.illegal | (filled & ~legal)
         m.d.sync += [
             status.missing.eq(Mux(filled, lacks, 0)),
             status.idle.eq(~filled & (queue.level == 0) & ~flying),
-            status.illegal.eq(unit.illegal | (filled & ~legal)),
+            status.illegal.eq(illegal | self.unordered if self.fills else illegal),
             status.overflow.eq(Cat(self.overflows).any()),
         ]
         self._cause(m, filled, satisfied, flying)

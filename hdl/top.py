@@ -3,6 +3,7 @@
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, ResetInserter, Value
+from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
 from arrayloom.hdl.array.unit import ArrayUnit
@@ -12,7 +13,14 @@ from arrayloom.hdl.axi_lite import AxiLiteSlave
 from arrayloom.hdl.control import Control
 from arrayloom.hdl.depthwise import DepthwiseUnit, SumsChoice
 from arrayloom.hdl.fetch import Fetch
-from arrayloom.hdl.interfaces import axi_lite_signature, axi_signature, events_signature, trace_signature
+from arrayloom.hdl.fill_order import FillOrder
+from arrayloom.hdl.interfaces import (
+    axi_lite_signature,
+    axi_signature,
+    events_signature,
+    instruction_layout,
+    trace_signature,
+)
 from arrayloom.hdl.issue import Issue
 from arrayloom.hdl.load import Load
 from arrayloom.hdl.post.records import IN_FLIGHT
@@ -22,7 +30,8 @@ from arrayloom.hdl.store import Store
 from arrayloom.hdl.weight_fifo import WeightFifo
 from arrayloom.hdl.windows import Windows
 from arrayloom.isa.config import Config
-from arrayloom.isa.fields import CORE_UNITS, Unit
+from arrayloom.isa.fields import CORE_UNITS, Instruction, Unit
+from arrayloom.isa.fills import FILLS
 
 
 class Accelerator(Component):
@@ -172,6 +181,7 @@ class Accelerator(Component):
             connect(m, optional.read, self.memory.attention)
             connect(m, optional.write, self.memory.attention_write)
             connect(m, optional.feed, self.weights.feed)
+            self._wire_fills(m)
         else:
             connect(m, optional.read, self.memory.depthwise)
         connect(m, post.accumulator, choice.post)
@@ -183,3 +193,19 @@ class Accelerator(Component):
             levels.optional_used.eq(optional.used), levels.optional_full.eq(optional.full),
         ]
         return optional.used
+
+    def _wire_fills(self, m: Module) -> None:
+        """What checks the order in which LOAD and the ATTENTION unit fill the weight FIFO."""
+        order = FillOrder(self.config)
+        m.submodules.fill_order = ResetInserter(self.control.resets[Unit.ATTENTION] | self.core_reset)(order)
+        for cls, filler in zip(FILLS, order.fillers, strict=True):
+            unit = cls.UNIT
+            push, taken, issue = self.fetch.queues[unit], self.units[unit].unit, self.issues[unit]
+            opcodes = [data.View(instruction_layout(Instruction), stream.payload).opcode
+                       for stream in (push, taken.instruction)]
+            m.d.comb += [
+                filler.pushed.eq(push.valid & push.ready & (opcodes[0] == cls.OPCODE)),
+                filler.accepted.eq(taken.instruction.valid & taken.instruction.ready),
+                filler.fills.eq(opcodes[1] == cls.OPCODE), filler.retired.eq(taken.retired),
+                issue.unordered.eq(filler.unordered),
+            ]

@@ -68,7 +68,7 @@ class WeightFifo(Component):
     sink : In(sink_signature(config))
         Filled by LOAD.
     feed : In(feed_signature(config))
-        Filled by the ATTENTION unit, where there is one; not in the same cycle, which tokens ensure.
+        Filled by the ATTENTION unit, where there is one; not while LOAD fills it, which ``FillOrder`` ensures.
     read : In(weight_read_signature(config))
         Read by the array's weight loader.
     held : Out(range(weight_words + 1))

@@ -192,6 +192,7 @@ PRESETS: dict[str, Config] = {
         _preset("tiny-vit", 4, 2, 128, 128, 256, column_stage=2, row_stage=2, attention_lanes=2),
         _preset("16x16-vit", 16, 4, 256, 2048, 2048, attention_lanes=8),
         _preset("32x32-vit", 32, 16, 256, 2048, 2048, attention_lanes=32),
+        _preset("edge-vit", 8, 2, 256, 128, 512, column_stage=4, row_stage=2, attention_lanes=2),   # fits an ECP5-85F
     )
 }
 

@@ -1,4 +1,5 @@
-"""Finds hazards: accesses to the same word, at least one of them a write, that no token orders.
+"""Finds hazards: accesses to the same word, at least one of them a write, that no token orders; and instructions of two
+units that fill the weight FIFO, likewise.
 
 ``arrayloom.isa.order`` determines what is complete when an instruction reads and writes. The writes of a unit do not
 overtake its own earlier reads and writes, but its reads may overtake its own earlier writes.
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from arrayloom.isa.accesses import NONE, Accesses, Words, accesses, distinct
 from arrayloom.isa.errors import EncodingError
 from arrayloom.isa.fields import Instruction, Unit
+from arrayloom.isa.fills import unordered_fills
 from arrayloom.isa.instructions import Store
 from arrayloom.isa.order import NEVER, Clock, order_of
 from arrayloom.isa.program import Program
@@ -29,6 +31,7 @@ class Hazard(StrEnum):
     WRITE_AFTER_WRITE = "write after write"
     NO_TOKEN = "waits for a token that no instruction gives"
     CIRCLE = "waits for an instruction that waits for it"
+    FILLS = "fills the weight FIFO, but does not wait for"
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,9 @@ class Finding:
         Index of the other instruction, which in a cycle of waits may come after it; None for a token that no instruction
         gives.
     place
-        ``scratchpad`` or ``memory``, or the unit that the instruction waits for.
+        ``scratchpad``, ``memory`` or ``weight FIFO``, or the unit that the instruction waits for.
     word
-        The first word that both access, for memory relative to its base; None for an endless wait.
+        The first word that both access, for memory relative to its base; None for an endless wait and for the FIFO.
     last_word
         The last such word; both need not access the words in between.
     """
@@ -127,6 +130,8 @@ class HazardCheck:
         for unmet in order.unmet:
             hazard = Hazard.NO_TOKEN if unmet.giver is None else Hazard.CIRCLE
             yield Finding(hazard, unmet.index, unmet.giver, unmet.producer.name, None, None)
+        for fill in unordered_fills(self._instructions, order):
+            yield Finding(Hazard.FILLS, fill.later, fill.earlier, "weight FIFO", None, None)
         chip = _Memory("scratchpad", np.arange(config.activation_words))
         memory = _Memory("memory", self._stored())
         for index, one in enumerate(self._instructions):

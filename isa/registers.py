@@ -143,7 +143,7 @@ class Cause(IntEnum):
     ACTIVATIONS = 4     # the scratchpad delivers no word (POST), or serves another unit (LOAD, POST, STORE)
     MEMORY = 5          # FETCH, LOAD, STORE: the bus
     DRAINING = 6        # ARRAY: no empty accumulator bank
-    SPACE = 7           # LOAD: the FIFO to fill has no room; FETCH: the queue of the next instruction is full
+    SPACE = 7           # LOAD, ATTENTION: the FIFO to fill has no room; FETCH: the queue of the next instruction is full
     SUMS = 8            # POST: no full accumulator bank
     OVERHEAD = 9        # start-up, pipeline fill and end of an instruction
 

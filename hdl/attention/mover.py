@@ -32,9 +32,11 @@ class Mover(Component):
         A pulse: all is written.
     beyond : Out(1)
         A word beyond the scratchpad's end is written.
+    full : Out(1)
+        The weight FIFO has no room for a word that is there.
     ask : Out(1)
         Of the reader: ``first`` and ``count`` words.
-    first : Out(WORD_ADDRESS)
+    first : Out(WORD_ADDRESS + 1)
     step : Out(WORD_ADDRESS)
     count : Out(16)
     take : Out(1)
@@ -48,8 +50,8 @@ class Mover(Component):
     def __init__(self, config: Config) -> None:
         self.config = config
         super().__init__({
-            "fields": In(FIELD_BITS), "go": In(1), "done": Out(1), "beyond": Out(1), "ask": Out(1),
-            "first": Out(WORD_ADDRESS), "step": Out(WORD_ADDRESS), "count": Out(16), "take": Out(1), "valid": In(1),
+            "fields": In(FIELD_BITS), "go": In(1), "done": Out(1), "beyond": Out(1), "full": Out(1), "ask": Out(1),
+            "first": Out(WORD_ADDRESS + 1), "step": Out(WORD_ADDRESS), "count": Out(16), "take": Out(1), "valid": In(1),
             "word": In(config.word_bits), "feed": Out(feed_signature(config)), "write": Out(write_port_signature(config)),
         })
 
@@ -60,7 +62,7 @@ class Mover(Component):
         feeds = feed.opcode == FeedWeights.OPCODE
         squares = [[[Signal(operand, name=f"square_{which}_{row:03}_{column:03}", reset_less=True) for column in range(size)]
                     for row in range(size)] for which in range(SQUARES)]
-        source, target = Signal(WORD_ADDRESS, reset_less=True), Signal(WORD_ADDRESS + 1, reset_less=True)
+        source, target = (Signal(WORD_ADDRESS + 1, reset_less=True, name=name) for name in ("source", "target"))
         base = Signal(WORD_ADDRESS + 1, reset_less=True)
         unread, left = (Signal.like(feed.tiles, name=name, reset_less=True) for name in ("unread", "left"))
         row, place = Signal(8, reset_less=True), Signal(8, reset_less=True)
@@ -86,7 +88,7 @@ class Mover(Component):
             self.feed.data.eq(chosen), self.write.address.eq(target), self.write.bank.eq(bank_of(target, self.config)),
             self.write.data.eq(Cat(chosen.word_select(column, bits)[:8] for column in range(size))),
             self.beyond.eq(self.write.valid & leaves_scratchpad(target, self.config)),
-            self.done.eq(ends & (left == 1)),
+            self.full.eq(gives & feeds & ~self.feed.free.any()), self.done.eq(ends & (left == 1)),
         ]
         with m.If(moves):
             m.d.sync += [place.eq(place + 1), target.eq(target + 1)]

@@ -25,7 +25,7 @@ class Reader(Component):
     -------
     go : In(1)
         A pulse, while all words that were asked for before are taken.
-    first : In(WORD_ADDRESS)
+    first : In(WORD_ADDRESS + 1)
     step : In(WORD_ADDRESS)
     count : In(EXTENT)
         Not zero.
@@ -42,7 +42,7 @@ class Reader(Component):
     def __init__(self, config: Config) -> None:
         self.config = config
         super().__init__({
-            "go": In(1), "first": In(WORD_ADDRESS), "step": In(WORD_ADDRESS), "count": In(EXTENT), "valid": Out(1),
+            "go": In(1), "first": In(WORD_ADDRESS + 1), "step": In(WORD_ADDRESS), "count": In(EXTENT), "valid": Out(1),
             "word": Out(config.word_bits), "take": In(1), "beyond": Out(1), "read": Out(read_port_signature(config)),
         })
 

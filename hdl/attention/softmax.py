@@ -8,18 +8,19 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component, In, Out
 from amaranth.utils import ceil_log2
 
-from arrayloom.hdl.attention.real import REAL, add, of_bits, quotient
+from arrayloom.hdl.attention.divider import division_stages, quotient
+from arrayloom.hdl.attention.real import REAL, add, addition_stages, of_bits
 from arrayloom.hdl.attention.sums import SUM_BITS
 from arrayloom.hdl.interfaces import instruction_layout
 from arrayloom.hdl.pipeline import data_register, delay, flag_line
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import FIELD_BITS
-from arrayloom.isa.instructions import BYTE_VALUES, WORD_ADDRESS, Softmax
+from arrayloom.isa.instructions import BYTE_VALUES, SIGNIFICANT, WORD_ADDRESS, Softmax
 
 DIGITS = 9          # of a quotient
 TABLE_WORDS = 4     # bytes of a contribution
 LOOK = 3            # cycles from a group of bytes to their contributions
-DIVIDE = DIGITS + 2
+DIVIDE = 1 + division_stages(DIGITS)    # the sums of a group are chosen first
 
 
 class SoftmaxEngine(Component):
@@ -37,9 +38,11 @@ class SoftmaxEngine(Component):
         A pulse.
     done : Out(1)
         A pulse: all is read and written.
+    illegal : Out(1)
+        A pulse: the table holds what is no contribution, or a sum overflows.
     ask : Out(1)
         Of the reader: ``first`` and ``count`` words.
-    first : Out(WORD_ADDRESS)
+    first : Out(WORD_ADDRESS + 1)
     step : Out(WORD_ADDRESS)
     count : Out(16)
     take : Out(1)
@@ -57,12 +60,12 @@ class SoftmaxEngine(Component):
         self.config = config
         self.lanes = config.attention_lanes
         self.groups = config.size // self.lanes
+        self.addition = addition_stages(config)
         super().__init__({
-            "fields": In(FIELD_BITS), "go": In(1), "done": Out(1), "ask": Out(1), "first": Out(WORD_ADDRESS),
-            "step": Out(WORD_ADDRESS), "count": Out(16), "take": Out(1), "valid": In(1), "word": In(config.word_bits),
-            "write": Out(1), "last": Out(1),
-            "group": Out(range(self.groups)), "address": Out(ceil_log2(config.accumulator_depth)),
-            "sums": Out(SUM_BITS * self.lanes),
+            "fields": In(FIELD_BITS), "go": In(1), "done": Out(1), "illegal": Out(1), "ask": Out(1),
+            "first": Out(WORD_ADDRESS + 1), "step": Out(WORD_ADDRESS), "count": Out(16), "take": Out(1), "valid": In(1),
+            "word": In(config.word_bits), "write": Out(1), "last": Out(1), "group": Out(range(self.groups)),
+            "address": Out(ceil_log2(config.accumulator_depth)), "sums": Out(SUM_BITS * self.lanes),
         })
 
     def elaborate(self, platform: Any) -> Module:
@@ -91,10 +94,13 @@ class SoftmaxEngine(Component):
             m.d.sync += group.eq(Mux(ends, 0, group + 1))
         contributions, looked = self._look_up(m, Cat(biased), largest, group, walks, place, self.valid & runs & loads,
                                               table_words)
-        at = Cat(group, (left == 1) & ends, pixel)
+        self.overflows = Signal(self.lanes, name="overflows")
+        self._check_table(m, self.valid & runs & loads, left == 1)
+        at = Cat(divides, group, (left == 1) & ends, pixel)
         entered = delay(m, at, looked[:-1], "place_line")
-        self._add(m, contributions, totals, entered[:len(group)], looked[-1] & adds)
-        self._divide(m, contributions, totals, fields.factor, entered, looked[-1] & divides)
+        dividing = entered[0]
+        self._add(m, contributions, totals, entered[1:1 + len(group)], looked[-1] & ~dividing)
+        self._divide(m, contributions, totals, fields.factor, entered[1:], looked[-1] & dividing)
         with m.FSM(name="softmax"):
             with m.State("IDLE"), m.If(self.go):
                 m.d.sync += [loads.eq(1), finds.eq(0), place.eq(0), left.eq(table_words)]
@@ -108,16 +114,18 @@ class SoftmaxEngine(Component):
                 with m.If(self.valid & self.take):
                     m.d.sync += [pixel.eq(pixel + 1), left.eq(left - 1)]
                     with m.If(left == 1):
-                        m.next = "WAIT"
-            with m.State("WAIT"), m.If(~Cat(looked[1:]).any() & ~self.flying):
+                        m.next = "PASS"
+            with m.State("PASS"):       # what was read before is done with when the first word of the next pass is there
                 m.d.sync += [left.eq(fields.width), loads.eq(0), finds.eq(loads), adds.eq(finds), divides.eq(adds)]
                 m.next = "ASK"
                 with m.If(loads):
                     m.d.sync += [most.eq(0) for most in largest]
                     m.d.sync += [total.eq(0) for total in totals]
                 with m.If(divides):
-                    m.d.comb += self.done.eq(1)
-                    m.next = "IDLE"
+                    m.next = "WAIT"
+            with m.State("WAIT"), m.If(~Cat(looked).any() & ~self.flying):
+                m.d.comb += self.done.eq(1)
+                m.next = "IDLE"
         return m
 
     def _look_up(self, m: Module, held: Any, largest: list[Signal], group: Signal, walks: Signal, place: Signal,
@@ -142,12 +150,26 @@ class SoftmaxEngine(Component):
             found.append(data_register(m, of_bits(bits), looked[2], f"contribution_{lane}"))
         return found, looked
 
+    def _check_table(self, m: Module, stores: Any, last: Any) -> None:
+        """A contribution is finite and not negative, and that of the largest byte is not zero."""
+        wrong = Signal(name="wrong")
+        floats = [self.word.word_select(place, SUM_BITS) for place in range(self.config.size // TABLE_WORDS)]
+        bad = [(one[-1] & one[:-1].any()) | one[SIGNIFICANT - 1:-1].all() for one in floats]
+        m.d.sync += wrong.eq(stores & (Cat(bad).any() | (last & ~floats[-1][:-1].any())))
+        m.d.comb += self.illegal.eq(wrong | self.overflows.any())
+
+    def _total(self, totals: list[Signal], lane: int, group: Any) -> Any:
+        return Array([totals[index * self.lanes + lane].as_value() for index in range(self.groups)])[group]
+
     def _add(self, m: Module, contributions: list[Any], totals: list[Signal], group: Any, enable: Any) -> None:
+        """A channel's sum is complete before its next contribution, a word later, is added."""
+        stages = flag_line(m, enable, self.addition - 1, "adding")
+        place = delay(m, group, stages[:-1], "added_place")
         for lane, value in enumerate(contributions):
-            total = Array([totals[index * self.lanes + lane].as_value() for index in range(self.groups)])[group]
-            result = add(m, f"lane_{lane}", total, value)
+            result = add(m, f"sum_{lane}", self._total(totals, lane, group), value, stages[:-1])
+            m.d.sync += self.overflows[lane].eq(stages[-1] & data.View(REAL, result).exponent.all())
             for index in range(self.groups):
-                with m.If(enable & (group == index)):
+                with m.If(stages[-1] & (place == index)):
                     m.d.sync += totals[index * self.lanes + lane].eq(result)
 
     def _divide(self, m: Module, contributions: list[Any], totals: list[Signal], factor: Any, at: Any, enable: Any) -> None:
@@ -157,8 +179,9 @@ class SoftmaxEngine(Component):
         m.d.comb += self.flying.eq(Cat(stages).any())
         results = []
         for lane, value in enumerate(contributions):
-            total = Array([totals[index * self.lanes + lane].as_value() for index in range(self.groups)])[at[:bits]]
-            results.append(quotient(m, f"quotient_{lane}", value, factor, total, stages[:-1], DIGITS))
+            total = data_register(m, self._total(totals, lane, at[:bits]), stages[0], f"divided_by_{lane}")
+            given = data_register(m, value, stages[0], f"divided_{lane}")
+            results.append(quotient(m, f"quotient_{lane}", given, factor, total, stages[1:-1], DIGITS))
         place = delay(m, at, stages[:-1], "divided_place")
         m.d.comb += [
             self.write.eq(stages[-1]), self.group.eq(place[:bits]), self.last.eq(place[bits]),

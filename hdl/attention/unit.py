@@ -104,7 +104,7 @@ class AttentionUnit(Component):
         m.d.comb += [
             self.unit.instruction.ready.eq(~holds & ~failed),
             begins.eq(checked & ~works & legal & (banks.free | ~fills) & ~failed),
-            self.unit.illegal.eq((checked & ~works & ~legal & ~failed) | reader.beyond | mover.beyond),
+            self.unit.illegal.eq((checked & ~works & ~legal & ~failed) | reader.beyond | mover.beyond | softmax.illegal),
             self.unit.retired.eq(done),
         ]
         with m.If(self.unit.instruction.valid & self.unit.instruction.ready):
@@ -117,7 +117,7 @@ class AttentionUnit(Component):
             m.d.sync += works.eq(1)
         with m.If(self.unit.illegal):
             m.d.sync += failed.eq(1)
-        self._report(m, holds, works, checked & fills & ~banks.free)
+        self._report(m, holds, works, checked & fills & ~banks.free, mover.full)
         return m
 
     def _fill(self, m: Module, banks: SumBanks, softmax: SoftmaxEngine, norm: NormEngine, of_softmax: Any) -> None:
@@ -144,9 +144,11 @@ class AttentionUnit(Component):
             found.append((view.opcode == cls.OPCODE) & Cat(rules).all())
         return Cat(found).any()
 
-    def _report(self, m: Module, holds: Signal, works: Signal, waits: Any) -> None:
+    def _report(self, m: Module, holds: Signal, works: Signal, waits: Any, full: Any) -> None:
         cause = Signal(Cause)
-        with m.If(works):
+        with m.If(works & full):
+            m.d.sync += cause.eq(Cause.SPACE)
+        with m.Elif(works):
             m.d.sync += cause.eq(Cause.COMPUTING)
         with m.Elif(waits):
             m.d.sync += cause.eq(Cause.DRAINING)

@@ -12,7 +12,8 @@ class FeedWeights(Instruction):
     """Appends ``tiles`` tiles to the weight FIFO, of words of the scratchpad, less ``zero``.
 
     Row i of tile t is the word ``source + t * pitch + i``; with ``turned`` byte i of row c is byte c of that word. What
-    would come of words from ``rows`` on is zero. Weights in the FIFO have 9 bits.
+    would come of words from ``rows`` on is zero. Weights in the FIFO have 9 bits. It begins after every earlier LoadWeights
+    is complete, and a LoadWeights after every earlier FeedWeights, which tokens ensure; it is illegal otherwise.
     """
 
     OPCODE = 14
@@ -49,7 +50,8 @@ class Softmax(Instruction):
 
     A byte contributes the float32 value in the table at 255 less its distance from the largest of its channel. A sum of the
     bank is the contribution times ``factor``, divided by the float32 sum of all contributions in the order of the words and
-    rounded once, half to even; from 511 on all are 511.
+    rounded once, half to even; from 511 on all are 511. Illegal is a table with a value that is negative or not finite, or
+    whose last value is zero, and contributions whose sum is more than float32 holds.
     """
 
     OPCODE = 16
@@ -81,7 +83,8 @@ class Moments(Instruction):
 class Normalize(Instruction):
     """Normalizes one channel block of the pixels of the Moments before into a bank of the ATTENTION unit's sums.
 
-    A sum is sign * rne(fl(fl(channels * x - sum(x)) * fl(2**20 / fl(sqrt(fl(v)))))), with ``fl`` one rounding to float32.
+    A sum is sign * rne(fl(fl(channels * x - sum(x)) * fl(2**20 / fl(sqrt(fl(v)))))), with ``fl`` one rounding to float32;
+    of more than 32 bits the lower 32 remain.
     """
 
     OPCODE = 18

@@ -29,11 +29,11 @@ class Attention:
         self.machine.weights.append(np.ascontiguousarray(rows).reshape(-1, self.machine.config.size))
 
     def turn(self, i: Turn) -> None:
-        size = self.machine.config.size
+        size, squares = self.machine.config.size, self._squares(i)
         addresses = i.destination + np.arange(i.tiles)[:, None] * i.destination_pitch + np.arange(size)
         if (last := int(addresses.max())) >= self.machine.config.activation_words:
             raise EmulatorError(f"word {last} lies outside the scratchpad")
-        self.machine.activations[addresses] = self._squares(i).swapaxes(1, 2).astype(np.int8)
+        self.machine.activations[addresses] = squares.swapaxes(1, 2).astype(np.int8)
 
     def softmax(self, i: Softmax) -> None:
         self._require_bank(i.width)
@@ -45,7 +45,10 @@ class Attention:
         if not (np.isfinite(table).all() and (table >= 0).all() and table[-1] > 0):
             raise EmulatorError("a table of a softmax holds what is no contribution: negative, not finite, or 0 at its end")
         x = self._words(i.source + np.arange(i.width)).astype(np.int64)
-        values, total = contributions(x.T, table)
+        with np.errstate(over="ignore"):
+            values, total = contributions(x.T, table)
+        if not np.isfinite(total).all():
+            raise EmulatorError("the contributions of a channel add up to more than float32 holds")
         quotient = np.rint(values.astype(np.float64) * i.factor / total[:, None].astype(np.float64))
         self._fill(np.minimum(quotient, MOST_QUOTIENT).T)
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from arrayloom.isa.config import ACCUMULATOR_BANKS
 from arrayloom.isa.instructions import SIGNIFICANT, CentredConvolve, Convolve
-from arrayloom.sim.emulator.machine import EmulatorError, Machine, Sums
+from arrayloom.sim.emulator.machine import EmulatorError, Machine, Sums, Weights
 from arrayloom.sim.emulator.window import window
 
 EXACT_PRODUCTS = 1 << SIGNIFICANT - 2 * 7   # of two bytes, that float32 adds without rounding: each is 2**14 at most
@@ -35,13 +35,13 @@ class Convolver:
         weights = tiles.reshape(rows, instruction.repeats, size, size)
         summed = weights[:, 0] if instruction.repeats == 1 else weights.sum(1, dtype=np.int16)
         self._accumulate(instruction, multiply(self._gather(instruction), summed.reshape(rows * size, size),
-                                               self._exact_products(instruction)))
+                                               self._exact_products(instruction, tiles)))
 
     @staticmethod
-    def _exact_products(instruction: Convolve) -> int:
-        """Products that float32 adds without rounding: each part of a weight doubles them, so does a ninth bit of either."""
-        centred = isinstance(instruction, CentredConvolve)
-        return EXACT_PRODUCTS // (4 if centred else instruction.repeats)
+    def _exact_products(instruction: Convolve, weights: Weights) -> int:
+        """Products that float32 adds without rounding: parts of a weight add up, and a ninth bit of either doubles them."""
+        centred, wide = isinstance(instruction, CentredConvolve), weights.dtype != np.int8
+        return EXACT_PRODUCTS // (instruction.repeats * (1 + centred) * (1 + wide))
 
     def written(self, low: int, high: int) -> None:
         """Activation words [low, high) have changed."""

@@ -1,6 +1,6 @@
 """Runs a whole program, instruction by instruction, and captures the results of each POST instruction."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 from arrayloom.isa.config import Config
 from arrayloom.isa.errors import ArrayloomError
 from arrayloom.isa.fields import Instruction, Unit
+from arrayloom.isa.fills import unordered_fills
 from arrayloom.isa.image import Memory, build_memory, read_slot, write_inputs
 from arrayloom.isa.instructions import (
     CentredConvolve,
@@ -34,6 +35,7 @@ from arrayloom.isa.instructions import (
     Turn,
 )
 from arrayloom.isa.layout import from_signed
+from arrayloom.isa.order import order_of
 from arrayloom.isa.program import Program, Stage
 from arrayloom.sim.emulator import transfer
 from arrayloom.sim.emulator.attention import Attention
@@ -102,6 +104,7 @@ class Emulator:
         poster, convolver = Poster(machine), Convolver(machine)
         actions = _actions(machine, poster, convolver)
         self.capture = Capture()
+        self._require_ordered_fills()
         for index, instruction in enumerate(self.program):
             if isinstance(instruction, End):
                 if instruction.wait or instruction.signal:
@@ -119,6 +122,18 @@ class Emulator:
         if left := machine.left_over():
             raise EmulatorError(f"the program ended with {', '.join(left)} left over")
 
+    def _require_ordered_fills(self) -> None:
+        """Raises ``EmulatorError`` if two units fill the weight FIFO in an order that no token ensures."""
+        if Unit.ATTENTION not in self.config.units:
+            return
+        instructions = list(_until_end(self.program))
+        for found in unordered_fills(instructions, order_of(instructions)):
+            later, earlier = instructions[found.later], instructions[found.earlier]
+            assert earlier.UNIT is not None
+            raise EmulatorError(
+                f"instruction {found.later} ({later.mnemonic()}): fills the weight FIFO, but does not wait for instruction "
+                f"{found.earlier} ({earlier.mnemonic()}), which fills it before: a token of {earlier.UNIT.name} is missing")
+
     def _note(self, index: int, instruction: Instruction, poster: Poster, convolver: Convolver, capture: bool) -> None:
         if instruction.UNIT is Unit.POST:
             convolver.written(int(poster.addresses.min()), int(poster.addresses.max()) + 1)
@@ -132,6 +147,13 @@ class Emulator:
         elif isinstance(instruction, Turn):
             end = instruction.destination + (instruction.tiles - 1) * instruction.destination_pitch + self.config.size
             convolver.written(instruction.destination, end)
+
+
+def _until_end(program: Program) -> Iterator[Instruction]:
+    for instruction in program:
+        yield instruction
+        if isinstance(instruction, End):
+            return
 
 
 def _step(machine: Machine, instruction: Instruction, action: Callable[[Any], None]) -> None:

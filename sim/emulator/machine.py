@@ -88,7 +88,7 @@ class Machine:
             if len(head) > missing:
                 self.weights.appendleft(head[missing:])
             missing -= len(parts[-1])
-        return parts[0] if len(parts) == 1 else np.concatenate([part.astype(np.int16) for part in parts])
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def left_over(self) -> list[str]:
         """Remaining state that a program must not leave in the machine."""

@@ -16,6 +16,7 @@ from arrayloom.isa.instructions import (
     Convolve,
     Drain,
     Elementwise,
+    FeedWeights,
     LoadActivations,
     LoadParameters,
     LoadWeights,
@@ -120,6 +121,32 @@ def test_instructions_that_wait_for_each_other() -> None:
     load = LOAD.changed(wait=Units.STORE, signal=Units.STORE)
     store = STORE.changed(source=50, wait=Units.LOAD, signal=Units.LOAD)
     assert hazards(load, store) == [Finding(Hazard.CIRCLE, 0, 1, "STORE", None, None)]
+
+
+FED = FeedWeights(source=0, pitch=4, tiles=1, rows=4)
+FILLS: dict[str, tuple[list[Instruction], list[tuple[int, int]]]] = {
+    "no token": ([LoadWeights(words=4), FED], [(1, 0)]),
+    "the other way round": ([FED, LoadWeights(words=4)], [(1, 0)]),
+    "a token": ([LoadWeights(words=4, signal=Units.ATTENTION), FED.changed(wait=Units.LOAD)], []),
+    "a token of an earlier one": (
+        [LoadWeights(words=4, signal=Units.ATTENTION), LoadWeights(words=4), FED.changed(wait=Units.LOAD)], [(2, 1)]),
+    "a token by way of another unit": (
+        [FED.changed(signal=Units.POST),
+         ELEMENTWISE.changed(source=200, destination=300, wait=Units.ATTENTION, signal=Units.LOAD),
+         LoadWeights(words=4, wait=Units.POST)], []),
+    "one unit alone": ([FED, FED, FED], []),
+    "one of several": (
+        [FED.changed(signal=Units.LOAD), LoadWeights(words=4, wait=Units.ATTENTION), FED, LoadWeights(words=8)],
+        [(2, 1), (3, 2)]),
+}
+
+
+@pytest.mark.parametrize("case", FILLS)
+def test_fills_of_two_units_are_in_order(case: str) -> None:
+    instructions, expected = FILLS[case]
+    found = [finding for finding in find_hazards(program_of(PRESETS["tiny-vit"], instructions))
+             if finding.hazard is Hazard.FILLS]
+    assert found == [Finding(Hazard.FILLS, later, earlier, "weight FIFO", None, None) for later, earlier in expected]
 
 
 def test_every_token_of_a_network_is_needed() -> None:

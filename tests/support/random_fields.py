@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from word_runs import CODE
 
+from arrayloom.isa.accesses import accesses
 from arrayloom.isa.config import Config
 from arrayloom.isa.fields import Instruction
 from arrayloom.isa.instructions import (
@@ -11,11 +12,16 @@ from arrayloom.isa.instructions import (
     Depthwise,
     Drain,
     Elementwise,
+    FeedWeights,
     LoadActivations,
     LoadWeights,
+    Moments,
+    Normalize,
     Pool,
     PostInstruction,
+    Softmax,
     Store,
+    Turn,
 )
 from arrayloom.sim.emulator.window import window
 
@@ -84,13 +90,21 @@ def work_of(subject: Instruction, config: Config) -> int:
         pixels = subject.height * subject.width
         return (subject.repeats * subject.taps_y * subject.taps_x * max(1, subject.stride_x % 3)
                 * (pixels if pixels <= config.accumulator_depth else 0))
+    if isinstance(subject, FeedWeights | Turn):
+        return subject.tiles * config.size
+    if isinstance(subject, Softmax | Moments | Normalize):
+        return subject.width * (subject.blocks if isinstance(subject, Moments) else 1)
     if isinstance(subject, Pool):
         return subject.height * subject.width * subject.taps_y * subject.taps_x
     return subject.height * subject.width if isinstance(subject, Drain | Elementwise) else 0
 
 
-def overlaps(subject: Instruction, size: int) -> bool:
+def overlaps(subject: Instruction, config: Config) -> bool:
     """Whether it overwrites words that it reads, or the code."""
+    size = config.size
+    if isinstance(subject, Turn):
+        found = accesses(subject, config)
+        return bool(np.isin(found.writes, found.reads).any())
     if isinstance(subject, Store):
         first = subject.address + np.arange(subject.rows) * subject.memory_pitch * size
         return bool(((first < CODE + CODE_BYTES) & (first + subject.words * size > CODE)).any())

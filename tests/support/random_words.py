@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+from random_attention import AttentionDraw
 from random_fields import ANY_ODDS, FieldDraw, overlaps, work_of
 from word_runs import DATA, MEMORY_BYTES
 
@@ -71,11 +72,13 @@ class WordDraw(FieldDraw):
             self.convolve, self.drain, self.elementwise, self.pool, self.pool, self.end]
         if config.depthwise_channels:
             self.makers += [self.depthwise, self.depthwise, self.drain_depthwise]
+        if config.attention_lanes:
+            self.makers += AttentionDraw(self).makers
 
     def case(self) -> Case:
         while True:
             subject, program = self.makers[self.rng.integers(len(self.makers))]()
-            if work_of(subject, self.config) <= LARGEST_WORK and not overlaps(subject, self.config.size):
+            if work_of(subject, self.config) <= LARGEST_WORK and not overlaps(subject, self.config):
                 break
         words = [self._word(one, one is subject) for one in program]
         end = [] if isinstance(subject, End) else [int.from_bytes(End().encode(), "little")]
@@ -104,7 +107,7 @@ class WordDraw(FieldDraw):
         tiles, size = self.extent(40), self.config.size
         words = tiles * size + (self.between(1, size - 1) if self.chance(0.15) else 0)
         subject = LoadWeights(address=self.address(words), words=words)
-        return subject, [subject, *(self._bank(1, blocks=tiles) if tiles else []), *self._drained(1, 1)]
+        return subject, [subject, *(self._bank(1, blocks=tiles) if tiles else []), *self.drained(1, 1)]
 
     def load_parameters(self) -> tuple[Instruction, list[Instruction]]:
         groups = self.config.groups
@@ -143,18 +146,24 @@ class WordDraw(FieldDraw):
         return [Convolve(**{"height": 1, "width": pixels, "source_height": 1, "source_width": pixels, "row_pitch": pixels,
                             "first": 1, "last": 1} | fields)]
 
-    def _drained(self, height: int, width: int) -> list[Instruction]:
+    def drained(self, height: int, width: int) -> list[Instruction]:
         drain = Drain(height=height, width=width, destination=9000, destination_pitch=width, release_parameters=1)
         return [LoadParameters(address=DATA, entries=self.config.groups), drain]
 
-    def convolve(self) -> tuple[Instruction, list[Instruction]]:
+    def convolve_with(self, cls: type[Convolve], tiles: int) -> list[Instruction]:
+        """An instruction of the class that takes as many tiles, for one pixel."""
+        fields = {"height": 1, "width": 1, "source_height": 1, "source_width": 1, "row_pitch": 1, "first": 1, "last": 1}
+        return [cls(**fields, blocks=tiles, source=self.between(0, 99), plane_pitch=self.between(0, 9),
+                    padding=self.between(-128, 127))]
+
+    def convolve(self, cls: type[Convolve] = Convolve) -> tuple[Instruction, list[Instruction]]:
         window = self._window(self.config.accumulator_depth)
         window |= {"blocks": self.extent(3, 0.03), "repeats": self.extent(3, 0.03), "padding": self.between(-128, 127)}
         planes = window["source_height"] * window["row_pitch"]
         window["plane_pitch"] = planes if self.chance(0.9) else self.between(0, (1 << 20) - 1)
         reach = (max(window["blocks"], 1) - 1) * window["plane_pitch"] + planes
         window["source"] = self.near(min(max(reach, 1), self.config.activation_words))
-        subject = self.anything(Convolve(**window, first=1, last=1), "origin_y", "origin_x", "stride_y", "stride_x",
+        subject = self.anything(cls(**window, first=1, last=1), "origin_y", "origin_x", "stride_y", "stride_x",
                                 "dilation_y", "dilation_x", "plane_pitch", "row_pitch", "source_height", "source_width")
         height, width, pixels = subject.height, subject.width, subject.height * subject.width
         before: list[Instruction] = []
@@ -168,7 +177,7 @@ class WordDraw(FieldDraw):
         weights = [LoadWeights(address=0, words=tiles * self.config.size)] if tiles else []
         if max(height, width) > self.config.accumulator_depth:
             height, width = 1, 1
-        return subject, [*weights, *before, subject, *self._drained(max(height, 1), max(width, 1))]
+        return subject, [*weights, *before, subject, *self.drained(max(height, 1), max(width, 1))]
 
     # DEPTHWISE
 
@@ -198,6 +207,12 @@ class WordDraw(FieldDraw):
         return subject, [*self._tables(fields), fills, LoadParameters(address=DATA, entries=self.config.groups), subject]
 
     # POST
+
+    def drain_of(self, cls: type[Drain]) -> tuple[Drain, int, list[Instruction]]:
+        """An instruction of the class, its pixels, and the loads of the tables that it reads."""
+        fields = self._post() | self._residual()
+        subject = self._placed(cls(**fields, zero_point=self.between(-256, 255), release_parameters=1))
+        return subject, subject.height * subject.width, self._tables(fields)
 
     def drain(self) -> tuple[Instruction, list[Instruction]]:
         fields = self._post() | self._residual()

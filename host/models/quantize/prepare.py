@@ -111,6 +111,12 @@ def load_float(source: str | Path | onnx.ModelProto) -> onnx.ModelProto:
         raise QuantizeError(f"{label} is quantized already; give the float network it was made from, or compile it as it is")
     for value in model_inputs(model.graph):
         kind = value.type.tensor_type.elem_type
+        table = next((node for node in model.graph.node if node.op_type == "Gather" and node.input[1] == value.name), None)
+        if kind not in _INPUTS and table is not None:
+            raise QuantizeError(f"input '{value.name}' of {label} has dtype {_name(kind)}: Gather '{table.name}' looks up "
+                                f"'{table.input[0]}' with it, which an accelerator does not do; look it up before, and give "
+                                f"the network the float32 result '{table.output[0]}' as input, for instance with "
+                                "onnx.utils.Extractor")
         if kind not in _INPUTS:
             raise QuantizeError(f"input '{value.name}' of {label} has dtype {_name(kind)}; give the network a float32 "
                                 "input, or bytes that it casts to float32")

@@ -2,8 +2,8 @@
 
 A product over the last axis of [N, T, C] by a constant matrix, with the bias and the scale of each channel that follow
 it, is written as a convolution with kernel 1 between two Transposes: it is rounded once, bias included, and its weights
-get a scale for each channel. A factor such as 1 / sqrt(d) that exporters put before the product of queries and keys would cost a rounding there; after
-the product it is part of the scale of the scores.
+get a scale for each channel. A factor such as 1 / sqrt(d) that exporters put before the product of queries and keys would
+cost a rounding there; after the product it is part of the scale of the scores.
 """
 
 import numpy as np

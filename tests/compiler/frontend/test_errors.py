@@ -106,7 +106,7 @@ def test_float_model() -> None:
     [
         (["N", 4, "height", 6], r"dimension 2 of input 'x' is 'height': only the batch may be open; fix it"),
         (["N", 4, 0, 6], r"dimension 2 of input 'x' is 0"),
-        ([], r"input 'x' has rank 0; legal are \[N, C, H, W\]"),
+        ([], r"input 'x' has rank 0; use \[N, C, H, W\]"),
         (["N", 4, 3, 6, 6], r"input 'x' has rank 5"),
     ],
 )
@@ -301,7 +301,7 @@ REFUSED: list[tuple[Build, str]] = [
     (_channels_last, "[channels_last = 1]: its layout has the channels last"),
     (_per_channel_activation, "Conv 'Conv_conv' adds up channels that are quantized with different scales"),
     (_zero_scale, "= 0.0]: a scale is zero, negative or not finite; calibrate again"),
-    (_flat_then_channels, "functions for 144 channels meet"),
+    (_flat_then_channels, "functions for 144 channels are applied"),
     (_positions, "differs between positions; use one value, or one for each channel"),
     (_channels_and_movement, "functions that differ between channels are applied to channels that were moved before"),
     (_three_sources, "its float operand combines several quantized values ('maxpool_0_0', 'maxpool_2_2', 'maxpool_4_4')"),

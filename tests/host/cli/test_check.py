@@ -10,7 +10,7 @@ from arrayloom.compiler import compile_model
 from arrayloom.host.cli.main import main
 from arrayloom.host.models import digits
 from arrayloom.isa.fields import Instruction, Unit, Units, encode_all
-from arrayloom.isa.instructions import Elementwise, End, LoadActivations, LoadWeights, Store
+from arrayloom.isa.instructions import Elementwise, End, FeedWeights, LoadActivations, LoadWeights, Store
 from arrayloom.isa.program import Program
 
 
@@ -80,6 +80,9 @@ SHOWS: dict[str, tuple[list[Instruction], str]] = {
         [Store(words=1, rows=1, wait=Units.POST, signal=Units.POST),
          Elementwise(source=50, destination=9, height=1, width=1, wait=Units.STORE, signal=Units.STORE)],
         "waits for an instruction that waits for it\n  instruction 1: elementwise "),
+    "weights of two units": (
+        [LoadWeights(words=4), FeedWeights(tiles=1, rows=4)],
+        "fills the weight FIFO, but does not wait for\n  instruction 0: load_weights "),
 }
 
 
