@@ -29,7 +29,7 @@ ALL_UNITS = replace(TINY, name="all", depthwise_channels=TINY.size)
 ATTENTION = PRESETS["tiny-vit"]     # has the unit that excludes a DEPTHWISE unit
 ARGUMENTS = {"config": ALL_UNITS, "units": len(ALL_UNITS.units), "most": 4, "shape": 8,
              "unit": 1, "groups": 2, "depth": 4, "stages": 3, "layout": REGION}
-OWN_ARGUMENTS: dict[type[Any], dict[str, Any]] = {Issue: {"unit": Unit.ARRAY}}
+OWN_ARGUMENTS: dict[type[Any], dict[str, Any]] = {Issue: {"unit": Unit.LOAD}}
 SIGNATURE_ARGUMENTS = {"config": ALL_UNITS, "units": len(ALL_UNITS.units), "always_ready": False}
 
 

@@ -256,8 +256,8 @@ PROOFS = [
                     "target.eq(target + 1)"),
               Fault("what lies beyond wraps", Mover.elaborate,
                     "self.write.valid & leaves_scratchpad(target, self.config)", "0"),
-              Fault("the FIFO's room is ignored", Mover.elaborate, "self.feed.valid.eq(gives & feeds & self.feed.free.any())",
-                    "self.feed.valid.eq(gives & feeds)")]),
+              Fault("the FIFO's room is ignored", Mover.elaborate,
+                    "self.feed.valid.eq(gives & feeds & self.feed.free.any())", "self.feed.valid.eq(gives & feeds)")]),
     Proof("the order of fills", "weight_fifo",
           "An instruction that fills the weight FIFO is a fault exactly if it is accepted before an earlier one of the "
           "other unit is complete.", Fills, Method.BOUNDED, depth=6, cover_depth=8, faults=[

@@ -141,10 +141,11 @@ PROOFS = [
               Fault("an instruction continues any bank", Decoder.elaborate, "& (self.plan.payload.first | as_begun)", "")]),
     Proof("words that are fetched for ATTENTION", "fetch",
           "Likewise where there is the ATTENTION unit, with the units and instructions of such an accelerator.",
-          lambda: Words(ATTENTION), cover_depth=40, slow_faults=True, faults=[
+          lambda: Words(ATTENTION), cover_depth=40, slow=True, faults=[
               Fault("units that it lacks are not looked for", Fetch._empty_places, "if slot not in units", "if False")]),
     Proof("instructions of ARRAY with zero points", "array",
-          "Likewise for each Convolve and CentredConvolve; only the latter takes a zero point.", lambda: Convolves(ATTENTION),
-          depth=1, cover_depth=10, slow_faults=True, faults=[
-              Fault("every instruction takes one", Decoder._plan, "fields.opcode == CentredConvolve.OPCODE", "fields.opcode.any()")]),
+          "Likewise for each Convolve and CentredConvolve; only the latter takes a zero point.",
+          lambda: Convolves(ATTENTION), depth=1, cover_depth=10, slow=True, faults=[
+              Fault("every instruction takes one", Decoder._plan, "fields.opcode == CentredConvolve.OPCODE",
+                    "fields.opcode.any()")]),
 ]

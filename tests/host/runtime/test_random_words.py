@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 from random_words import WordDraw
-from small_accelerators import DEPTHWISE, TINY, WIDE
+from small_accelerators import ATTENTION, DEPTHWISE, TINY, WIDE
 from word_checks import TIMINGS, check
 from word_runs import program_of_words
 
@@ -44,15 +44,15 @@ def test_words_around_the_limits(build: Build) -> None:
     run(build, 1, CASES)
 
 
-@pytest.mark.parametrize("config", [DEPTHWISE, WIDE], ids=lambda config: config.name)
-def test_words_with_the_depthwise_unit(config: Config) -> None:
+@pytest.mark.parametrize("config", [DEPTHWISE, WIDE, ATTENTION], ids=lambda config: config.name)
+def test_words_with_an_optional_unit(config: Config) -> None:
     run(simulator_of(config), 1, CASES, config)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2, 12))
-@pytest.mark.parametrize("config", [DEPTHWISE, WIDE], ids=lambda config: config.name)
-def test_more_words_with_the_depthwise_unit(config: Config, seed: int) -> None:
+@pytest.mark.parametrize("config", [DEPTHWISE, WIDE, ATTENTION], ids=lambda config: config.name)
+def test_more_words_with_an_optional_unit(config: Config, seed: int) -> None:
     run(simulator_of(config), seed, MORE_CASES // 10, config)
 
 
