@@ -12,7 +12,7 @@ from arrayloom.isa.fields import Instruction, Unit
 from arrayloom.isa.instructions import FeedWeights, LoadWeights
 from arrayloom.isa.order import Order
 
-FILLS = (LoadWeights, FeedWeights)
+FILLS: tuple[type[Instruction], ...] = (LoadWeights, FeedWeights)
 """Instructions that fill the weight FIFO, each of a unit of its own."""
 
 

@@ -2,6 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +89,7 @@ class Machine:
             if len(head) > missing:
                 self.weights.appendleft(head[missing:])
             missing -= len(parts[-1])
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return parts[0] if len(parts) == 1 else cast(Weights, np.concatenate(parts))
 
     def left_over(self) -> list[str]:
         """Remaining state that a program must not leave in the machine."""
