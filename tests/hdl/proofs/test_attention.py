@@ -156,7 +156,7 @@ class Moves(Harness):
             m.d.sync += [gone.eq(gone | unit.beyond), left_source.eq(left_source | (source >= CONFIG.activation_words))]
         outside = word >= CONFIG.activation_words
         self.claim("the column is counted", ~busy | (inside["place"] == column) & (column < CONFIG.size))
-        self.claim("each square begins where it is told", ~busy | gone | is_feed | (inside["base"] == row))
+        self.claim("each square begins where it is given", ~busy | gone | is_feed | (inside["base"] == row))
         self.claim("each word is the next", ~busy | gone | is_feed | (inside["target"] == word))
         self.claim("a word is the square's", ~busy | gone | is_feed | (word == row + column))
         self.claim("no sum is too large", ~busy | gone | is_feed | (row < 2 << WORD_ADDRESS))
@@ -244,7 +244,7 @@ PROOFS = [
               Fault("any moments will do", AttentionUnit._is_legal, "view.width == kept", "kept.any()"),
               Fault("it begins without a bank", AttentionUnit.elaborate, "(banks.free | ~fills)", "1")]),
     Proof("words that ATTENTION reads", "attention",
-          "Reader requests exactly the words that it is told, each until it is accepted; one beyond the scratchpad is a "
+          "Reader requests exactly the words that it is given, each until it is accepted; one beyond the scratchpad is a "
           "fault.", Words, depth=1, cover_depth=8, faults=[
               Fault("a carry is lost", Reader.elaborate, "Signal(WORD_ADDRESS + 1, reset_less=True)",
                     "Signal(WORD_ADDRESS, reset_less=True)"),
