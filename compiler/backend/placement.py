@@ -11,6 +11,7 @@ from arrayloom.compiler.backend.layouts import allocation_root
 from arrayloom.compiler.backend.operations import Convolution, DepthwiseConvolution, is_dense
 from arrayloom.compiler.backend.row_tiles import RowTiles, largest_row_tiles, smallest_row_tiles
 from arrayloom.compiler.backend.steps import Network, Step
+from arrayloom.compiler.errors import CompileError
 from arrayloom.isa.config import Config
 
 FAR_LESS = 2    # another tensor is spilled only if its burden is this many times smaller
@@ -86,8 +87,8 @@ class _Claim:
 def place(network: Network, config: Config) -> Placement:
     """Places every tensor, spilling as few as possible.
 
-    Raises ``CompileError``, which names the layer, if even one row of its tensors does not fit, and ``NoKernelRoomError`` if
-    a kernel does not fit.
+    Raises ``CompileError``, which names the layer, if even one row of its tensors does not fit or a tensor that it reads as a
+    whole, and ``NoKernelRoomError`` if a kernel does not fit.
     """
     spilled: set[str] = set()
     inputs = {network.root(port.tensor) for port in network.inputs}
@@ -102,6 +103,7 @@ def place(network: Network, config: Config) -> Placement:
         if isinstance(failed.name, Kernel):
             raise NoKernelRoomError(failed.name.output)
         spilled.add(_victim(network, failed, claims, inputs, config))
+        _require_whole(network, spilled, config)
     placement = Placement(groups, inputs=inputs)
     placement.chip = {str(t.name): base for t, base in placed if isinstance(t.name, str)}
     placement.kernels = {claim.name.output: base for claim, base in placed if isinstance(claim.name, Kernel)}
@@ -113,6 +115,17 @@ def place(network: Network, config: Config) -> Placement:
         placement.scratch_buffers[index] = (base, row_tiles)
     _place_in_memory(network, placement, spilled)
     return placement
+
+
+def _require_whole(network: Network, spilled: set[str], config: Config) -> None:
+    """Raises ``CompileError`` for a step that reads a spilled tensor as a whole, as a product of two activations does."""
+    for step in network.steps:
+        for name in step.operation.others:
+            if allocation_root(network, name)[0] in spilled:
+                raise CompileError(
+                    f"layer that makes '{step.output}': it reads all of '{name}', which does not fit the scratchpad of "
+                    f"{config.name}, {config.activation_bytes} bytes, at that time; compile for a configuration with a greater "
+                    "activation_bytes")
 
 
 def _victim(network: Network, failed: _Claim, claims: list[_Claim], inputs: set[str], config: Config) -> str:

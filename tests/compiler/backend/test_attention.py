@@ -1,5 +1,6 @@
 """Attention on the emulator: every tensor equal to ONNX Runtime's, and what cannot be compiled refused by name."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +11,12 @@ import transformer_networks
 from numpy.typing import NDArray
 
 from arrayloom.compiler import compile_graph
-from arrayloom.compiler.errors import UnsupportedError
+from arrayloom.compiler.backend.layouts import allocation_root
+from arrayloom.compiler.backend.placement import _require_whole
+from arrayloom.compiler.errors import CompileError, UnsupportedError
 from arrayloom.compiler.frontend import ImportedModel, import_model
 from arrayloom.compiler.frontend.options import ImportOptions
+from arrayloom.compiler.passes import _network
 from arrayloom.host.runtime.reference import Reference
 from arrayloom.isa.config import PRESETS, Config
 from arrayloom.isa.fields import Unit
@@ -83,3 +87,10 @@ def test_what_does_not_fit_is_refused_by_name(config: Config, reason: str) -> No
         compile_graph(graph, config)
     assert all(entry.operator in ("QLinearMatMul", "com.microsoft.QLinearSoftmax", "LayerNormalization")
                for entry in refusal.value.nodes)
+
+
+def test_a_product_whose_weights_find_no_place_is_refused_by_name() -> None:
+    network = _network(_import(transformer_networks.build("vit_micro")).graph, TINY, set(), set())
+    name = next(step.operation.others[0] for step in network.steps if step.operation.others)
+    with pytest.raises(CompileError, match=f"reads all of '{re.escape(name)}'.* greater activation_bytes"):
+        _require_whole(network, {allocation_root(network, name)[0]}, TINY)
