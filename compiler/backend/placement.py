@@ -87,8 +87,8 @@ class _Claim:
 def place(network: Network, config: Config) -> Placement:
     """Places every tensor, spilling as few as possible.
 
-    Raises ``CompileError``, which names the layer, if even one row of its tensors does not fit or a tensor that it reads as a
-    whole, and ``NoKernelRoomError`` if a kernel does not fit.
+    Raises ``CompileError``, which names the layer, if even one row of its tensors or a tensor that it reads as a whole does
+    not fit, and ``NoKernelRoomError`` if a kernel does not fit.
     """
     spilled: set[str] = set()
     inputs = {network.root(port.tensor) for port in network.inputs}
@@ -124,8 +124,8 @@ def _require_whole(network: Network, spilled: set[str], config: Config) -> None:
             if allocation_root(network, name)[0] in spilled:
                 raise CompileError(
                     f"layer that makes '{step.output}': it reads all of '{name}', which does not fit the scratchpad of "
-                    f"{config.name}, {config.activation_bytes} bytes, at that time; compile for a configuration with a greater "
-                    "activation_bytes")
+                    f"{config.name}, {config.activation_bytes} bytes, at that time; compile for a configuration with a "
+                    "greater activation_bytes")
 
 
 def _victim(network: Network, failed: _Claim, claims: list[_Claim], inputs: set[str], config: Config) -> str:
