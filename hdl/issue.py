@@ -148,10 +148,11 @@ class Issue(Component):
         m.d.comb += [
             status.waiting.eq(queue.level + filled), status.in_flight.eq(masks.level), status.retired.eq(unit.retired),
         ]
+        illegal = unit.illegal | (filled & ~legal)
         m.d.sync += [
             status.missing.eq(Mux(filled, lacks, 0)),
             status.idle.eq(~filled & (queue.level == 0) & ~flying),
-            status.illegal.eq(unit.illegal | (filled & ~legal) | (self.unordered if self.fills else 0)),
+            status.illegal.eq(illegal | self.unordered if self.fills else illegal),
             status.overflow.eq(Cat(self.overflows).any()),
         ]
         self._cause(m, filled, satisfied, flying)

@@ -22,14 +22,15 @@ from benchmarks.command import BAD_INPUT, OUTSIDE, SUCCESS, parser_of, run
 from benchmarks.mutation import source
 from benchmarks.mutation.equivalence import Prover
 from benchmarks.mutation.hunt import Noticed, hunt
-from benchmarks.mutation.kept import Kept, Verdict, key_of
+from benchmarks.mutation.induction import Induction
+from benchmarks.mutation.kept import Kept, Verdict
+from benchmarks.mutation.keys import INDUCTION, PROVERS, SOLVER, Keys
 from benchmarks.mutation.model import Planted, planted
 from benchmarks.mutation.places import UNITS
 from benchmarks.mutation.score import Outcome, failures, lines
 from benchmarks.output import deliver
 
 COUNT, SEED = 1200, 1
-FIRST, SOLVER, OTHERS = "first", "solver", "other"      # stages
 
 
 def main() -> int:
@@ -41,7 +42,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), metavar="N",
                         help="processes (default one per processor: %(default)s)")
     parser.add_argument("--resume", type=Path, metavar="FILE",
-                        help="store verdicts in FILE, and reuse those of the same hardware and tests")
+                        help="store verdicts in FILE, and reuse those of the same netlist and tests")
     parser.add_argument("--source", action="store_true", help="use the faults of sources.json instead")
     parser.add_argument("--only", metavar="TEXT", help="with --source: only those whose name contains TEXT")
     return run(parser, _action)
@@ -56,13 +57,16 @@ def _action(options: argparse.Namespace) -> int:
     begin, report = time.monotonic(), Stopwatch()
     model = planted(PRESETS["tiny"], options.count, options.seed, tuple(options.unit or UNITS), report)
     outcome, workers = Outcome(model.mutants), LocalWorkers(options.workers)
-    with Kept(options.resume, key_of(model.build)) as kept:
+    with Kept(options.resume, Keys(model.netlist).of) as kept:
         if kept:
             report(f"{len(kept)} verdicts are known")
-        _hunt(outcome, model, FIRST, workers, options, kept, report)
+        _recall(outcome, kept)
+        _hunt(outcome, model, True, workers, options, kept, report)
         report(f"{len(outcome.noticed)} of {len(model.mutants)} noticed; check whether the others change anything")
-        _prove(outcome, model, kept)
-        _hunt(outcome, model, OTHERS, workers, options, kept, report)
+        _prove(outcome, model, SOLVER, kept)
+        _hunt(outcome, model, False, workers, options, kept, report)
+        report(f"prove by induction which of {len(outcome.left())} faults change nothing that can be observed")
+        _prove(outcome, model, INDUCTION, kept)
     figures = outcome.figures(time.monotonic() - begin)
     reasons = list(failures(figures))
     if deliver(options, figures):
@@ -71,30 +75,41 @@ def _action(options: argparse.Namespace) -> int:
     return OUTSIDE if reasons else SUCCESS
 
 
-def _hunt(outcome: Outcome, model: Planted, stage: str, workers: LocalWorkers, options: argparse.Namespace, kept: Kept,
+def _recall(outcome: Outcome, kept: Kept) -> None:
+    """Takes over the known verdicts."""
+    for mutant in outcome.mutants:
+        for one in kept.of(mutant.number).values():
+            if one.found is not None and one.by in PROVERS:
+                outcome.equivalent.add(mutant.number)
+            elif one.found is not None:
+                outcome.noticed.setdefault(mutant.number, Noticed(one.by, one.found))
+
+
+def _hunt(outcome: Outcome, model: Planted, early: bool, workers: LocalWorkers, options: argparse.Namespace, kept: Kept,
           report: Stopwatch) -> None:
-    """Runs the remaining faults through the stimuli of a stage."""
+    """Runs the remaining faults through the early, or the other, stimuli."""
     left = outcome.left()
-    known = kept.of(stage, (one.number for one in left))
-    outcome.noticed |= {number: Noticed(*one.found) for number, one in known.items() if one.found}
-    asked = [one for one in left if one.number not in known]
-    report(f"run {len(asked)} faults through the {stage} stimuli")
-    with tasks_progress("hunting", options.json is not None, "faults", len(asked)) as progress:
-        for mutant, found in hunt(model.build, asked, stage == FIRST, workers, progress):
-            kept.add(Verdict(stage, mutant.number, (found.stimulus, found.text) if found else None))
+    report(f"run {len(left)} faults through the {'first' if early else 'other'} stimuli")
+    with tasks_progress("hunting", options.json is not None, "faults", len(left)) as progress:
+        for tried in hunt(model.build, left, early, workers, progress, kept.of):
+            number, found = tried.mutant.number, tried.found
+            for name in tried.names:
+                kept.add(Verdict(number, name, found.text if found else None))
             if found is not None:
-                outcome.noticed[mutant.number] = found
+                outcome.noticed[number] = found
 
 
-def _prove(outcome: Outcome, model: Planted, kept: Kept) -> None:
-    """Asks the solver which of the remaining faults change nothing."""
-    left = outcome.left()
-    known = kept.of(SOLVER, (one.number for one in left))
-    asked = [one for one in left if one.number not in known]
-    proved = Prover(Netlist(model.netlist)).equivalent(asked) if asked else set()
-    for one in asked:
-        kept.add(Verdict(SOLVER, one.number, ("equivalent", "") if one.number in proved else None))
-    outcome.equivalent = proved | {number for number, one in known.items() if one.found}
+def _prove(outcome: Outcome, model: Planted, by: str, kept: Kept) -> None:
+    """Asks a prover which of the remaining faults change nothing."""
+    asked = [one for one in outcome.left() if by not in kept.of(one.number)]
+    if not asked:
+        return
+    prover = (Prover if by == SOLVER else Induction)(Netlist(model.netlist))
+    for some in [asked] if by == SOLVER else [[one] for one in asked]:
+        proved = prover.equivalent(some)
+        for one in some:
+            kept.add(Verdict(one.number, by, "equivalent" if one.number in proved else None))
+        outcome.equivalent |= proved
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import contextlib
 import io
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from types import FrameType
 
@@ -34,22 +34,34 @@ class StimulusError(ArrayloomError):
     """A stimulus fails although no fault is selected."""
 
 
-def hunt(build: Build, mutants: Sequence[Mutant], early: bool, workers: Workers,
-         progress: Progress | None = None) -> Iterator[tuple[Mutant, Noticed | None]]:
-    """Runs each mutant through the early (or the other) stimuli in which it has an effect; yields verdicts as they come.
+@dataclass(frozen=True)
+class Tried:
+    """``found``: what noticed the mutant; ``names``: the stimulus that did, or all through which it ran if none did."""
 
-    Raises ``StimulusError`` if one fails without any fault.
+    mutant: Mutant
+    names: Sequence[str]
+    found: Noticed | None
+
+
+def hunt(build: Build, mutants: Sequence[Mutant], early: bool, workers: Workers, progress: Progress | None = None,
+         passed: Callable[[int], Collection[str]] = lambda _mutant: ()) -> Iterator[Tried]:
+    """Runs each mutant through the early (or the other) stimuli in which it has an effect; yields results as they come.
+
+    ``passed`` names stimuli that are known not to notice the mutant of a number. Raises ``StimulusError`` if a stimulus
+    fails without any fault.
     """
     if not mutants:
         return
     names = [one.name for one in stimuli() if one.early is early]
     acts = dict(zip(names, _acting(build, names, workers), strict=True))
-    tries = {one.number: [name for name in names if one.number in acts[name]] for one in mutants}
-    yield from ((one, None) for one in mutants if not tries[one.number])
+    tries = {one.number: [name for name in names if one.number in acts[name] and name not in passed(one.number)]
+             for one in mutants}
+    yield from (Tried(one, (), None) for one in mutants if not tries[one.number])
     left = [one for one in mutants if tries[one.number]]
     tasks = [Task(one.name, noticed, (replace(build, mutant=one.number), tries[one.number])) for one in left]
     for done in run_tasks(tasks, workers, progress):
-        yield left[done.index], done.value
+        found, mutant = done.value, left[done.index]
+        yield Tried(mutant, [found.stimulus] if found else tries[mutant.number], found)
 
 
 def noticed(build: Build, names: Sequence[str], _progress: Callable[[float], None] | None = None) -> Noticed | None:

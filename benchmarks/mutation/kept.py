@@ -1,7 +1,7 @@
 """Stores verdicts in a file, one JSON object per line, so that an interrupted run can be resumed."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,37 +9,28 @@ from types import TracebackType
 from typing import Any
 
 from arrayloom.host.runtime.errors import InputError
-from arrayloom.sim.rtl.build import Build
-from arrayloom.sim.rtl.design import digest_files
-from benchmarks.mutation.stimuli import SUPPORT, TESTS
-
-OWN = Path(__file__).parent
-DECIDING = ("equivalence", "cut", "liveness", "stimuli", "graphs", "hunt")     # modules that affect verdicts
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A stage's verdict on a mutant: the stimulus that failed and how, or that nothing was found."""
+    """What the stimulus ``by``, or the solver, found about a mutant: how it failed, or None if it did not."""
 
-    stage: str
     mutant: int
-    found: tuple[str, str] | None
-
-
-def key_of(build: Build) -> str:
-    """A hash of the hardware, its faults, and the code that judges them."""
-    files = [OWN / f"{name}.py" for name in DECIDING]
-    for folder in SUPPORT:
-        files += [path for path in sorted((TESTS / folder).rglob("*")) if path.suffix in (".py", ".json")]
-    return digest_files(files, str(build.library))[:16]
+    by: str
+    found: str | None
 
 
 class Kept(AbstractContextManager["Kept"]):
-    """The verdicts in ``path`` stored under ``key``; without a path, nothing is loaded or stored."""
+    """The verdicts in ``path`` whose key is still that of their stimulus; without a path, nothing is loaded or stored.
 
-    def __init__(self, path: Path | None, key: str) -> None:
-        self._path, self._key = path, key
-        self._known = {(one.stage, one.mutant): one for one in self._read()} if path and path.exists() else {}
+    ``key_of`` returns the key of a stimulus, None if there is no such stimulus.
+    """
+
+    def __init__(self, path: Path | None, key_of: Callable[[str], str | None]) -> None:
+        self._path, self._key_of = path, key_of
+        self._known: dict[int, dict[str, Verdict]] = {}
+        for one in self._read() if path and path.exists() else ():
+            self._enter(one)
         try:
             self._file = path.open("a", encoding="utf-8") if path else None
         except OSError as error:
@@ -50,17 +41,20 @@ class Kept(AbstractContextManager["Kept"]):
             self._file.close()
 
     def __len__(self) -> int:
-        return len(self._known)
+        return sum(map(len, self._known.values()))
 
-    def of(self, stage: str, mutants: Iterable[int]) -> dict[int, Verdict]:
-        """The known verdicts of that stage."""
-        return {mutant: self._known[stage, mutant] for mutant in mutants if (stage, mutant) in self._known}
+    def of(self, mutant: int) -> dict[str, Verdict]:
+        """The known verdicts on that mutant, by stimulus."""
+        return self._known.get(mutant, {})
 
     def add(self, verdict: Verdict) -> None:
-        self._known[verdict.stage, verdict.mutant] = verdict
+        self._enter(verdict)
         if self._file:
-            self._file.write(json.dumps({"key": self._key} | asdict(verdict)) + "\n")
+            self._file.write(json.dumps({"key": self._key_of(verdict.by)} | asdict(verdict)) + "\n")
             self._file.flush()
+
+    def _enter(self, verdict: Verdict) -> None:
+        self._known.setdefault(verdict.mutant, {})[verdict.by] = verdict
 
     def _read(self) -> Iterator[Verdict]:
         assert self._path is not None
@@ -70,15 +64,16 @@ class Kept(AbstractContextManager["Kept"]):
             raise InputError(f"--resume {self._path}: cannot be read as text: {error}") from None
         for number, line in enumerate(lines, 1):
             one = self._parsed(number, line)
-            if one["key"] == self._key:
-                found = one["found"]
-                yield Verdict(one["stage"], one["mutant"], (found[0], found[1]) if found else None)
+            if one["key"] == self._key_of(one["by"]):
+                yield Verdict(one["mutant"], one["by"], one["found"])
 
     def _parsed(self, number: int, line: str) -> dict[str, Any]:
         try:
             one = json.loads(line)
-            if {"key", "stage", "mutant", "found"} <= set(one) and (one["found"] is None or len(one["found"]) == 2):
-                return dict(one)
-        except (ValueError, TypeError):
+            if (isinstance(one, dict) and {"key", "mutant", "by", "found"} <= set(one) and isinstance(one["mutant"], int)
+                    and isinstance(one["key"], str) and isinstance(one["by"], str)
+                    and isinstance(one["found"], str | None)):
+                return one
+        except ValueError:
             pass
         raise InputError(f"--resume {self._path}: line {number} is not a verdict of this command: name another file")

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 
 from arrayloom.sim.rtl.islands.state import READ, REGISTERS, WRITE
+from arrayloom.sim.rtl.logic import RIPPLING
 from arrayloom.sim.rtl.netlist import Bit, Cell, Netlist
 
 BITWISE = {"$and", "$or", "$xor", "$xnor", "$not", "$mux"}
@@ -49,12 +50,14 @@ class _Liveness:
     @staticmethod
     def _reads(cell: Cell, place: int) -> Iterator[Bit]:
         """The bits that influence that bit of the cell's output."""
-        own = ("D",) if cell.kind in REGISTERS else ("A", "B") if cell.kind in BITWISE else ()
+        own = ("D",) if cell.kind in REGISTERS else ("A", "B") if cell.kind in BITWISE | RIPPLING else ()
         for port, bits in cell.ports.items():
             if cell.drives(port) or port == "CLK":
                 continue
             if port not in own:
                 yield from bits
+            elif cell.kind in RIPPLING:
+                yield from bits[:place + 1]
             elif place < len(bits):
                 yield bits[place]
             else:

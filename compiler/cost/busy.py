@@ -29,9 +29,13 @@ from arrayloom.isa.instructions import (
 
 SLOWNESS = 32               # allowed ratio of the time on a slow bus to the time on one that transfers a word per cycle
 ATTENTION_WORD = 7          # from asking for words to the first of them
-ATTENTION_LANES = 3         # from a group of bytes to its contributions, or to what is summed up of it
-ATTENTION_DIVIDE = 11       # from contributions to quotients
-ATTENTION_ROOT = 58         # from the sums of a pixel to its reciprocal root
+ATTENTION_LOOK = 3          # from a group of bytes to their contributions
+ATTENTION_DIVIDE = 14       # from contributions to quotients
+ATTENTION_SQUARE = 6        # from the last word of a square to the first of the next
+ATTENTION_PIXEL = 10        # from the last word of a pixel to the first of the next
+ATTENTION_ROOT = 34         # from a pixel to the next, at least: a root is found, and the reciprocal of the one before
+ATTENTION_MOMENTS = 71      # of a pixel, from asking for its words to its reciprocal root, without one for each word
+ATTENTION_LANE = 11         # from a group of bytes to their normalized sums
 LEAST_PASS = 6              # cycles between two additions to the same sum of DEPTHWISE
 INSTRUCTION_CYCLES = 1000   # allowance per instruction for tokens, latencies and bursts
 START_CYCLES = 1_000_000    # allowance until the bus first answers
@@ -53,13 +57,14 @@ def busy_cycles(instruction: Instruction, config: Config) -> int:
         case LoadActivations(words=words, rows=rows) | Store(words=words, rows=rows):
             return words * rows
         case FeedWeights(tiles=tiles, rows=rows) | Turn(tiles=tiles, rows=rows):
-            return ATTENTION_WORD + rows + tiles * max(ATTENTION_WORD + rows, config.size)
+            first, more = ATTENTION_SQUARE + rows + config.size, max(ATTENTION_SQUARE + rows, config.size)
+            return first + (tiles - 1) * more
         case Softmax(width=width):
             return _softmax_cycles(width, config)
         case Moments(width=width, blocks=blocks):
-            return ATTENTION_ROOT + width * max(blocks + ATTENTION_WORD, ATTENTION_ROOT)
+            return ATTENTION_MOMENTS + blocks + (width - 1) * max(blocks + ATTENTION_PIXEL, ATTENTION_ROOT)
         case Normalize(width=width):
-            return 2 * ATTENTION_WORD + width * _attention_groups(config) + ATTENTION_LANES
+            return 2 * ATTENTION_WORD + width * _attention_groups(config) + ATTENTION_LANE
         case PostInstruction(height=height, width=width):
             return height * width * _word_cycles(instruction, config.groups)
     return 0
@@ -72,7 +77,7 @@ def _attention_groups(config: Config) -> int:
 def _softmax_cycles(width: int, config: Config) -> int:
     """The table; then every word three times."""
     table = BYTE_VALUES * FLOAT_BYTES // config.size
-    between = 4 * ATTENTION_WORD + 2 * ATTENTION_LANES + ATTENTION_DIVIDE
+    between = 4 * ATTENTION_WORD + ATTENTION_LOOK + ATTENTION_DIVIDE
     return table + between + width * (1 + 2 * _attention_groups(config))
 
 

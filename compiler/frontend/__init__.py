@@ -1,18 +1,19 @@
-"""ONNX to integer graph, from top to bottom.
+"""Imports an ONNX model as an integer graph, in these steps.
 
-1. `load` reads a model and puts it in order (`tidy/`); `schemes` refuses quantization that is not int8 and static, `batch`
-   and `opening` make a fixed batch open, `extents` checks sizes before anything runs.
+1. `load` reads a model and normalizes it (`tidy/`); `schemes` refuses quantization that is not int8 and static, `batch` and
+   `opening` make a fixed batch open, `extents` checks sizes before anything runs.
 2. `model` finds the facts about every value by running the model in ONNX Runtime.
 3. `partition` separates the host's head and tail from the accelerator's part, `extract` makes models of them; `permission`
-   decides how much the host may have.
-4. `rewriting/`, ONNX to ONNX: passes that bring quantized networks into the forms which the lowering knows.
-5. `lowering/`, QDQ to integer operators of ONNX Runtime. That model's integers are what the accelerator is compared with.
+   decides how much the host may compute.
+4. `rewriting/` rewrites ONNX to ONNX: its passes bring quantized networks into the forms that the lowering accepts.
+5. `lowering/` replaces QDQ forms by integer operators of ONNX Runtime. The accelerator is compared with this integer model.
 6. `assemble` makes the integer graph with a `builder`: integer operators by the rules in `operators/`, float functions
-   between integers as tables by `islands/`, inputs and outputs by `inputs` and `border`. Movements are collected as maps of
-   indices (`movement`, `moved`, `union`) until an operation needs the value.
+   between integers as lookup tables by `islands/`, inputs and outputs by `inputs` and `border`. Movements are collected as
+   maps of indices (`movement`, `moved`, `union`) until an operation needs the value.
 
-What cannot be compiled is raised as a `RefusalError` and collected in a `report`, under the names of the user's nodes, which
-every node that a pass makes remembers (`origin`). Nodes that only the host can compute make the tail grow: 3 to 6 run again.
+What cannot be compiled is raised as a `RefusalError` and collected in a `report` under the names of the user's nodes, which
+every node that a pass makes records as its origin (`origin`). If only the host can compute a node, the tail grows and steps
+3 to 6 are repeated.
 """
 
 from collections.abc import Sequence
@@ -50,22 +51,22 @@ from arrayloom.isa.program import NOTICE_NOTE
 
 __all__ = ["NOTICE", "HostPolicy", "ImportOptions", "ImportedModel", "import_model"]
 
-#: Key of a model's metadata whose value every output about the model repeats, such as that its weights are random.
+#: Key of a notice in a model's metadata, such as that its weights are random, which all output about the model repeats.
 NOTICE = "arrayloom.notice"
 
 
 @dataclass(frozen=True)
 class ImportedModel:
-    """A model as the compiler takes it, with the ONNX models that its tensors and outputs are compared with.
+    """An imported model, with the ONNX models with which its tensors and outputs are compared.
 
     Attributes
     ----------
     graph
         The integer graph.
     original
-        The model as given, with local functions inlined and its batch made symbolic where it was fixed.
+        The model as given, with local functions inlined and a symbolic batch if it was fixed.
     middle
-        The part of it that the accelerator computes; `original` itself where the host computes nothing.
+        The part that the accelerator computes; `original` itself if the host computes nothing.
     """
 
     graph: Graph
@@ -74,17 +75,17 @@ class ImportedModel:
 
     @property
     def lowered(self) -> onnx.ModelProto:
-        """The integer model whose values the graph's tensors are; `middle` itself where nothing was to lower."""
+        """The integer model that has the graph's tensors as values; `middle` itself if nothing had to be lowered."""
         return self.graph.integer_model
 
     @property
     def is_lowered(self) -> bool:
-        """Whether the import put integer operators in the place of float ones."""
+        """Whether the import replaced float operators by integer ones."""
         return self.lowered is not self.middle
 
 
 def import_model(source: str | Path | onnx.ModelProto, options: ImportOptions = DEFAULT_OPTIONS) -> ImportedModel:
-    """Import a quantized ONNX model, QDQ or QOperator.
+    """Imports a quantized ONNX model in QDQ or QOperator form.
 
     Parameters
     ----------
@@ -96,8 +97,8 @@ def import_model(source: str | Path | onnx.ModelProto, options: ImportOptions = 
     Returns
     -------
     ImportedModel
-        The integer graph, the model as given and the lowered one. A model of QDQ form is lowered to ONNX Runtime's
-        integer operators, and every tensor of the graph equals that lowered model's.
+        The integer graph, the model as given and the lowered one. A QDQ model is lowered to ONNX Runtime's integer
+        operators, and every tensor of the graph equals the value in that lowered model.
 
     Raises
     ------
@@ -115,7 +116,7 @@ def import_model(source: str | Path | onnx.ModelProto, options: ImportOptions = 
     except ModelError as error:
         if not batch_notes:
             raise
-        reason = f"the batch is fixed, and some node needs it so: export the model for a batch of 1 ({error})"
+        reason = f"the batch is fixed, and some node depends on it: export the model for a batch of 1 ({error})"
         raise ModelError(reason) from error
     check_constant_outputs(whole)
     parts = _partition(whole, options)
@@ -138,7 +139,10 @@ def import_model(source: str | Path | onnx.ModelProto, options: ImportOptions = 
 
 
 def _partition(model: Model, options: ImportOptions) -> Partition:
-    """Head and tail; where roundings are permitted, quantized layers at the end are the host's only if they are small."""
+    """Returns the initial partition.
+
+    If roundings are permitted, quantized layers at the end are left to the host only if they are small.
+    """
     parts = partition(model)
     small = HostPolicy.NONE if options.host is HostPolicy.NONE else HostPolicy.SMALL
     if options.insert_rounding and not_permitted(parts, small):
@@ -147,7 +151,7 @@ def _partition(model: Model, options: ImportOptions) -> Partition:
 
 
 def _import_either_way(parts: Partition, options: ImportOptions, notes: Sequence[str]) -> ImportedModel:
-    """The model with its dimensions arranged for the accelerator, or as they are where only the arranged one is refused."""
+    """Imports the model with its dimensions arranged for the accelerator, or unchanged if only the former is refused."""
     try:
         return _import_parts(parts, options, notes)
     except UnsupportedError as refusal:
@@ -157,7 +161,7 @@ def _import_either_way(parts: Partition, options: ImportOptions, notes: Sequence
 
 
 def _import_parts(parts: Partition, options: ImportOptions, notes: Sequence[str], arranged: bool = True) -> ImportedModel:
-    """The model with the accelerator's part of it as a graph."""
+    """Imports the model, with the accelerator's part of it as an integer graph."""
     whole = parts.model
     report = Report(may_round=options.insert_rounding, attention=options.attention)
     report.notes.extend(notes)
@@ -192,11 +196,11 @@ def _ports(model: Model, names: Sequence[str]) -> list[ModelPort]:
 
 
 def _analyse(model: onnx.ModelProto) -> Model:
-    """The model with its values known; a model that ONNX Runtime rejects is explained by the nodes we do not know."""
+    """Returns the model with facts about its values; if ONNX Runtime rejects it, the error lists the unknown nodes."""
     try:
         return Model(model)
     except SessionError as error:
         nodes = unknown_nodes(model)
         if nodes:
             raise UnsupportedError(nodes) from error
-        raise ModelError(f"{error}; export the model again, or mend the node it names") from error
+        raise ModelError(f"{error}; export the model again, or fix the node that it names") from error

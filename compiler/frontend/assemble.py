@@ -1,4 +1,4 @@
-"""From an integer model to the integer graph: heads, islands, operators and tails, each by its rule."""
+"""Builds the integer graph from an integer model: imports inputs, islands, operators and outputs, each by its rule."""
 
 import onnx
 
@@ -17,12 +17,12 @@ from arrayloom.compiler.graph import Graph
 
 
 def assemble(model: Model, report: Report) -> Graph:
-    """The integer graph of an integer model.
+    """Returns the integer graph of an integer model.
 
     Raises
     ------
     UnsupportedError
-        The report of the lowering or of this pass holds an entry.
+        The lowering or this pass refused a node.
     """
     builder = Builder(model, report)
     import_integer_inputs(builder)
@@ -60,7 +60,7 @@ def _import_node(builder: Builder, node: onnx.NodeProto) -> None:
 
 
 def _refuse_leftovers(builder: Builder) -> None:
-    """Whatever computes on elements and no rule accounted for."""
+    """Refuses the nodes that compute on elements and were not imported by any rule."""
     model = builder.model
     before_refused = _before_refused(builder)
     for node in model.nodes:
@@ -72,7 +72,7 @@ def _refuse_leftovers(builder: Builder) -> None:
 
 
 def _before_refused(builder: Builder) -> set[int]:
-    """The nodes, by their `id`, from which every way leads to a node in the report: that entry says enough."""
+    """Returns the nodes, by `id`, from which all paths lead to refused nodes; the entries of those are sufficient."""
     found: set[int] = set()
     for node in reversed(builder.model.nodes):
         readers = [reader for name in node.output for reader in builder.model.consumers.get(name, [])]

@@ -1,4 +1,4 @@
-"""Attributes of ONNX nodes, with the defaults of the ONNX specification where a node leaves them out."""
+"""Attributes of ONNX nodes, with the defaults of the ONNX specification."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from arrayloom.compiler.graph import Pads, Pair
 
 
 def attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:
-    """An attribute's value as Python gives it (strings decoded), or the default."""
+    """Returns an attribute's value as a Python object (strings decoded), or the default."""
     for given in node.attribute:
         if given.name == name:
             value = onnx.helper.get_attribute_value(given)
@@ -18,19 +18,19 @@ def attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:
 
 
 def attributes_of(node: onnx.NodeProto) -> dict[str, Any]:
-    """All attributes of a node, as `onnx.helper.make_node` takes them."""
+    """Returns all attributes of a node, in the form that `onnx.helper.make_node` takes."""
     return {given.name: onnx.helper.get_attribute_value(given) for given in node.attribute}
 
 
 def drop_attributes(node: onnx.NodeProto, *names: str) -> None:
-    """Remove attributes of these names, where the node has them; in place."""
+    """Removes attributes with these names from the node, in place."""
     kept = [given for given in node.attribute if given.name not in names]
     del node.attribute[:]
     node.attribute.extend(kept)
 
 
 def pair(node: onnx.NodeProto, name: str, default: int = 1) -> Pair:
-    """A spatial attribute as (vertical, horizontal); a 1-D one lies along the width, as [N, C, L] is [C, 1, L]."""
+    """Returns a spatial attribute as (vertical, horizontal); a 1-D one is along the width, since [N, C, L] is [C, 1, L]."""
     values = attribute(node, name)
     if values is None:
         return default, default
@@ -44,7 +44,7 @@ def pair(node: onnx.NodeProto, name: str, default: int = 1) -> Pair:
 
 
 def pads(node: onnx.NodeProto, extent: Pair, output: Pair, span: Pair, strides: Pair) -> Pads:
-    """Padding as (top, left, bottom, right), `auto_pad` resolved by the rule of the ONNX specification.
+    """Returns the padding as (top, left, bottom, right), with `auto_pad` resolved as the ONNX specification defines it.
 
     Parameters
     ----------
@@ -53,14 +53,14 @@ def pads(node: onnx.NodeProto, extent: Pair, output: Pair, span: Pair, strides: 
     extent, output
         Height and width of its input and output.
     span
-        Rows and columns a window covers, dilation included.
+        Rows and columns that a window covers, dilation included.
     strides
         Vertical and horizontal.
     """
     mode = attribute(node, "auto_pad", "NOTSET")
     if mode in ("SAME_UPPER", "SAME_LOWER"):
         totals = [(output[i] - 1) * strides[i] + span[i] - extent[i] for i in (0, 1)]
-        if min(totals) < -1:  # one row too many is left over at the end; more would be halved, to negative padding
+        if min(totals) < -1:  # -1: one row at the end is unused; less: the halves would be negative
             raise RefusalError(
                 "its windows skip rows or columns: ONNX Runtime and the ONNX specification place them differently",
                 "give explicit pads instead",

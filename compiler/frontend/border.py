@@ -1,4 +1,4 @@
-"""The outputs of the model: what the host computes after the last integer operation."""
+"""Imports the outputs of the model, with the steps that the host computes after the last integer operation."""
 
 from contextlib import suppress
 
@@ -25,7 +25,7 @@ from arrayloom.isa.host_steps import (
 
 
 def import_output(builder: Builder, name: str) -> GraphOutput | None:
-    """One output of the model with its tail; None, and an entry in the report, where the tail cannot be computed."""
+    """Returns an output of the model with the host's steps; None, and a refusal, if the host cannot compute it."""
     model = builder.model
     steps: list[HostStep] = []
     value = name
@@ -44,7 +44,7 @@ def import_output(builder: Builder, name: str) -> GraphOutput | None:
 
 
 def _is_made(builder: Builder, value: str) -> bool:
-    """Whether a value is the device's; what the device cannot move is left in its place and moved by the host."""
+    """Whether the device computes a value; movements that the device cannot do at the output are left to the host."""
     if builder.model.dtypes[value] not in BYTES:
         return False
     if is_host_softmax(builder.model.producers.get(value)):
@@ -75,12 +75,12 @@ def _steps(model: Model, report: Report, node: onnx.NodeProto) -> list[HostStep]
 
 
 def is_host_softmax(node: onnx.NodeProto | None) -> bool:
-    """Whether the node is a softmax of bytes that is no part of attention: only the host computes it."""
+    """Whether the node is a softmax of bytes that is not part of attention, which only the host computes."""
     return node is not None and operator_name(node) == "com.microsoft.QLinearSoftmax" and not is_marked(node, SCORES)
 
 
 def check_host_softmax(model: Model, node: onnx.NodeProto) -> None:
-    """Refuse a softmax of bytes whose result anything but the host reads."""
+    """Refuses a softmax of bytes whose result the accelerator would have to read."""
     readers = model.consumers.get(node.output[0], [])
     while len(readers) == 1 and readers[0].op_type in ("DequantizeLinear", *BY_HOST):
         readers = model.consumers.get(readers[0].output[0], [])
@@ -94,7 +94,7 @@ def check_host_softmax(model: Model, node: onnx.NodeProto) -> None:
 
 
 def _quantized_softmax(model: Model, node: onnx.NodeProto) -> QuantizedSoftmax:
-    """The step; its rounding is known for result scales down to 2**-9."""
+    """Returns the step of a quantized softmax; its rounding is known for result scales of at least 2**-9."""
     rank = len(model.shapes[node.input[0]])
     axis = int(attribute(node, "axis", -1)) % rank
     if attribute(node, "opset", SOFTMAX_OPSET) < SOFTMAX_OPSET and axis != rank - 1:
@@ -103,7 +103,7 @@ def _quantized_softmax(model: Model, node: onnx.NodeProto) -> QuantizedSoftmax:
     x = per_tensor(model, node.input[1], node.input[2], model.dtypes[node.input[0]])
     y = per_tensor(model, node.input[3], node.input[4], dtype)
     if y.scale < SMALLEST_SOFTMAX_SCALE:
-        raise RefusalError("its result's scale is below 2**-9", "quantize it with 1/256", f"scale = {y.scale}")
+        raise RefusalError("the scale of its result is below 2**-9", "quantize it with 1/256", f"scale = {y.scale}")
     return QuantizedSoftmax(axis, float(x.scale), float(y.scale), y.zero_point)
 
 

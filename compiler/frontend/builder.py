@@ -1,4 +1,4 @@
-"""The integer graph under construction: what the rules of the operators read from and write to."""
+"""The integer graph under construction, which the rules of the operators read and extend."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +19,7 @@ from arrayloom.isa.instructions import BYTE_VALUES
 
 
 class Builder:
-    """Tensors and operations collected while the nodes of an integer model are visited in order."""
+    """Tensors and operations, collected while the nodes of an integer model are visited in order."""
 
     def __init__(self, model: Model, report: Report) -> None:
         self.model = model
@@ -28,10 +28,10 @@ class Builder:
         self.pending: dict[str, Moved] = {}
         self.ops: list[Op] = []
         self.inputs: list[GraphInput] = []
-        self.claimed: set[str] = set()  # values that an island, the head or the tail accounts for
+        self.claimed: set[str] = set()  # values that are imported as part of an island, the head or the tail
 
     def tensor(self, name: str) -> Tensor:
-        """An integer tensor that an earlier node produced."""
+        """Returns an integer tensor that an earlier node computed."""
         if self.model.is_constant(name):
             raise RefusalError(f"its operand '{name}' is constant", "fold the constant into the network", f"'{name}'")
         if name in self.pending:
@@ -41,7 +41,7 @@ class Builder:
         return self.tensors[name]
 
     def described(self, name: str) -> Tensor:
-        """What a tensor is, without making one that is only moved so far."""
+        """Returns the properties of a tensor without computing it if it is only moved so far."""
         if name not in self.pending:
             return self.tensor(name)
         shape = tuple(self.model.shapes[name][1:])
@@ -49,7 +49,7 @@ class Builder:
         return Tensor(name, made, self.model.dtypes[name], shape)
 
     def moved(self, name: str, padding: int | None) -> Moved:
-        """How a value is moved; from itself where it is padded already, by another byte than `padding`."""
+        """Returns how a value is moved; the movement begins at the value itself if its padding byte is not `padding`."""
         moved = self.pending.get(name)
         if moved is not None and (padding is None or moved.fill in (None, padding)):
             return moved
@@ -58,11 +58,11 @@ class Builder:
         return Moved(name, index, None, onnx.NodeProto(), name, index)
 
     def defer(self, name: str, moved: Moved) -> None:
-        """Remember how a value is moved; it is made when an operation first asks for it."""
+        """Records how a value is moved; it is computed when an operation first needs it."""
         self.pending[name] = moved
 
     def intermediate(self, node: onnx.NodeProto, name: str, moved: Moved) -> str:
-        """Make a tensor that the model does not have: the operand `name` of `node`, spread to the node's result."""
+        """Adds a tensor that the model does not have: the operand `name` of `node`, broadcast to the node's result."""
         made = f"{name}, spread for {node_name(node)}"
         self.model.dtypes[made] = self.tensors[name].dtype
         self.model.shapes[made] = moved.index.shape
@@ -70,14 +70,14 @@ class Builder:
         return made
 
     def inner(self, name: str, like: Tensor, dtype: np.dtype) -> Tensor:
-        """Declare a tensor that the model does not have, of the shapes of another one."""
+        """Declares a tensor that the model does not have, with the shapes of another one."""
         tensor = Tensor(name, like.shape, dtype, like.onnx_shape)
         self.tensors[name] = tensor
         self.model.dtypes[name], self.model.shapes[name] = dtype, (1, *like.onnx_shape)
         return tensor
 
     def can_make(self, name: str) -> bool:
-        """Whether the accelerator can make a moved value."""
+        """Whether the accelerator can compute a moved value."""
         try:
             self._plans(name)
         except RefusalError:
@@ -85,7 +85,7 @@ class Builder:
         return True
 
     def _make(self, name: str) -> None:
-        """Make a moved value, by one operation from the tensor it began as where one can do it."""
+        """Adds the operations that compute a moved value: a single one from its source if possible."""
         try:
             plans = self._plans(name)
         except RefusalError:
@@ -104,7 +104,7 @@ class Builder:
         self._add_movement(moved.node, name, Part(x, plan.movement), moved.fill or 0)
 
     def _move_as_union(self, name: str, moved: Moved) -> None:
-        """Make a moved value in several steps, where no one operation can."""
+        """Adds the operations that compute a moved value in several steps, if no single one can."""
         x = self.tensors[moved.source]
         try:
             groups = find_union(moved.index, x, image_shape(tuple(self.model.shapes[name][1:])))
@@ -120,12 +120,12 @@ class Builder:
         self.add(kind, node, output, x=part.x.name, **vars(part.movement), table=table, fill=fill)
 
     def _same(self, x: Tensor, rows: int = 1) -> NDArray[Any]:
-        """Tables that give each byte as it is."""
+        """Returns `rows` lookup tables that leave each byte unchanged."""
         row = np.arange(BYTE_VALUES).astype(np.uint8).view(x.dtype)
         return np.ascontiguousarray(np.broadcast_to(row, (rows, BYTE_VALUES)))
 
     def _add_union(self, moved: Moved, output: str, x: Tensor, groups: Sequence[Group]) -> None:
-        """Stack the groups, each the sum of its parts, and put their channels in order."""
+        """Concatenates the groups, each of which is the sum of its parts, and restores the order of their channels."""
         order = in_order(groups)
         stacked = output if order is None else self._step_to(output, len(order))
         names = [stacked] if len(groups) == 1 else [self._step_to(output, len(group.channels)) for group in groups]
@@ -139,7 +139,7 @@ class Builder:
             self._add_movement(moved.node, output, Part(self.tensors[stacked], movement), 0)
 
     def add_sum(self, node: onnx.NodeProto, output: str, parts: Sequence[Part], fill: int) -> None:
-        """Join parts that hold `fill` where they hold nothing: it is taken off the sum for all of them but one."""
+        """Adds up parts that hold `fill` outside their own elements; it is subtracted from the sum for all but one."""
         channels, one, total = self.tensors[output].shape[0], np.float32(1), ""
         for number, part in enumerate(parts, start=1):
             last = number == len(parts)
@@ -153,7 +153,7 @@ class Builder:
             total = joined
 
     def _step_to(self, name: str, channels: int) -> str:
-        """Declare a tensor that the model does not have: a step on the way to `name`, of so many channels."""
+        """Declares an intermediate tensor on the way to `name`, which the model does not have, with `channels` channels."""
         number = 1
         while (made := f"{name}, spread for step {number}") in self.tensors:
             number += 1
@@ -163,8 +163,10 @@ class Builder:
         return made
 
     def _plans(self, name: str) -> list[tuple[str, Plan]]:
-        """How to make a moved value, and before it those that it is made of, where its last node does not go together with
-        the nodes before."""
+        """Returns the plans that compute a moved value, in order.
+
+        If the movement of its last node cannot be merged with those before, the plans first compute the values before it.
+        """
         behind: list[str] = []
         while True:
             try:
@@ -180,7 +182,7 @@ class Builder:
         return plans
 
     def _direct_plan(self, name: str) -> Plan:
-        """How to make a moved value of the tensor it began as."""
+        """Returns the plan that computes a moved value directly from its source."""
         moved = self.pending[name]
         x = self.tensors[moved.source]
         if not moved.moves(x):
@@ -189,7 +191,7 @@ class Builder:
         return Plan(x.name, match(moved.index, x, shape), shape)
 
     def _plan_from(self, before: Plan, name: str) -> Plan:
-        """How to make a moved value of the one that its last node reads, which is made by the plan `before`."""
+        """Returns the plan that computes a moved value from the operand of its last node, the result of plan `before`."""
         moved, shape = self.pending[name], image_shape(tuple(self.model.shapes[name][1:]))
         dtype = self.tensors[moved.source].dtype
         parent = Tensor(moved.parent, before.shape, dtype, tuple(self.model.shapes[moved.parent][1:]))
@@ -198,7 +200,7 @@ class Builder:
         return Plan(parent.name, match(moved.own, parent, shape), shape)
 
     def image(self, name: str) -> Tensor:
-        """A tensor as the [C, H, W] that its ONNX shape says, moved there where its elements lie in another one."""
+        """Returns a tensor with the [C, H, W] of its ONNX shape; it is moved if it has another one."""
         tensor = self.tensor(name)
         shape = image_shape(tensor.onnx_shape)
         if tensor.shape == shape:
@@ -209,12 +211,12 @@ class Builder:
         return self.tensors[made]
 
     def planes(self, name: str) -> Tensor:
-        """A tensor whose channels are those of its ONNX shape, with the positions of each in any arrangement."""
+        """Returns a tensor whose channels are those of its ONNX shape, with the positions of each in any arrangement."""
         tensor = self.tensor(name)
         return tensor if tensor.shape[0] == image_shape(tensor.onnx_shape)[0] else self.image(name)
 
     def _lay_out(self, x: Tensor, made: str, shape: tuple[int, int, int]) -> None:
-        """Make the tensor `made`, which the model does not have: the elements of `x` in another [C, H, W]."""
+        """Adds the tensor `made`, which the model does not have: the elements of `x` in another [C, H, W]."""
         index = in_place((1, *x.onnx_shape))
         moved = Moved(x.name, index, None, self.model.producers[x.name], x.name, index)
         try:
@@ -222,14 +224,14 @@ class Builder:
         except RefusalError as refusal:
             raise RefusalError(
                 f"its input '{x.name}' of shape {list(x.onnx_shape)} is a reshaped {list(x.shape)}: {refusal.reason}",
-                "only a matrix product, a function of one element or another reshape may follow such a reshape",
+                "only a matrix product, an element-wise function or another reshape may follow such a reshape",
             ) from refusal
         self.tensors[made] = Tensor(made, shape, x.dtype, x.onnx_shape)
         self.model.dtypes[made], self.model.shapes[made] = x.dtype, (1, *x.onnx_shape)
         self._add_union(moved, made, x, groups)
 
     def declare(self, name: str, shape: tuple[int, int, int] | None = None) -> Tensor:
-        """Declare the tensor of a value; its [C, H, W] follows from the ONNX shape unless given."""
+        """Declares the tensor of a value; its [C, H, W] follows from the ONNX shape unless given."""
         dtype, onnx_shape = self.model.dtypes[name], tuple(self.model.shapes[name][1:])
         if dtype not in BYTES:
             raise RefusalError(f"its result '{name}' has dtype {dtype}", "quantize it to uint8 or int8")
@@ -238,19 +240,19 @@ class Builder:
         return tensor
 
     def stand_in(self, name: str) -> None:
-        """Declare what a refused node would have made, so that the nodes after it are examined too."""
+        """Declares the result of a refused node, so that the nodes after it are examined too."""
         self.pending.pop(name, None)
         self.tensors.pop(name, None)
         if name and self.model.dtypes[name] in BYTES:
             self.declare(name)
 
     def add(self, kind: type[Op], node: onnx.NodeProto, output: str | None = None, **attributes: Any) -> None:
-        """Append the operation that computes one declared output of `node`, the first unless named."""
+        """Appends the operation that computes a declared output of `node`: `output`, or the first one."""
         origin = {"user_node": origin_name(node), "user_operator": origin_operator(node)}
         self.ops.append(kind(name=node_name(node), op_type=node.op_type, output=output or node.output[0], **origin,
                              **attributes))
 
     def quantization(self, node: onnx.NodeProto, scale: int, value: str) -> Quantization:
-        """Per-tensor scale and zero point at inputs `scale` and `scale` + 1 of `node`, which belong to `value`."""
+        """Returns the per-tensor quantization at inputs `scale` and `scale` + 1 of `node`, which belongs to `value`."""
         zero_point = node.input[scale + 1] if len(node.input) > scale + 1 else ""
         return per_tensor(self.model, node.input[scale], zero_point, self.model.dtypes[value])

@@ -1,15 +1,15 @@
-"""The names of the classes that a model's file holds."""
+"""The names of the classes in a model's metadata."""
 
 import ast
 
 import onnx
 
-NAMES = "names"             # in the metadata, as Ultralytics writes them: "{0: 'person', 1: 'bicycle'}"
+NAMES = "names"             # key of the metadata, written by Ultralytics: "{0: 'person', 1: 'bicycle'}"
 LARGEST_NAMES = 1 << 20     # characters
 
 
 def class_names(model: onnx.ModelProto) -> list[str]:
-    """The names in the model's metadata in order; none where there are none in a form that is known."""
+    """Returns the class names in the model's metadata in order; empty if there are none in a known format."""
     text = next((entry.value for entry in model.metadata_props if entry.key == NAMES), "")
     if len(text) > LARGEST_NAMES:
         return []

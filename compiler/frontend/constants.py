@@ -1,4 +1,4 @@
-"""Constant tensors on the accelerator: made from any other tensor, whose bytes all become the same."""
+"""Constant tensors on the accelerator: loaded, or computed from another tensor whatever its bytes are."""
 
 import numpy as np
 import onnx
@@ -11,16 +11,16 @@ from arrayloom.compiler.frontend.runtime import Array
 from arrayloom.compiler.graph import Conv, Move, Tensor
 from arrayloom.isa.instructions import BYTE_VALUES
 
-LARGEST_KERNEL = 1023           # rows or columns that an instruction can describe
-MOST_MULTIPLICATIONS = 1 << 32  # that one constant may cost
+LARGEST_KERNEL = 1023           # most rows or columns that an instruction can describe
+MOST_MULTIPLICATIONS = 1 << 32  # most multiplications for one constant
 
 
 def constant_tensor(builder: Builder, node: onnx.NodeProto, values: Array, near: Tensor) -> str:
-    """A tensor of the bytes `values` [1, ...], which differ between positions; returns its name.
+    """Adds a tensor with the bytes `values` [1, ...], which differ between positions, and returns its name.
 
-    Where the accelerator has the unit for attention, whose networks hold many, they are loaded. Elsewhere a single pixel of
-    ones, made from one of `near`, is convolved with the values: of a full convolution each result sees
-    that pixel through one tap of the kernel.
+    With the ATTENTION unit, whose networks have many constants, they are loaded. Otherwise a single pixel with value 1,
+    derived from `near`, is convolved with the values: in a full convolution each result reads that pixel through one tap of
+    the kernel.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def constant_tensor(builder: Builder, node: onnx.NodeProto, values: Array, near:
     if max(height, width) > LARGEST_KERNEL or channels * (height * width) ** 2 > MOST_MULTIPLICATIONS:
         raise RefusalError(
             "its constant differs between more positions than a convolution can make",
-            "use a constant that differs between rows or between columns alone, or apply it on the host",
+            "use a constant that differs only between rows or only between columns, or apply it on the host",
             f"shape {list(values.shape)}",
         )
     pixel = _pixel(builder, node, near, values.dtype)
@@ -50,7 +50,7 @@ def constant_tensor(builder: Builder, node: onnx.NodeProto, values: Array, near:
 
 
 def constant_channels(builder: Builder, node: onnx.NodeProto, values: Array, near: Tensor) -> str:
-    """A tensor [C, H, W] of constant channels with the positions of `near`; `values` holds the C bytes."""
+    """Adds a tensor [C, H, W] of constant channels, with H and W of `near`; `values` holds the C bytes."""
     shape = (len(values), *near.shape[1:])
     made = declare_made(builder, f"constant, made for {node.name or node.output[0]}", Tensor("", shape, values.dtype, shape))
     rows, columns = (np.arange(extent, dtype=np.int32) for extent in near.shape[1:])
@@ -61,7 +61,7 @@ def constant_channels(builder: Builder, node: onnx.NodeProto, values: Array, nea
 
 
 def declare_made(builder: Builder, stem: str, like: Tensor) -> str:
-    """Declare a tensor that the model does not have, of the shape and dtype of another; returns its name."""
+    """Declares a tensor that the model does not have, with the shape and dtype of `like`; returns its name."""
     name, count = stem, 1
     while name in builder.tensors or name in builder.model.shapes:
         count += 1
@@ -72,7 +72,7 @@ def declare_made(builder: Builder, stem: str, like: Tensor) -> str:
 
 
 def _pixel(builder: Builder, node: onnx.NodeProto, near: Tensor, dtype: np.dtype) -> str:
-    """A tensor of one element, 1."""
+    """Adds a tensor with a single element, 1, and returns its name."""
     one, first = (1, 1, 1), np.zeros(1, np.int32)
     made = declare_made(builder, f"one, made for {node.name or node.output[0]}", Tensor("", one, dtype, one))
     builder.add(Move, node, made, x=near.name, channels=first, rows=first, columns=first,

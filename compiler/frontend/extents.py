@@ -1,7 +1,7 @@
-"""Extents of values before ONNX Runtime sees a model: it would allocate what no machine holds, or end the process.
+"""Checks the extents of values before ONNX Runtime loads a model, as it could exhaust the memory or end the process.
 
-Shapes are inferred node by node, so that a negative one, at which onnx's and ONNX Runtime's own inference of a whole graph
-abort, is met before a further node reads it. What cannot be inferred is left to ONNX Runtime.
+Shapes are inferred node by node, so that a negative extent is found before another node reads it; the inference of onnx and
+ONNX Runtime for whole graphs aborts there. Shapes that cannot be inferred are left to ONNX Runtime.
 """
 
 import math
@@ -20,14 +20,14 @@ from arrayloom.compiler.frontend.origin import described
 from arrayloom.compiler.frontend.runtime import model_inputs
 
 LARGEST_EXTENT = 2**31 - 1
-#: Values of one image may take half of this machine's memory, and no more than an accelerator could address many times.
+#: The most bytes of the values of one image: half of this machine's memory, and at most 16 GiB.
 MEMORY = min(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2, 2**34)
 _NOT_INFERRED = (KeyError, RuntimeError, ValueError, TypeError, SchemaError, InferenceError, onnx.checker.ValidationError)
-_SMALL = 1024  # elements of a constant whose values may decide about shapes
+_SMALL = 1024  # most elements of a constant whose values may determine shapes
 _AMOUNTS = ("auto_pad", "dilations", "group", "kernel_shape", "output_padding", "output_shape", "pads", "strides", "axis")
-#: Operators that make extents of the constants they read.
+#: Operators whose constant operands contain extents.
 _SHAPING = ("ConstantOfShape", "Expand", "Pad", "Reshape", "Resize", "Tile", "Upsample", "Unsqueeze")
-#: Operators of com.microsoft: the operator of ONNX that gives the same shape, and which inputs are its operands.
+#: For operators of com.microsoft: the ONNX operator with a result of the same shape, and the inputs that are its operands.
 _ALIKE = {
     "QuantizeLinear": ("Identity", slice(0, 1)),
     "DequantizeLinear": ("Identity", slice(0, 1)),
@@ -44,7 +44,7 @@ _ALIKE = {
 
 
 def check_extents(model: onnx.ModelProto) -> None:
-    """Refuse a model whose values have negative extents, or more elements than this machine holds for one image.
+    """Refuses a model whose values have negative extents, or are larger for one image than this machine's memory allows.
 
     Raises
     ------
@@ -82,14 +82,14 @@ class _Walk:
                 self._constants[node.output[0]] = tensor
 
     def _count(self, what: onnx.NodeProto | onnx.ValueInfoProto, kind: TypeProto) -> None:
-        """Count the bytes of an input or of a node's result."""
+        """Adds the bytes of an input or of a node's result to the total, and checks it."""
         extents = [dim.dim_value for dim in kind.tensor_type.shape.dim if dim.HasField("dim_value")]
         if any(extent < 0 for extent in extents):
-            raise ModelError(f"{_named(what)} has a negative extent, shape {extents}; mend it, or export the model again")
+            raise ModelError(f"{_named(what)} has a negative extent, shape {extents}; fix it, or export the model again")
         self._bytes += math.prod(extents) * _element_bytes(kind.tensor_type.elem_type)
         if any(extent > LARGEST_EXTENT for extent in extents) or self._bytes > MEMORY:
-            raise ModelError(f"{_named(what)} has shape {extents}: with it the values of one image take more than "
-                             f"{min(self._bytes, MEMORY) / 2**30:.1f} GiB; use smaller images or layers, or mend the node")
+            raise ModelError(f"{_named(what)} has shape {extents}: the values of one image then take more than "
+                             f"{min(self._bytes, MEMORY) / 2**30:.1f} GiB; use smaller images or layers, or fix the node")
 
     def _check_amounts(self, node: onnx.NodeProto) -> None:
         for given in node.attribute:
@@ -101,7 +101,7 @@ class _Walk:
                     _check_range(node, name, onnx.numpy_helper.to_array(self._constants[name]).ravel().tolist())
 
     def _infer(self, node: onnx.NodeProto) -> Mapping[str, TypeProto]:
-        """The types of a node's results, as far as onnx can tell."""
+        """Returns the types of a node's results, as far as onnx can infer them."""
         like = _like(node)
         known = [name for name in like.input if name]
         try:
@@ -112,7 +112,7 @@ class _Walk:
             data = {name: self._constants[name] for name in known if name in self._constants}
             opsets = [helper.make_opsetid(like.domain, self._opset)]
             made = infer_node_outputs(schema, like, types, data, opset_imports=opsets, ir_version=self._model.ir_version)
-        except _NOT_INFERRED:  # an unknown operand or operator, or none that fits
+        except _NOT_INFERRED:  # an operand or the operator is unknown, or they do not match
             return {}
         if like is not node:
             for kind in made.values():
@@ -120,7 +120,7 @@ class _Walk:
         return made
 
     def _element_type(self, node: onnx.NodeProto, like: onnx.NodeProto) -> int:
-        """Of the result of an operator of com.microsoft: its operand's, but for what quantizes and dequantizes."""
+        """Returns the element type of the result of an operator of com.microsoft: usually that of its first operand."""
         if node.op_type == "DequantizeLinear":
             return TensorProto.FLOAT
         name = node.input[2] if node.op_type == "QuantizeLinear" and len(node.input) > 2 else like.input[0]
@@ -138,7 +138,7 @@ def _like(node: onnx.NodeProto) -> onnx.NodeProto:
 
 
 def _one_image(kind: TypeProto) -> TypeProto:
-    """The type of an input with a batch of 1."""
+    """Returns the type of an input with a batch of 1."""
     single = TypeProto()
     single.CopyFrom(kind)
     dims = single.tensor_type.shape.dim
@@ -173,4 +173,4 @@ def _named(what: onnx.NodeProto | onnx.ValueInfoProto) -> str:
 def _check_range(node: onnx.NodeProto, name: str, values: Sequence[int]) -> None:
     for value in values:
         if abs(value) > LARGEST_EXTENT:
-            raise ModelError(f"{described(node)}: '{name}' holds {value}, which no extent reaches; mend it, or export again")
+            raise ModelError(f"{described(node)}: '{name}' is {value}, too large for an extent; fix it, or export again")

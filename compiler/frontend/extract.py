@@ -1,4 +1,4 @@
-"""Parts of a model as models of their own: the accelerator's, and the host's head and tail."""
+"""Extracts parts of a model as models: the accelerator's part, and the host's head and tail."""
 
 from collections.abc import Iterable, Sequence
 
@@ -12,7 +12,7 @@ from arrayloom.isa.host_parts import HostPart
 
 
 def middle_model(parts: Partition) -> onnx.ModelProto:
-    """The accelerator's part; the model itself where that is all of it."""
+    """Returns the accelerator's part as a model, or the model itself if that is all of it."""
     if parts.is_whole:
         return parts.model.proto
     batch = BATCH if parts.model.open_batch else 1
@@ -20,7 +20,7 @@ def middle_model(parts: Partition) -> onnx.ModelProto:
 
 
 def host_part(parts: Partition, places: frozenset[int]) -> HostPart | None:
-    """Head or tail as a model for one image; None where it is empty."""
+    """Returns the head or tail as a model for one image, or None if it is empty."""
     if not places:
         return None
     model = _extract(parts.model, parts.nodes(places), 1)
@@ -28,7 +28,7 @@ def host_part(parts: Partition, places: frozenset[int]) -> HostPart | None:
 
 
 def _extract(model: Model, nodes: Sequence[onnx.NodeProto], batch: str | int) -> onnx.ModelProto:
-    """The nodes with the constants they read; its outputs are what other nodes and the user read."""
+    """Returns a model of the nodes and their constants; its outputs are those that other nodes or the user read."""
     made = {name for node in nodes for name in node.output if name}
     read = {name for node in nodes for name in node.input if name}
     outputs = _left(model, nodes, made)
@@ -55,7 +55,7 @@ def _extract(model: Model, nodes: Sequence[onnx.NodeProto], batch: str | int) ->
 
 
 def _left(model: Model, nodes: Sequence[onnx.NodeProto], made: set[str]) -> list[str]:
-    """Values of the nodes that others read, or that are outputs of the model, in the order of the model."""
+    """Returns the values of the nodes that other nodes read or that are outputs, in the order of the model."""
     inside = {id(node) for node in nodes}
     wanted = {name for node in model.nodes if id(node) not in inside and not _is_constant(model, node)
               for name in node.input}
@@ -63,15 +63,15 @@ def _left(model: Model, nodes: Sequence[onnx.NodeProto], made: set[str]) -> list
 
 
 def _in_order(model: Model) -> Iterable[str]:
-    """Every value that depends on elements, the user's outputs first, in their order."""
+    """Yields every value that depends on the inputs' elements, beginning with the outputs."""
     yield from dict.fromkeys([*model.outputs, *(value.name for value in model.inputs),
                               *(name for node in model.nodes for name in node.output if name)])
 
 
 def _constant_nodes(model: Model, read: Iterable[str], known: set[str]) -> list[onnx.NodeProto]:
-    """The nodes that make the constants in `read` out of initializers and of `known` values (of which they take shapes).
+    """Returns the nodes that compute the constants in `read` from initializers and the shapes of `known` values.
 
-    A constant that takes the shape of any other value becomes an initializer instead.
+    A constant that depends on the shape of any other value becomes an initializer instead.
     """
     inside = {name for name in model.constants if name not in model.producers}
     makers = [node for node in model.nodes if _is_constant(model, node)]

@@ -1,4 +1,4 @@
-"""The inputs of the model: how the host moves and quantizes them before the first integer operation."""
+"""Imports the inputs of the model, with the steps by which the host moves and quantizes them."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from arrayloom.isa.host_steps import HostStep, Quantize, Reshape, Transpose
 
 @dataclass(frozen=True)
 class MovedInput:
-    """A float value that holds the elements of an input of the model in other places.
+    """A float value that holds the elements of a model input, moved.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class MovedInput:
 
 
 def import_integer_inputs(builder: Builder) -> None:
-    """Inputs of the model that are bytes already; the host does the transposes that are all that reads one."""
+    """Imports inputs that are bytes; the host does the transposes that are the only readers of one."""
     model = builder.model
     for value in model.inputs:
         if model.dtypes[value.name] in BYTES and value.name in model.consumers:
@@ -42,7 +42,7 @@ def import_integer_inputs(builder: Builder) -> None:
 
 
 def import_float_input(builder: Builder, node: onnx.NodeProto, given: MovedInput) -> None:
-    """A QuantizeLinear of an input of the model, and the movement before it: the host's to compute."""
+    """Imports a QuantizeLinear of a model input, together with the movement before it, as work of the host."""
     model = builder.model
     quantization = of_quantizer(model, node)
     tensor = builder.declare(node.output[0])
@@ -54,11 +54,11 @@ def import_float_input(builder: Builder, node: onnx.NodeProto, given: MovedInput
     for earlier in [port for port in builder.inputs if port.name == given.name]:
         if earlier.quantize != step:
             raise RefusalError(
-                f"the input '{given.name}' is quantized in two ways", "quantize it once, for all that read it"
+                f"the input '{given.name}' is quantized in two ways", "quantize it once, for all nodes that read it"
             )
         if earlier.moves != given.moves:
             raise RefusalError(
-                f"the input '{given.name}' is moved in two ways", "transpose and reshape it once, for all that read it"
+                f"the input '{given.name}' is moved in two ways", "transpose and reshape it once, for all nodes that read it"
             )
         builder.add(View, node, x=earlier.tensor)
         return
@@ -67,7 +67,7 @@ def import_float_input(builder: Builder, node: onnx.NodeProto, given: MovedInput
 
 
 def host_movement(model: Model, node: onnx.NodeProto) -> list[HostStep]:
-    """The steps, one or none, with which the host does a reshape, a Transpose or an Identity.
+    """Returns the steps, one or none, with which the host does a reshape, a Transpose or an Identity.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def host_movement(model: Model, node: onnx.NodeProto) -> list[HostStep]:
 
 
 def find_input(model: Model, quantizer: onnx.NodeProto) -> MovedInput | None:
-    """What a QuantizeLinear quantizes where that is an input of the model, or one that only is moved before."""
+    """Returns the model input that a QuantizeLinear reads directly or after movement by the host; None for other values."""
     moves: list[HostStep] = []
     inputs = {given.name for given in model.inputs}
     value = quantizer.input[0]
@@ -102,14 +102,14 @@ def find_input(model: Model, quantizer: onnx.NodeProto) -> MovedInput | None:
 
 
 def _claim(builder: Builder, value: str) -> None:
-    """Account for the nodes that move an input until it is `value`."""
+    """Marks the nodes that move an input to `value` as imported."""
     while (node := builder.model.producers.get(value)) is not None:
         builder.claimed.update(node.output)
         value = node.input[0]
 
 
 def _transposed(builder: Builder, name: str) -> tuple[str, tuple[HostStep, ...]]:
-    """The value after the last Transpose of those that alone read an input, reshapes among them, and the movement."""
+    """Returns the value after the last Transpose in a chain of movements that alone reads an input, and the steps to it."""
     model = builder.model
     made = value = name
     moves: list[HostStep] = []
@@ -133,15 +133,15 @@ def _transposed(builder: Builder, name: str) -> tuple[str, tuple[HostStep, ...]]
 
 
 def find_encoding(model: Model, name: str) -> Quantize | None:
-    """How real values become the bytes of an input: as those that read it, moved or not, say, if they agree.
+    """Returns the quantization of an input of bytes, if all nodes that read it, directly or moved, agree on one.
 
-    None for an input that is not of bytes.
+    Returns None if they do not, or the input is not of bytes.
     """
     if model.dtypes[name] not in BYTES:
         return None
     found = set()
     values = [name]
-    for value in values:  # grows
+    for value in values:  # the loop appends to it
         for node in model.consumers.get(value, []):
             if node.op_type in BY_HOST:
                 values.append(node.output[0])
@@ -151,7 +151,7 @@ def find_encoding(model: Model, name: str) -> Quantize | None:
 
 
 def _of_operand(model: Model, node: onnx.NodeProto, value: str) -> Quantization | None:
-    """The quantization of an integer operand in the eyes of the node that reads it; None where it does not say."""
+    """Returns the quantization of an integer operand that the node reading it gives; None if it gives none."""
     first = node.op_type == "QGemm" or (node.op_type.startswith("QLinear") and node.op_type != "QLinearConcat")
     if node.op_type != "DequantizeLinear" and not (first and node.input[0] == value):
         return None

@@ -1,8 +1,8 @@
-"""Linear interpolation as a choice of rows and columns and a convolution of small integers.
+"""Linear interpolation as a Gather of rows and columns and a convolution with small integers.
 
-Along one axis a result is the sum of a few elements with weights that are multiples of 1 / parts. A convolution weighs alike
-everywhere, so that the elements are laid out for it: each repeated as often as its weight says, the weights of the kernel
-being such that every count can be reached. The sums are exact; only the scale rounds, once.
+Along one axis, a result is the sum of a few elements with weights that are multiples of 1 / parts. A convolution has the
+same weights at all positions; therefore each element is repeated so that the taps that read it add up to its weight, and the
+kernel is chosen so that every weight can be reached. The sums are exact; only the scale is rounded, once.
 """
 
 from collections.abc import Iterator
@@ -20,27 +20,27 @@ from arrayloom.compiler.frontend.tidy.edit import copied_node
 
 Counts = NDArray[np.int64]
 
-MOST_PARTS = 63     # weights with a larger denominator are rounded: with it grow the kernel and what it reads
-ROUNDED_PARTS = 37  # to multiples of 1 / this, or of a fraction with a smaller denominator
-LARGEST = 11        # of a kernel's weights along one axis: the product of two stays within a signed byte
-EXACT = 2e-5        # what ONNX Runtime's float32 coordinates may miss a weight by, and this for each element:
+MOST_PARTS = 63     # weights with a larger denominator are rounded, since the kernel grows with it
+ROUNDED_PARTS = 37  # the largest denominator of rounded weights
+LARGEST = 11        # largest weight of a kernel along one axis: the product of two fits a signed byte
+EXACT = 2e-5        # largest error of a weight due to ONNX Runtime's float32 coordinates, plus this per element:
 EXACT_EACH = 2e-7
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One spatial axis.
+    """The interpolation along one spatial axis.
 
     Attributes
     ----------
     places
-        Which element of the source lies where, for the convolution.
+        The elements of the source that the convolution reads, in order.
     kernel
         The weights of the convolution; they sum to the number of parts.
     stride
-        Of the convolution.
+        The stride of the convolution.
     error
-        The most that a weight differs from ONNX Runtime's.
+        The largest difference between a weight and ONNX Runtime's.
     """
 
     places: Counts
@@ -54,7 +54,7 @@ class Axis:
         return int(self.kernel.sum())
 
     def weights(self, extent: int) -> Counts:
-        """[results, extent]: the parts of each element of a source of that extent in each result."""
+        """Returns int[results, extent]: the weight, in parts, of each of a source's `extent` elements in each result."""
         starts = np.arange(0, len(self.places) - len(self.kernel) + 1, self.stride)
         found = np.zeros((len(starts), extent), np.int64)
         for tap, weight in enumerate(self.kernel):
@@ -63,16 +63,16 @@ class Axis:
 
 
 def interpolated_axes(model: Model, node: onnx.NodeProto) -> list[Axis]:
-    """The spatial axes of a linear Resize or Upsample of [N, C, ...].
+    """Returns the interpolation along each spatial axis of a linear Resize or Upsample of [N, C, ...].
 
     Raises
     ------
     RefusalError
-        It is no linear interpolation of the spatial axes.
+        The node is not a linear interpolation of the spatial axes.
     """
     mode, transformation = attribute(node, "mode"), attribute(node, "coordinate_transformation_mode", "")
     if mode != "linear":
-        raise RefusalError("it interpolates between pixels by a cubic", "use mode = linear", f"mode = {mode}")
+        raise RefusalError("its interpolation is cubic", "use mode = linear", f"mode = {mode}")
     if attribute(node, "antialias", 0) or transformation == "tf_crop_and_resize":
         what = "antialias = 1" if attribute(node, "antialias", 0) else f"coordinate_transformation_mode = {transformation}"
         raise RefusalError("it interpolates between more than two elements, or outside the image",
@@ -85,7 +85,7 @@ def interpolated_axes(model: Model, node: onnx.NodeProto) -> list[Axis]:
 
 
 def measured_weights(model: Model, node: onnx.NodeProto, axis: int) -> NDArray[np.float32]:
-    """[results, extent]: the weights along one axis as ONNX Runtime gives them, for an image of one pixel elsewhere."""
+    """Returns ONNX Runtime's weights [results, extent] along one axis, measured with one-hot images."""
     extent, rank = model.shapes[node.input[0]][axis], len(model.shapes[node.input[0]])
     shape = [1, extent, *(extent if other == axis else 1 for other in range(2, rank))]
     given = np.eye(extent, dtype=np.float32).reshape(shape)
@@ -94,7 +94,7 @@ def measured_weights(model: Model, node: onnx.NodeProto, axis: int) -> NDArray[n
     constants = {}
     for index, name in enumerate(node.input[1:], start=1):
         if name and not model.is_constant(name):
-            raise RefusalError(f"its operand '{name}' is computed at run time", "resize by constants", f"'{name}'")
+            raise RefusalError(f"its operand '{name}' is computed at run time", "use constant scales or sizes", f"'{name}'")
         if name:
             constants[f"operand {index}"] = _along(model, node, index, axis, extent)
             alone.input[index] = f"operand {index}"
@@ -104,10 +104,10 @@ def measured_weights(model: Model, node: onnx.NodeProto, axis: int) -> NDArray[n
 
 
 def _along(model: Model, node: onnx.NodeProto, index: int, axis: int, channels: int) -> NDArray[np.generic]:
-    """An operand (scales, or sizes: integers) that changes one axis alone."""
+    """Returns an operand of the node (scales, or sizes if int64), changed so that it resizes only one axis."""
     values = model.constants[node.input[index]].copy()
     if values.size == 0 or (node.op_type == "Resize" and index == 1 and len(node.input) > 2):
-        return values  # the region of interest
+        return values  # the region of interest, or an empty operand
     rank = len(model.shapes[node.input[0]])
     chosen = [other % rank for other in attribute(node, "axes", range(rank))]
     for place, other in enumerate(chosen):
@@ -117,7 +117,7 @@ def _along(model: Model, node: onnx.NodeProto, index: int, axis: int, channels: 
 
 
 def find_axis(weights: NDArray[np.float32]) -> Axis:
-    """The shortest layout for such weights, which are rounded where their denominator is too large."""
+    """Returns the interpolation with the shortest sequence of elements; weights with large denominators are rounded."""
     extent = weights.shape[1]
     tolerance = EXACT + EXACT_EACH * extent
     for parts in range(1, MOST_PARTS + 1):
@@ -130,7 +130,10 @@ def find_axis(weights: NDArray[np.float32]) -> Axis:
 
 
 def _rounded(weights: NDArray[np.float32]) -> tuple[Counts, int]:
-    """The parts, and their number, that differ least: the larger weight of a result takes what is missing."""
+    """Returns the weights in parts, and the number of parts, with the smallest error.
+
+    The largest weight of each result is corrected so that its weights sum to the number of parts.
+    """
     options = []
     for parts in range(ROUNDED_PARTS // 2, ROUNDED_PARTS + 1):
         counts = np.rint(weights * parts).astype(np.int64)
@@ -148,7 +151,7 @@ def _shortest(counts: Counts, parts: int, error: float) -> Axis:
 
 def _candidates(counts: Counts, parts: int, error: float) -> Iterator[Axis]:
     results, extent = counts.shape
-    for factor in {parts, parts // 2} - {0, 1}:     # each element repeated: windows overlap
+    for factor in {parts, parts // 2} - {0, 1}:     # each element is repeated and windows overlap
         even = factor % 2 == 0
         centred = np.array([1, *[2] * (factor - 1), 1]) if even else np.ones(factor, np.int64)
         reach = len(centred) // 2
@@ -161,8 +164,10 @@ def _candidates(counts: Counts, parts: int, error: float) -> Iterator[Axis]:
 
 
 def _kernel(parts: int) -> Counts:
-    """Weights of at most `LARGEST` whose sums reach every number up to `parts`, their own sum: each is at most one more
-    than the sum of those before it."""
+    """Returns weights up to `LARGEST` with sum `parts` whose subsets have every sum from 0 to `parts`.
+
+    This holds since each weight is at most one more than the sum of those before it.
+    """
     kernel: list[int] = []
     while (total := sum(kernel)) < parts:
         kernel.append(min(total + 1, LARGEST, parts - total))
@@ -170,7 +175,7 @@ def _kernel(parts: int) -> Counts:
 
 
 def _spread(row: Counts, kernel: Counts) -> Counts:
-    """For each weight of the kernel an element of the row, such that each element gets its parts."""
+    """Assigns an element of the row to each weight of the kernel, such that each element gets its number of parts."""
     elements = np.flatnonzero(row)
     places = np.full(len(kernel), elements[-1])
     left = int(row[elements[0]]) if len(elements) > 1 else 0

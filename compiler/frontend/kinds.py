@@ -4,28 +4,28 @@ import onnx
 
 from arrayloom.compiler.frontend.attributes import attribute
 
-#: They give what they are given.
+#: Operators whose result is their operand.
 NOTHING = ("Identity", "Dropout")
 
-#: They give the same elements in another shape.
+#: Operators that change only the shape.
 RESHAPES = ("Flatten", "Reshape", "Squeeze", "Unsqueeze")
 
-#: They give elements of their first operand, or padding, in other places.
+#: Operators that move the elements of their first operand, or insert padding.
 MOVEMENTS = (*RESHAPES, "Transpose", "Slice", "Pad", "Gather", "Resize", "Upsample", "Expand", "Tile")
 
-#: What the host does at the border of the accelerator's part.
+#: Operators that the host can do before and after the accelerator's part.
 BY_HOST = (*RESHAPES, *NOTHING, "Transpose")
 
-#: They bound each element.
+#: Operators that bound each element.
 ACTIVATIONS = ("Relu", "Clip")
 
-#: They choose the largest elements, which are the same whether they are quantized or dequantized.
+#: Operators that choose the largest elements, which commutes with dequantizing.
 MAXIMA = ("MaxPool", "GlobalMaxPool")
 
-#: Layers with weights, in float.
+#: Float operators with weights.
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
-#: Each element they give depends on one element of each operand.
+#: Element-wise operators.
 FUNCTIONS = (
     "Relu",
     "Clip",
@@ -71,5 +71,5 @@ def is_interpolation(node: onnx.NodeProto) -> bool:
 
 
 def moves(node: onnx.NodeProto) -> bool:
-    """Whether a node gives elements of its first operand, or padding, in other places: also the same on integers."""
+    """Whether a node only moves the elements of its first operand or inserts padding, so that it can be done on integers."""
     return node.op_type in (*MOVEMENTS, *NOTHING) and not is_interpolation(node)

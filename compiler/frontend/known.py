@@ -1,4 +1,4 @@
-"""Which operators the front end knows: needed only to explain a model that ONNX Runtime cannot even load."""
+"""The operators that the front end knows, needed only to explain why ONNX Runtime cannot load a model."""
 
 import numpy as np
 import onnx
@@ -24,23 +24,24 @@ _KNOWN = {
     "QuantizeLinear",
     "DequantizeLinear",
     "Softmax",
+    "LayerNormalization",
     "com.microsoft.QLinearSoftmax",
 }
 _QUANTIZED_LAYERS = ("QLinearConv", "QLinearMatMul", "com.microsoft.QGemm")
 
 
 def is_known(node: onnx.NodeProto) -> bool:
-    """Whether the operator is one that the front end knows in some form: quantized, float, or only on constants."""
+    """Whether the front end knows the operator in some form: quantized, float, or only on constants."""
     return operator_name(node) in _KNOWN
 
 
 def computes(node: onnx.NodeProto) -> bool:
-    """Whether the operator is one that may compute on activations, in some form."""
+    """Whether the operator can compute on activations in some form."""
     return is_known(node) and node.op_type not in set(_CONSTANTS) - {"Concat"}
 
 
 def unknown_nodes(model: onnx.ModelProto) -> list[Unsupported]:
-    """The nodes of operators we do not know, and those whose dtypes ONNX Runtime has no kernel for."""
+    """Returns the nodes with unknown operators, and those whose combination of dtypes ONNX Runtime does not support."""
     found = []
     dtypes = {tensor.name: onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type) for tensor in model.graph.initializer}
     layers_follow = _read_by_layers(model.graph)
@@ -56,7 +57,7 @@ def unknown_nodes(model: onnx.ModelProto) -> list[Unsupported]:
 
 
 def _read_by_layers(graph: onnx.GraphProto) -> set[str]:
-    """The values that a layer with weights depends on."""
+    """Returns the values on which a layer with weights depends."""
     found: set[str] = set()
     for node in reversed(graph.node):
         weighted = node.op_type in WEIGHTED or operator_name(node) in _QUANTIZED_LAYERS

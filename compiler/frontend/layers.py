@@ -1,4 +1,4 @@
-"""Layers whose weights are quantized, whatever becomes of their results."""
+"""Layers with quantized weights, whether or not their results are quantized."""
 
 import onnx
 
@@ -7,7 +7,7 @@ from arrayloom.compiler.frontend.model import Model
 
 
 def weight_quantizer(model: Model, node: onnx.NodeProto) -> onnx.NodeProto | None:
-    """The DequantizeLinear of a layer's constant weights, with or without a Transpose after it; None if they are float."""
+    """Returns the DequantizeLinear of a layer's constant weights, also before a Transpose; None if they are float."""
     if node.op_type not in WEIGHTED or not model.is_constant(node.input[1]):
         return None
     producer = model.producers.get(node.input[1])

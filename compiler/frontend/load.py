@@ -1,4 +1,4 @@
-"""Reading a model and refusing at once what no later pass could mend."""
+"""Reads a model and refuses what no later pass could compile."""
 
 from pathlib import Path
 
@@ -17,12 +17,12 @@ from arrayloom.isa.program import is_program
 
 
 def load_model(source: str | Path | onnx.ModelProto, notes: list[str] | None = None) -> onnx.ModelProto:
-    """A quantized model as `read_model` gives it.
+    """Reads a quantized model as `read_model` does, and checks its quantization.
 
     Raises
     ------
     ModelError
-        As `read_model`, or it holds no quantized operator.
+        As for `read_model`, or the model holds no quantized operator.
     UnsupportedError
         It is quantized in a way that the accelerator cannot compute.
     """
@@ -34,19 +34,19 @@ def load_model(source: str | Path | onnx.ModelProto, notes: list[str] | None = N
 
 
 def read_model(source: str | Path | onnx.ModelProto, notes: list[str] | None = None) -> onnx.ModelProto:
-    """The model with its external data read, local functions inlined, and in order, as `tidy` leaves it.
+    """Returns the model with its external data read, local functions inlined, and normalized by `tidy`.
 
     Parameters
     ----------
     source
         The path of a model, or the model itself.
     notes
-        Gets a sentence about whatever was left out.
+        Receives a sentence about each part that was left out.
 
     Raises
     ------
     ModelError
-        The file is missing, is no ONNX model, is damaged or incomplete.
+        The file is missing, is not an ONNX model, is damaged or incomplete.
     """
     model = source if isinstance(source, onnx.ModelProto) else _read(Path(source))
     label = label_of(source)
@@ -64,7 +64,7 @@ def read_model(source: str | Path | onnx.ModelProto, notes: list[str] | None = N
 
 
 def label_of(source: str | Path | onnx.ModelProto) -> str:
-    """How messages call a model."""
+    """Returns the term for a model in messages."""
     return "the model" if isinstance(source, onnx.ModelProto) else f"'{source}'"
 
 
@@ -87,12 +87,12 @@ def _read(path: Path) -> onnx.ModelProto:
 
 
 def _check_text(graph: onnx.GraphProto, label: str) -> None:
-    """Names that are no UTF-8 come out of a damaged file as bytes."""
+    """Refuses names that are not UTF-8, which onnx returns as bytes for a damaged file."""
     texts: list[str | bytes] = [value.name for value in [*graph.input, *graph.output, *graph.initializer]]
     for node in graph.node:
         texts += [node.name, node.op_type, node.domain, *node.input, *node.output, *(given.name for given in node.attribute)]
     if any(isinstance(text, bytes) for text in texts):
-        raise ModelError(f"{label} holds names that are no text: the file is damaged; export or copy it again")
+        raise ModelError(f"{label} contains names that are not text: the file is damaged; export or copy it again")
 
 
 def _check_initializers(model: onnx.ModelProto, label: str) -> None:
@@ -105,7 +105,7 @@ def _check_initializers(model: onnx.ModelProto, label: str) -> None:
             )
         try:
             onnx.numpy_helper.to_array(tensor)
-        except (ValueError, TypeError, KeyError) as error:  # KeyError: of an unknown type
+        except (ValueError, TypeError, KeyError) as error:  # KeyError: the type is unknown
             raise ModelError(
                 f"initializer '{tensor.name}' of {label} is damaged ({error}); export or copy the model again"
             ) from error

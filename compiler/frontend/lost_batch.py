@@ -1,7 +1,7 @@
-"""Values of a network for one image that are without the batch: what moves them keeps the batch instead.
+"""Restores the batch of values that lose it by movement, in a network for one image.
 
-PyTorch writes an adaptive pooling of channels last as Reshape to [C], Gather and Reshape. With a batch fixed at 1 the
-batch that is lost there and regained is no loss of anything.
+PyTorch exports an adaptive pooling with channels last as Reshape to [C], Gather and Reshape. With a batch fixed at 1, the
+batch can be kept in between without changing the result.
 """
 
 import numpy as np
@@ -16,12 +16,12 @@ from arrayloom.compiler.frontend.rewriting.editor import Editor
 
 
 def regain_batch(model: Model) -> Model:
-    """The model in which values that lose the batch by movement keep it; as it is where one is lost otherwise."""
+    """Returns the model with the batch kept in values that lose it by movement; the model itself if that is impossible."""
     lost = {name for name, shape in model.shapes.items() if not model.is_constant(name) and shape[:1] != (1,)}
     if model.open_batch or not lost or lost.intersection(model.outputs):
         return model
     editor = Editor(model)
-    found: dict[str, str] = {}  # of a value without the batch, the one with it
+    found: dict[str, str] = {}  # value without the batch -> the same value with it
     for node in model.nodes:
         concerned = lost.intersection(node.input) or lost.intersection(node.output)
         if concerned and not _regain(editor, node, found, lost):
@@ -30,7 +30,7 @@ def regain_batch(model: Model) -> Model:
 
 
 def _regain(editor: Editor, node: onnx.NodeProto, found: dict[str, str], lost: set[str]) -> bool:
-    """Replace a node that reads or makes a value without the batch; gives whether that is possible."""
+    """Replaces a node that reads or computes a value without the batch; returns whether that is possible."""
     model, value = editor.model, node.input[0] if node.input else ""
     operands = [name for name in node.input if name and not model.is_constant(name)]
     if operands != [value] or (value in lost and value not in found) or len(node.output) != 1:
@@ -56,14 +56,14 @@ def _regain(editor: Editor, node: onnx.NodeProto, found: dict[str, str], lost: s
 
 
 def _keeps_places(model: Model, node: onnx.NodeProto) -> bool:
-    """Whether the node computes each element from that in its place, and one more dimension in front is all the same."""
+    """Whether the node is element-wise and has the same result with an additional dimension in front."""
     if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
         return model.is_constant(node.input[1]) and model.constants[node.input[1]].size == 1
     return node.op_type in (*FUNCTIONS, *NOTHING, "Cast") and node.op_type != "BatchNormalization"
 
 
 def _index(model: Model, node: onnx.NodeProto) -> Indices | None:
-    """The flat index of the operand that each element comes from; None where that is not known, or some are padding."""
+    """Returns the flat index of the source of each element; None if it is unknown or some elements are padding."""
     try:
         index = trace(model, node, in_place(model.shapes[node.input[0]]), fill_index=-1)[0]
     except RefusalError:
@@ -72,7 +72,7 @@ def _index(model: Model, node: onnx.NodeProto) -> Indices | None:
 
 
 def _move(editor: Editor, node: onnx.NodeProto, names: tuple[str, str], index: Indices) -> None:
-    """From the first of `names` to the second, each with the batch: what `node` does to one image."""
+    """Emits the movement that `node` does to one image, between `names`, two values with the batch."""
     (value, output), shape = names, editor.model.shapes[node.output[0]]
     extents = shape[1:] if shape[:1] == (1,) else shape
     if not np.array_equal(index.ravel(), np.arange(np.prod(editor.model.shapes[node.input[0]]))):

@@ -6,13 +6,13 @@ import onnx
 
 from arrayloom.compiler.frontend.model import Model
 
-#: The place of the weights among the operands.
+#: Index of the weights among the operands.
 _PRODUCTS = {"Conv": 1, "ConvTranspose": 1, "Gemm": 1, "MatMul": 1, "QLinearConv": 3, "QLinearMatMul": 3, "QGemm": 3,
              "FusedConv": 1, "FusedGemm": 1, "FusedMatMul": 1}
 
 
 def multiply_accumulates(model: Model, node: onnx.NodeProto) -> int:
-    """What the node takes for one image: 0 for anything but a product, and for products of constants."""
+    """Returns the multiply-accumulates of a node for one image; 0 unless it is a product with activations."""
     place = _PRODUCTS.get(node.op_type)
     if place is None or model.is_constant(node.output[0]):
         return 0

@@ -1,4 +1,4 @@
-"""A model with everything about its values known: who makes and reads them, shapes, dtypes and constants."""
+"""A model with facts about its values: producers and consumers, shapes, dtypes and constants."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -15,17 +15,17 @@ _RANDOM = ("RandomNormal", "RandomUniform")
 
 
 class Model:
-    """An ONNX model and the facts about its values, found by running it on zeros in ONNX Runtime.
+    """An ONNX model with facts about its values, which are found by running it on zeros in ONNX Runtime.
 
     Attributes
     ----------
     proto
         The model itself.
     nodes
-        The nodes that an output depends on, in topological order.
+        The nodes on which an output depends, in topological order.
     constants
-        Values that do not depend on the inputs' elements: initializers, what is computed from them, and
-        what is computed from shapes, with a batch of 1.
+        Values that do not depend on the inputs' elements: initializers, values computed from them, and values computed from
+        shapes, with a batch of 1.
     shapes
         Shape of every value, with a batch of 1.
     dtypes
@@ -36,7 +36,7 @@ class Model:
     SessionError
         ONNX Runtime cannot run the model.
     ModelError
-        A value is of 8-bit floats.
+        A value consists of 8-bit floats.
     """
 
     def __init__(self, proto: onnx.ModelProto) -> None:
@@ -63,19 +63,19 @@ class Model:
         return name in self.constants
 
     def constant(self, node: onnx.NodeProto, index: int) -> Array | None:
-        """The constant at an input of `node`; None where that input is left out."""
+        """Returns the constant at an input of `node`, or None if the input is left out."""
         if len(node.input) <= index or not node.input[index]:
             return None
         return self.constants[node.input[index]]
 
     def only_reader(self, value: str) -> onnx.NodeProto | None:
-        """The node that alone reads a value; None where there are others or none, or it is an output."""
+        """Returns the only node that reads a value, or None if there are several or none, or the value is an output."""
         readers = self.consumers.get(value, [])
         return readers[0] if len(readers) == 1 and value not in self.outputs else None
 
     @cached_property
     def places(self) -> dict[int, int]:
-        """Of each node, by its `id`, the place in `nodes`."""
+        """The index in `nodes` of each node, by its `id`."""
         return {id(node): place for place, node in enumerate(self.nodes)}
 
     def _needed(self) -> list[onnx.NodeProto]:
@@ -98,7 +98,7 @@ class Model:
         self.shapes = {name: value.shape for name, value in (self.constants | values | self._zeros(1)).items()}
 
     def _plain_values(self, batch: int) -> dict[str, Array]:
-        """The values of images of zeros; of ones where integers are divided by zeros."""
+        """Returns all values for images of zeros, or of ones if the model would divide integers by zero."""
         try:
             return self._session.run(self._zeros(batch))
         except SessionError:
@@ -107,19 +107,19 @@ class Model:
         return self._session.run({name: np.ones_like(value) for name, value in self._zeros(batch).items()})
 
     def require_batch(self) -> None:
-        """Raises `ModelError` where the first dimension of some value does not follow the batch."""
+        """Raises `ModelError` if the first dimension of some value is not the batch."""
         self._check_batch(self.shapes, 1)
         if self.open_batch:
             values = self._plain_values(2)
             self._check_batch({name: value.shape for name, value in values.items()}, 2)
 
     def _check_types(self, session: Session) -> None:
-        """ONNX Runtime hands out 8-bit floats as if they were integers."""
+        """Refuses 8-bit and 4-bit floats, which ONNX Runtime would return as if they were integers."""
         for node in self.nodes:
             for name in node.output:
                 if "float8" in session.types.get(name, "") or "float4" in session.types.get(name, ""):
                     raise ModelError(
-                        f"{described(node)} gives values of type {session.types[name]}; "
+                        f"{described(node)} has values of type {session.types[name]}; "
                         "quantize to uint8 or int8 instead"
                     )
 
@@ -130,7 +130,7 @@ class Model:
 
     @property
     def open_batch(self) -> bool:
-        """Whether the inputs' first dimension is open."""
+        """Whether the first dimension of the inputs is open."""
         return self.inputs[0].type.tensor_type.shape.dim[0].dim_value != 1
 
     def _zeros(self, batch: int) -> dict[str, Array]:
@@ -147,6 +147,6 @@ class Model:
             for name in node.output:
                 if name and name not in self.constants and shapes[name][:1] != (batch,):
                     raise ModelError(
-                        f"{described(node)} gives shape {shapes[name]} at batch {batch}: "
-                        "the batch must stay the first dimension of every value; export the network so"
+                        f"{described(node)} has a result of shape {shapes[name]} at batch {batch}: "
+                        "the batch must stay the first dimension of every value; export the network that way"
                     )

@@ -1,4 +1,4 @@
-"""Values that are moved and not yet made: several movements in a row become one."""
+"""Values that are moved but not yet computed, so that several movements in a row become one."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,22 +13,22 @@ from arrayloom.compiler.graph import Tensor
 
 @dataclass(frozen=True)
 class Moved:
-    """A value that holds the elements of an integer tensor in other places.
+    """A value that holds the elements of an integer tensor in other positions.
 
     Attributes
     ----------
     source
         The tensor's name.
     index
-        In the value's ONNX shape (with a batch of 1) the flat index of the source, negative for `fill`.
+        For each element, in the value's ONNX shape with a batch of 1, the flat index into the source; negative for `fill`.
     fill
-        The byte of padding, None where there is none.
+        The byte of padding, None if there is none.
     node
-        The last of the nodes that moved it.
+        The last node that moved it.
     parent
         The value that this node reads.
     own
-        Like `index`, of the parent.
+        Like `index`, into the parent.
     """
 
     source: str
@@ -39,21 +39,21 @@ class Moved:
     own: Indices
 
     def through(self, index: Indices, padding: int | None, node: onnx.NodeProto, parent: str) -> "Moved":
-        """The value after one more node, which takes the elements at `index`, or `padding` where that is negative."""
+        """Returns the value after one more node, which takes the elements at `index`; negative ones become `padding`."""
         there = index >= 0
         composed = np.where(there, self.index.ravel()[np.where(there, index, 0)], -1)
         fill = padding if self.fill is None else self.fill
         return Moved(self.source, composed, fill if (composed < 0).any() else None, node, parent, index)
 
     def moves(self, source: Tensor) -> bool:
-        """Whether any element of the source changes its place or is left out."""
+        """Whether any element of the source changes its position or is left out."""
         return not np.array_equal(self.index.ravel(), np.arange(np.prod(source.shape)))
 
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How to make a moved value: the tensor it is made from, the movement or None for a view, the result's [C, H, W]."""
+    """How to compute a moved value: the tensor to read, the movement (None for a view), and the [C, H, W] of the result."""
 
     source: str
     movement: Movement | None
@@ -62,7 +62,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Part:
-    """What one movement contributes to a value: elements of `x`, through a table [1, 256] where there is one."""
+    """The contribution of one movement to a value: elements of `x`, through a lookup table [1, 256] if there is one."""
 
     x: Tensor
     movement: Movement | PixelMovement
@@ -70,7 +70,10 @@ class Part:
 
 
 def image_shape(onnx_shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """The [C, H, W] of an ONNX shape without batch: [F] is [F, 1, 1], [C, L] is [C, 1, L]; longer ones merge into C."""
+    """Returns the [C, H, W] of an ONNX shape without batch.
+
+    [F] becomes [F, 1, 1], [C, L] becomes [C, 1, L]; all leading dimensions of longer shapes are merged into C.
+    """
     if len(onnx_shape) < 2:
         return (onnx_shape or (1,))[0], 1, 1
     if len(onnx_shape) == 2:

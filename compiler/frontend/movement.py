@@ -1,4 +1,4 @@
-"""Data movement as a map of coordinates: found by moving indices instead of values."""
+"""Data movement as a map of coordinates, found by moving indices instead of values."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,19 +18,19 @@ from arrayloom.compiler.graph import Tensor
 
 Indices = NDArray[np.int64]
 _SCALING = ("Resize", "Upsample")
-_INDEX_DTYPES = dict.fromkeys(_SCALING, np.int32)  # ONNX Runtime has no kernels of them for int64
+_INDEX_DTYPES = dict.fromkeys(_SCALING, np.int32)  # ONNX Runtime has no int64 kernels for these
 
 
 @dataclass(frozen=True)
 class Movement:
-    """Where each element of [C, H, W] comes from, coordinate by coordinate.
+    """A movement to [C, H, W] that maps each coordinate separately.
 
     Attributes
     ----------
     channels, rows, columns
-        int32, the source's coordinate for each of the output's, -1 for none.
+        int32: for each coordinate of the output that of the source, or -1 for padding.
     swapped
-        Rows come from the source's columns, and columns from its rows.
+        Whether rows are taken from the source's columns, and columns from its rows.
     """
 
     channels: NDArray[np.int32]
@@ -41,14 +41,14 @@ class Movement:
 
 @dataclass(frozen=True)
 class PixelMovement:
-    """Where each channel and each pixel of [C, H, W] comes from.
+    """A movement to [C, H, W] that maps channels and pixels separately.
 
     Attributes
     ----------
     channels
-        int32[C], the source's channel for each of the output's, -1 for none.
+        int32[C]: for each channel of the output that of the source, or -1 for padding.
     places
-        int32[H, W], the source's pixel, counted row by row, -1 for none.
+        int32[H, W]: for each pixel of the output the index of the source's pixel in row-major order, or -1 for padding.
     """
 
     channels: NDArray[np.int32]
@@ -56,7 +56,7 @@ class PixelMovement:
 
 
 def trace(model: Model, node: onnx.NodeProto, source: Indices, fill_index: int) -> list[Indices]:
-    """The indices [1, ...] as the node moves them, one array per named output; padding shows as `fill_index`."""
+    """Returns the indices [1, ...] after the node moved them, one array per named output; padding becomes `fill_index`."""
     for name in node.input[1:]:
         if name and not model.is_constant(name):
             raise RefusalError(f"its operand '{name}' is computed at run time", "use constant indices and amounts")
@@ -80,14 +80,14 @@ def _check_nearest(node: onnx.NodeProto) -> None:
     mode = attribute(node, "mode", "nearest")
     if mode != "nearest":
         raise RefusalError(
-            "it interpolates between pixels of integers with weights that float rounds",
+            "it interpolates between integer pixels with weights that are rounded in float",
             "resize by a power of two with half_pixel or asymmetric coordinates, or quantize the network in QDQ format",
             f"mode = {mode}",
         )
 
 
 def _index_padding(model: Model, node: onnx.NodeProto, fill_index: int) -> dict[str, Indices]:
-    """The index that stands for padding; nothing where a Pad repeats elements of the image."""
+    """Returns the constant with which a Pad inserts `fill_index`; empty if it repeats elements of the image instead."""
     if attribute(node, "mode", "constant") != "constant":
         return {}
     if model.opset < PAD_OPSET:
@@ -101,12 +101,12 @@ def _index_padding(model: Model, node: onnx.NodeProto, fill_index: int) -> dict[
 
 
 def in_place(shape: Sequence[int]) -> Indices:
-    """The flat index of each element of a value of that shape."""
+    """Returns the flat index of each element of a value with that shape."""
     return np.arange(np.prod(shape), dtype=np.int64).reshape(shape)
 
 
 def match(index: Indices, x: Tensor, shape: tuple[int, int, int]) -> Movement:
-    """The movement from tensor `x` to [C, H, W] of `shape` whose elements are `index`, flat indices into x or negative.
+    """Returns the movement from `x` to [C, H, W] of `shape`; `index` holds flat indices into x, negative for padding.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def match(index: Indices, x: Tensor, shape: tuple[int, int, int]) -> Movement:
 
 
 def match_pixels(index: Indices, x: Tensor, shape: tuple[int, int, int]) -> PixelMovement:
-    """The movement of whole pixels from `x`; arguments as of `match`.
+    """Returns the movement of whole pixels from `x`; the parameters are those of `match`.
 
     Raises
     ------
@@ -154,19 +154,19 @@ def _mixes(x: Tensor, shape: tuple[int, int, int]) -> RefusalError:
 
 
 def _nothing(shape: tuple[int, int, int]) -> Movement:
-    """A movement whose result is padding in every channel."""
+    """Returns a movement whose result is only padding."""
     channels, rows, columns = (np.zeros(extent, np.int32) for extent in shape)
     return Movement(channels - 1, rows, columns)
 
 
 def _along(valid: NDArray[np.bool_], source: Indices, axis: int) -> NDArray[np.int32]:
-    """The source coordinate for each output coordinate along `axis`, -1 where there is none."""
+    """Returns the source coordinate for each output coordinate along `axis`, -1 if there is none."""
     others = tuple(other for other in range(3) if other != axis)
     return np.where(valid, source, -1).max(axis=others).astype(np.int32)
 
 
 def expand(movement: Movement, x: Tensor) -> Indices:
-    """The flat index into `x` of each element that a movement makes, -1 where there is none."""
+    """Returns the flat index into `x` of each element of a movement's result, -1 for padding."""
     c = movement.channels.astype(np.int64)[:, np.newaxis, np.newaxis]
     i, j = movement.rows.astype(np.int64)[:, np.newaxis], movement.columns.astype(np.int64)
     rows, columns = (j, i) if movement.swapped else (i, j)

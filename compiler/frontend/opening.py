@@ -1,4 +1,4 @@
-"""A batch that is fixed in a model made open: in its inputs and outputs, and wherever a constant repeats its extent."""
+"""Makes a fixed batch of a model open: in its inputs and outputs, and in constants that repeat its extent."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -19,10 +19,10 @@ BATCH = "N"
 
 
 def open_batch(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:
-    """The model with its fixed batch made symbolic.
+    """Returns the model with its fixed batch made symbolic.
 
-    Constant shapes and sizes that begin with the batch take it from the data. Constants themselves have no batch, and
-    neither has what nodes make of them.
+    Constant shapes and sizes that begin with the batch take it from the data instead. Constants have no batch, and neither
+    have values computed from constants.
     """
     opened = copied(model)
     opening = _Opening(model, opened.graph, batch)
@@ -35,7 +35,7 @@ def open_batch(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:
 
 
 class _Opening:
-    """The graph under change, a copy of that of `model`; its nodes are sorted."""
+    """The graph being changed, which is a copy of that of `model`; its nodes are sorted."""
 
     def __init__(self, model: onnx.ModelProto, graph: onnx.GraphProto, batch: int) -> None:
         self.batch = batch
@@ -51,59 +51,59 @@ class _Opening:
 
     @cached_property
     def _shapes(self) -> dict[str, list[int]]:
-        """The shapes that ONNX infers, with the batch as it was fixed."""
+        """The shapes that ONNX infers, with the fixed batch."""
         try:
             graph = onnx.shape_inference.infer_shapes(self._model).graph
         except onnx.shape_inference.InferenceError as error:
             reason = str(error).strip().splitlines()[0]
-            raise ModelError(f"ONNX finds no shapes in the model: {reason}; export it again") from error
+            raise ModelError(f"ONNX cannot infer the shapes of the model: {reason}; export it again") from error
         values = [*graph.input, *graph.output, *graph.value_info]
         found = {value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in values
                  if value.type.tensor_type.HasField("shape")}
         return found | {name: list(tensor.dims) for name, tensor in self._tensors.items()}
 
     def follows_batch(self, value: str) -> bool:
-        """Whether the first extent of a value is the batch: it depends on an input, and is not known to be another."""
+        """Whether the first extent of a value is the batch: the value depends on an input, and no other extent is known."""
         if value in self._constant:
             return False
         shape = self._shapes.get(value)
         return not shape or shape[0] in (0, self.batch)
 
     def rank(self, value: str) -> int | None:
-        """How many dimensions a value has, where that is known."""
+        """Returns the number of dimensions of a value, or None if it is unknown."""
         return len(self._shapes[value]) if value in self._shapes else None
 
     def is_constant(self, value: str) -> bool:
-        """Whether no input changes a value."""
+        """Whether a value does not depend on any input."""
         return value in self._constant
 
     def constant(self, node: onnx.NodeProto, index: int) -> Array | None:
-        """A constant at an input of `node` that is stored in the model; None where there is none."""
+        """Returns the stored constant at an input of `node`, or None."""
         if len(node.input) <= index or node.input[index] not in self._tensors:
             return None
         return onnx.numpy_helper.to_array(self._tensors[node.input[index]])
 
     def store(self, name: str, value: Array) -> str:
-        """Add an initializer under a name that is not in use, and return that."""
+        """Adds an initializer under an unused name and returns that name."""
         stored = unused(name, self._used)
         self.graph.initializer.append(onnx.numpy_helper.from_array(value, stored))
         return stored
 
     def emit(self, operator: str, inputs: list[str], name: str, **attributes: Any) -> str:
-        """Add a node in front of all others; it may read inputs of the model, initializers and what was emitted before."""
+        """Adds a node before all others; it may read model inputs, initializers and nodes emitted earlier."""
         made = unused(name, self._used)
         self._first.append(onnx.helper.make_node(operator, inputs, [made], name=made, **attributes))
         return made
 
     @cached_property
     def extent(self) -> str:
-        """The batch at run time, int64 [1], taken from the shape of an input."""
+        """The batch at run time, int64[1], taken from the shape of an input."""
         shape = self.emit("Shape", [model_inputs(self.graph)[0].name], "batch_shape")
         first = self.store("batch_place", np.array([0], np.int64))
         return self.emit("Gather", [shape, first], "batch_extent", axis=0)
 
     def finish(self) -> None:
-        """Make the batch of inputs and outputs symbolic, and put the emitted nodes in front."""
+        """Makes the batch of inputs and outputs symbolic, and puts the emitted nodes first."""
         graph = self.graph
         inputs = model_inputs(graph)
         outputs = [value for value in graph.output if value.type.tensor_type.shape.dim and not self.is_constant(value.name)]
@@ -116,16 +116,16 @@ class _Opening:
 
 
 def _reshape(opening: _Opening, node: onnx.NodeProto) -> None:
-    """A target that begins with the batch takes it from the data instead (0)."""
+    """Replaces the batch at the front of a Reshape's target by 0, which takes the extent from the data."""
     target = opening.constant(node, 1)
     if target is None or target.size < 2 or target[0] != opening.batch or not opening.follows_batch(node.input[0]):
         return
-    drop_attributes(node, "allowzero")  # PyTorch sets it: a zero is an extent then
+    drop_attributes(node, "allowzero")  # PyTorch sets it; a zero would then be an extent of 0
     node.input[1] = opening.store(f"{node.output[0]}_shape", np.concatenate([[0], target[1:]]).astype(np.int64))
 
 
 def _flatten(opening: _Opening, node: onnx.NodeProto) -> None:
-    """Of a single image, [1, ...] flattened at axis 0 is what it is at axis 1."""
+    """Replaces axis 0 by axis 1, which gives the same result for a single image [1, ...]."""
     rank = opening.rank(node.input[0])
     axis = attribute(node, "axis", 1)
     if opening.batch != 1 or axis not in (0, -(rank or 0)) or axis == rank or not opening.follows_batch(node.input[0]):
@@ -135,7 +135,7 @@ def _flatten(opening: _Opening, node: onnx.NodeProto) -> None:
 
 
 def _resize(opening: _Opening, node: onnx.NodeProto) -> None:
-    """Sizes that begin with the batch begin with that at run time instead."""
+    """Replaces the batch at the front of a Resize's sizes by the batch at run time."""
     sizes = opening.constant(node, 3)
     if sizes is None or not opening.follows_batch(node.input[0]):
         return
@@ -145,7 +145,7 @@ def _resize(opening: _Opening, node: onnx.NodeProto) -> None:
 
 
 def _expand(opening: _Opening, node: onnx.NodeProto) -> None:
-    """A target's batch of 1 leaves that of the data."""
+    """Replaces the batch at the front of an Expand's target by 1, which keeps the batch of the data."""
     shape = opening.constant(node, 1)
     same_rank = shape is not None and opening.rank(node.input[0]) == shape.size
     if shape is not None and same_rank and shape[0] == opening.batch and opening.follows_batch(node.input[0]):
@@ -153,7 +153,7 @@ def _expand(opening: _Opening, node: onnx.NodeProto) -> None:
 
 
 def _slice(opening: _Opening, node: onnx.NodeProto) -> None:
-    """A Slice that takes the whole batch takes whatever it is."""
+    """Makes a Slice that takes the whole batch take a batch of any size."""
     ends, starts = opening.constant(node, 2), opening.constant(node, 1)
     axes = opening.constant(node, 3)
     if ends is None or starts is None or not opening.follows_batch(node.input[0]):
@@ -166,7 +166,7 @@ def _slice(opening: _Opening, node: onnx.NodeProto) -> None:
 
 
 def _function(opening: _Opening, node: onnx.NodeProto) -> None:
-    """A constant operand that repeats itself over the batch is given once."""
+    """Reduces a constant operand that is equal for all images to one image."""
     rank = opening.rank(node.output[0])
     for place in range(len(node.input)):
         value = opening.constant(node, place)
@@ -177,7 +177,7 @@ def _function(opening: _Opening, node: onnx.NodeProto) -> None:
 
 
 def _concat(opening: _Opening, node: onnx.NodeProto) -> None:
-    """A constant operand is repeated for each image."""
+    """Replaces a constant operand that is equal for all images by one that is repeated for each image at run time."""
     if all(opening.is_constant(name) for name in node.input):
         return
     for place in range(len(node.input)):

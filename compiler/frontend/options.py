@@ -7,7 +7,7 @@ from typing import Self
 from arrayloom.compiler.errors import CompileError
 from arrayloom.isa.config import Config
 
-#: Share of a network's multiply-accumulates that may lie on the host without being asked for.
+#: Fraction of a network's multiply-accumulates that the host may compute by default.
 SMALL_SHARE = 0.01
 
 
@@ -20,14 +20,14 @@ class HostPolicy(StrEnum):
 
     @classmethod
     def of(cls, text: str) -> Self:
-        """The policy of that text; raises `CompileError` for an unknown one."""
+        """Returns the policy with this text; raises `CompileError` for an unknown one."""
         try:
             return cls(text)
         except ValueError:
             raise CompileError(f"host {text!r}: unknown; known are {', '.join(cls)}") from None
 
     def __repr__(self) -> str:
-        """The value: what a caller may write."""
+        """Returns the text that a caller may write."""
         return repr(self.value)
 
 
@@ -38,11 +38,11 @@ class ImportOptions:
     Attributes
     ----------
     host
-        How much of the network may lie on the host; a caller may write the text, such as "any".
+        How much of the network the host may compute; a caller may write the text, such as "any".
     insert_rounding
-        Whether a value that lies in float between two integer layers may be quantized.
+        Whether a float value between two integer layers may be quantized.
     attention
-        Whether the accelerator has the unit for attention and layer normalization.
+        Whether the accelerator has the ATTENTION unit, for attention and layer normalization.
 
     Raises
     ------
@@ -55,14 +55,14 @@ class ImportOptions:
     attention: bool = False
 
     def of(self, config: Config) -> Self:
-        """The options for an accelerator of that configuration."""
+        """Returns the options for an accelerator with this configuration."""
         return replace(self, attention=bool(config.attention_lanes))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "host", HostPolicy.of(self.host))
 
     def __repr__(self) -> str:
-        """What differs from the defaults."""
+        """Returns the options that differ from the defaults."""
         given = [f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if getattr(self, f.name) != f.default]
         return f"{type(self).__name__}({', '.join(given)})"
 

@@ -1,4 +1,4 @@
-"""Which node of the user's model a node made by a pass stands for: reports name that one."""
+"""The origin of a node: the node of the user's model that it was made from, which messages and reports name."""
 
 from collections.abc import Sequence
 
@@ -11,27 +11,27 @@ _OPERATOR = "arrayloom.origin.operator"
 
 
 def node_name(node: onnx.NodeProto) -> str:
-    """The node's name, or its first output where it has none."""
+    """Returns the node's name, or its first output if it has no name."""
     return node.name or next((name for name in node.output if name), "")
 
 
 def operator_name(node: onnx.NodeProto) -> str:
-    """The operator, with its domain where it is not ONNX's own."""
+    """Returns the operator, with its domain unless that is ONNX's own."""
     return node.op_type if is_onnx(node) else f"{node.domain}.{node.op_type}"
 
 
 def origin_name(node: onnx.NodeProto) -> str:
-    """The name of the user's node that `node` stands for: its own unless a pass made it."""
+    """Returns the name of the node's origin; a node of the user's model is its own origin."""
     return _entry(node, _NAME) or node_name(node)
 
 
 def origin_operator(node: onnx.NodeProto) -> str:
-    """The operator of the user's node that `node` stands for."""
+    """Returns the operator of the node's origin."""
     return _entry(node, _OPERATOR) or operator_name(node)
 
 
 def set_origin(node: onnx.NodeProto, like: onnx.NodeProto) -> None:
-    """Make `node` stand for the node that `like` stands for."""
+    """Gives `node` the origin of `like`."""
     entries = {_NAME: origin_name(like), _OPERATOR: origin_operator(like)}
     kept = [entry for entry in node.metadata_props if entry.key not in entries]
     del node.metadata_props[:]
@@ -40,15 +40,16 @@ def set_origin(node: onnx.NodeProto, like: onnx.NodeProto) -> None:
 
 
 def described(node: onnx.NodeProto) -> str:
-    """The user's node that `node` stands for, as sentences name it: operator and name."""
+    """Returns the operator and the name of the node's origin, for use in messages."""
     return f"{origin_operator(node)} '{origin_name(node)}'"
 
 
 def trace_origins(given: Sequence[onnx.NodeProto], made: onnx.GraphProto, before: bool = False) -> None:
-    """Let every node of `made`, which a tool wrote that knows no origins, stand for one of `given`.
+    """Gives the nodes of `made`, which a tool wrote without origins, those of the nodes in `given`.
 
-    That is the one that gives the same value or has the same name. What the tool added stands for the node nearest after
-    it that is known, as preparation for that one, or nearest before it; with `before` the other way round.
+    A node gets the origin of the node with the same output or name. A node that the tool added gets that of the nearest node
+    after it with an origin, as it prepares that node's input, or else of the nearest before it; with `before`, the nearest
+    node before it takes precedence.
     """
     producers = {name: node for node in given for name in node.output if name}
     named = {node.name: node for node in given if node.name}
@@ -64,7 +65,7 @@ def trace_origins(given: Sequence[onnx.NodeProto], made: onnx.GraphProto, before
 
 
 def _spread(nodes: Sequence[onnx.NodeProto], found: list[onnx.NodeProto | None], forward: bool) -> None:
-    """Give nodes without an origin that of the node before them (`forward`) or after them; in place."""
+    """Gives each node without an origin that of a node before it (`forward`) or after it; modifies `found`."""
     known: dict[str, onnx.NodeProto] = {}
     order = range(len(nodes)) if forward else range(len(nodes))[::-1]
     for index in order:
@@ -78,7 +79,7 @@ def _spread(nodes: Sequence[onnx.NodeProto], found: list[onnx.NodeProto | None],
 
 
 def clear_origins(model: onnx.ModelProto) -> None:
-    """Forget what the nodes of a model stand for: from here on it is a model of the user's own."""
+    """Removes all origins from a model, so that it counts as a model of the user's own."""
     for node in model.graph.node:
         kept = [entry for entry in node.metadata_props if entry.key not in (_NAME, _OPERATOR)]
         del node.metadata_props[:]

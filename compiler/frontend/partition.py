@@ -1,8 +1,8 @@
-"""Which nodes of a model the host computes: a head before the first integer and a tail after the last.
+"""Chooses the nodes that the host computes: a head before the first integer operator and a tail after the last.
 
-The head is closed upwards and the tail downwards, so that no part of the host lies between two parts of the accelerator.
-At first they contain the nodes without an integer before or after them. Nodes that the accelerator cannot compute join the
-tail with everything that depends on them, as far as the user permits.
+The head contains all ancestors of its nodes and the tail all descendants, so that no host node lies between two parts of the
+accelerator. At first they contain the nodes without an integer operator before or after them. Nodes that the accelerator
+cannot compute join the tail with all their descendants, as far as the user permits.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,16 +19,16 @@ from arrayloom.compiler.frontend.origin import operator_name, origin_name, origi
 from arrayloom.compiler.frontend.quantization import BYTES
 from arrayloom.isa.host_parts import HostNode
 
-#: They never count as the host's: what stands at the border of every quantized network.
+#: Operators at the border of every quantized network; they do not count as work of the host.
 BOUNDARY = ("QuantizeLinear", "DequantizeLinear", "Softmax", "Transpose", *RESHAPES, *NOTHING)
 _QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "QGemm")
 
 
 @dataclass(frozen=True)
 class Partition:
-    """The nodes of a model by their places in `Model.nodes`; what is in neither set is the accelerator's.
+    """The head and the tail of a model as indices into `Model.nodes`; all other nodes are the accelerator's.
 
-    `last_layers` are nodes with a float result which are the accelerator's all the same: their result is to be rounded.
+    `last_layers` are nodes with a float result that the accelerator computes nevertheless; their result is to be rounded.
     """
 
     model: Model
@@ -42,7 +42,7 @@ class Partition:
         return not self.head and not self.tail
 
     def nodes(self, places: Iterable[int]) -> list[onnx.NodeProto]:
-        """The nodes at these places, in topological order."""
+        """Returns the nodes with these indices, in topological order."""
         return [self.model.nodes[place] for place in sorted(places)]
 
     @cached_property
@@ -52,7 +52,7 @@ class Partition:
         return [node for place, node in enumerate(self.model.nodes) if place not in host and _computes(self.model, node)]
 
     def listed(self, places: Iterable[int]) -> tuple[HostNode, ...]:
-        """The nodes at these places that are reported to the user."""
+        """Returns the nodes with these indices that are reported to the user."""
         return tuple(HostNode(origin_name(node), origin_operator(node)) for node in self.nodes(places) if counts(node))
 
     @cached_property
@@ -62,12 +62,12 @@ class Partition:
 
     @cached_property
     def share(self) -> float:
-        """Their share of the model's, 0 to 1."""
+        """The host's fraction of the model's multiply-accumulates, 0 to 1."""
         total = sum(multiply_accumulates(self.model, node) for node in self.model.nodes)
         return self.macs / total if total else 0.0
 
     def grown(self, names: Iterable[str]) -> "Partition":
-        """The partition whose tail also holds the nodes of these names and all that depends on them."""
+        """Returns the partition with the named nodes and all their descendants added to the tail."""
         wanted = set(names)
         found = {place for place, node in enumerate(self.model.nodes)
                  if origin_name(node) in wanted and place not in self.head and _computes(self.model, node)}
@@ -76,19 +76,19 @@ class Partition:
 
 
 def counts(node: onnx.NodeProto) -> bool:
-    """Whether the node is one that `--no-host` refuses."""
+    """Whether the node is work of the host, which `--no-host` refuses."""
     return operator_name(node).removeprefix("com.microsoft.") not in BOUNDARY
 
 
 def partition(model: Model, last_layers: bool = False) -> Partition:
-    """Head and tail as the integers of a model leave them: nodes without an integer before them, or without one after them.
+    """Returns the initial partition: the host has the nodes without an integer operator before or without one after them.
 
     Parameters
     ----------
     model
         The model.
     last_layers
-        Whether a layer with quantized weights counts as an integer one although its result stays in float.
+        Whether a layer with quantized weights counts as an integer operator although its result is float.
     """
     computing = [place for place, node in enumerate(model.nodes) if _computes(model, node)]
     integer = _integer_nodes(model, [place for place in computing if not _is_constant(model, model.nodes[place])])
@@ -107,7 +107,7 @@ def partition(model: Model, last_layers: bool = False) -> Partition:
 
 
 def _maxima(model: Model) -> frozenset[int]:
-    """The pools of maxima of dequantized values, which are the same on integers."""
+    """Returns the max pooling nodes of dequantized values, which give the same result on integers."""
     found: set[int] = set()
     same = {name for node in model.nodes if node.op_type == "DequantizeLinear" for name in node.output}
     for place, node in enumerate(model.nodes):
@@ -119,7 +119,7 @@ def _maxima(model: Model) -> frozenset[int]:
 
 
 def _last_layers(model: Model, after: set[int]) -> frozenset[int]:
-    """The layers among the nodes `after` integers whose weights are quantized, and the activation that each feeds alone."""
+    """Returns the layers with quantized weights among the nodes `after` integers, and activations that alone follow one."""
     found: set[int] = set()
     results: set[str] = set()
     for place, node in enumerate(model.nodes):
@@ -132,7 +132,7 @@ def _last_layers(model: Model, after: set[int]) -> frozenset[int]:
 
 
 def _computes(model: Model, node: onnx.NodeProto) -> bool:
-    """Whether a node makes what depends on the inputs' elements, or a constant output, which the host makes."""
+    """Whether a node computes a value that depends on the inputs' elements, or a constant output (a task of the host)."""
     return not _is_constant(model, node) or any(name in model.outputs for name in node.output)
 
 
@@ -141,7 +141,7 @@ def _is_constant(model: Model, node: onnx.NodeProto) -> bool:
 
 
 def _integer_nodes(model: Model, places: Sequence[int]) -> set[int]:
-    """The quantized operators, and those that make bytes of bytes unless they only prepare an image for a Cast."""
+    """Returns the quantized operators and the nodes that compute bytes, except those that only prepare images for a Cast."""
     quantized = {place for place in places if _is_quantized(model.nodes[place])}
     after = _descendants(model, quantized, places)
     images = {name for place in places if model.nodes[place].op_type == "Cast" and place not in after
@@ -164,7 +164,7 @@ def _is_quantized(node: onnx.NodeProto) -> bool:
 
 
 def _descendants(model: Model, seeds: Iterable[int], places: Sequence[int]) -> set[int]:
-    """The seeds and all that depends on them."""
+    """Returns the seeds and all nodes that depend on them."""
     found = set(seeds)
     made = {name for place in found for name in model.nodes[place].output if name}
     for place in places:
@@ -177,7 +177,7 @@ def _descendants(model: Model, seeds: Iterable[int], places: Sequence[int]) -> s
 
 
 def _ancestors(model: Model, seeds: Iterable[int], places: Sequence[int]) -> set[int]:
-    """The seeds and all that they depend on."""
+    """Returns the seeds and all nodes on which they depend."""
     found = set(seeds)
     read: set[str] = set()
     for place in reversed(places):
@@ -189,7 +189,7 @@ def _ancestors(model: Model, seeds: Iterable[int], places: Sequence[int]) -> set
 
 
 def _closed_head(model: Model, kernel: set[int], allowed: set[int]) -> frozenset[int]:
-    """The nodes of `kernel`, what they depend on, and movements that read nothing else."""
+    """Returns the nodes of `kernel`, their ancestors, and the nodes in `allowed` that read only results of the head."""
     places = sorted(allowed)
     found = _ancestors(model, kernel, places)
     made = {name for place in found for name in model.nodes[place].output if name}
@@ -204,7 +204,7 @@ def _closed_head(model: Model, kernel: set[int], allowed: set[int]) -> frozenset
 def _closed_tail(
     model: Model, kernel: Iterable[int], head: frozenset[int], kept: frozenset[int]
 ) -> frozenset[int]:
-    """The nodes of `kernel`, what depends on them, and the float nodes that only they read, but for those of `kept`."""
+    """Returns the nodes of `kernel`, their descendants, and the float nodes that only these read, unless in `kept`."""
     places = [place for place, node in enumerate(model.nodes) if _computes(model, node) and place not in head]
     found = _descendants(model, kernel, places)
     tail = {id(model.nodes[place]) for place in found}
@@ -217,8 +217,7 @@ def _closed_tail(
 
 
 def _is_absorbed(model: Model, node: onnx.NodeProto, tail: set[int]) -> bool:
-    """Whether a float node is read by the tail alone (ids of its nodes): then the border lies before it, at its
-    DequantizeLinear."""
+    """Whether only the tail (ids of its nodes) reads a float node: then the tail begins at the node's DequantizeLinear."""
     names = [name for name in node.output if name]
     if _is_quantized(node) or any(model.dtypes[name].kind != "f" or name in model.outputs for name in names):
         return False

@@ -1,4 +1,4 @@
-"""How far the host's part of a network may reach, and what is said where it would reach too far."""
+"""Decides whether the host's part of a network is as small as the user requires, and writes the refusals if it is not."""
 
 from dataclasses import replace
 
@@ -11,12 +11,12 @@ from arrayloom.compiler.frontend.options import SMALL_SHARE, HostPolicy
 from arrayloom.compiler.frontend.origin import origin_name, origin_operator
 from arrayloom.compiler.frontend.partition import Partition, counts
 
-#: What a remedy says that counts on the host.
+#: Phrases in remedies that assume that the host may compute.
 _HOST = ("host computes", "host does", "to the host")
 
 
 def not_permitted(parts: Partition, policy: HostPolicy) -> list[Unsupported]:
-    """Those nodes of the head and tail that a model has by itself which make them more than the user permits."""
+    """Returns entries for the nodes of head and tail that make the host's part larger than the user permits."""
     if not _leaves_work(parts):
         listed = parts.nodes(parts.head | parts.tail)
     elif policy is HostPolicy.NONE:
@@ -34,12 +34,12 @@ def not_permitted(parts: Partition, policy: HostPolicy) -> list[Unsupported]:
 
 def _reason(in_head: bool) -> str:
     where = "before the first quantized operator" if in_head else "after the last quantized operator"
-    return f"it computes in float {where}, so that it would be the host's"
+    return f"it computes in float {where}, so the host would have to compute it"
 
 
 def _remedy(parts: Partition, node: onnx.NodeProto, policy: HostPolicy) -> str:
     if not _leaves_work(parts):
-        return "quantize the network: nothing would be left to the accelerator"
+        return "quantize the network: the accelerator would have nothing to compute"
     quantize = "quantize it"
     if is_quantized_layer(parts.model, node):
         quantize = "quantize its result, or have it rounded to 8 bits with --insert-rounding"
@@ -49,10 +49,10 @@ def _remedy(parts: Partition, node: onnx.NodeProto, policy: HostPolicy) -> str:
 
 
 def grow(parts: Partition, error: UnsupportedError, policy: HostPolicy) -> tuple[Partition, list[Unsupported]]:
-    """The partition with refused nodes in the tail, and the entries of those that may not go there.
+    """Returns the partition with refused nodes added to the tail, and entries of those that may not be added.
 
-    Nodes go there one by one while the host's part stays as small as the user permits. The remedies of the others tell
-    how much of the network each would take to the host.
+    Nodes are added one by one while the host's part stays within the policy. The remedies of the others say how much of the
+    network the host would have to compute.
     """
     taken, refused = parts, []
     for entry in error.nodes:
@@ -65,7 +65,7 @@ def grow(parts: Partition, error: UnsupportedError, policy: HostPolicy) -> tuple
 
 
 def _leaves_work(parts: Partition) -> bool:
-    """Whether the accelerator computes anything: products, where the network has any."""
+    """Whether the accelerator computes anything, in particular products if the network has any."""
     return bool(parts.middle) and parts.share < 1
 
 
@@ -78,7 +78,7 @@ def _permitted(parts: Partition, policy: HostPolicy) -> bool:
 
 
 def advised(entry: Unsupported, parts: Partition, policy: HostPolicy) -> Unsupported:
-    """The entry with the advice to leave the node and what depends on it to the host, where that leaves anything."""
+    """Returns the entry with the additional remedy, if possible, to leave the node and its descendants to the host."""
     if policy is HostPolicy.ANY or not parts.tail or not _leaves_work(parts):
         return entry
     share = f"({_percent(parts)} of the multiply-accumulates)"

@@ -1,4 +1,4 @@
-"""Scales and zero points as ONNX nodes carry them."""
+"""Scales and zero points of ONNX nodes."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ CONSTANT_WEIGHTS = ("make it a constant, compute this product of two activations
 _STATIC = f"quantize statically: {QUANTIZE}"
 BYTES = (np.dtype(np.uint8), np.dtype(np.int8))
 
-#: Products of a ratio and a byte stay finite below it.
+#: The product of a byte and a ratio below it is finite.
 LARGEST_RATIO = 2.0**100
 
 
@@ -32,16 +32,16 @@ class Quantization:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """The float32 values of the least and the greatest byte."""
+        """The float32 values of the smallest and the largest byte."""
         info = np.iinfo(self.dtype)
         return float(self.dequantize(info.min)), float(self.dequantize(info.max))
 
     def quantize(self, value: float) -> int:
-        """The byte of a float32 value, as QuantizeLinear gives it."""
+        """Returns the byte of a float32 value, as QuantizeLinear computes it."""
         return int(quantize(np.asarray(value), float(self.scale), self.zero_point, self.dtype))
 
     def dequantize(self, byte: int) -> np.float32:
-        """The float32 value of a byte, as DequantizeLinear gives it."""
+        """Returns the float32 value of a byte, as DequantizeLinear computes it."""
         return np.float32(dequantize(np.asarray(byte), float(self.scale), self.zero_point))
 
 
@@ -55,7 +55,7 @@ class Weight:
 
 
 def scales(model: Model, name: str) -> NDArray[np.float32]:
-    """A constant, positive, finite float32 scale of any shape."""
+    """Returns a scale of any shape, which must be constant, positive, finite and float32."""
     if not model.is_constant(name):
         raise RefusalError("a scale is computed at run time", _STATIC, f"scale '{name}'")
     value = model.constants[name]
@@ -71,7 +71,7 @@ def scales(model: Model, name: str) -> NDArray[np.float32]:
 
 
 def zero_points(model: Model, name: str, like: Array) -> Array:
-    """A constant zero point; zeros of dtype `like.dtype` and shape `like.shape` where the name is empty."""
+    """Returns a constant zero point; zeros with dtype and shape of `like` if the name is empty."""
     if not name:
         return np.zeros_like(like)
     if not model.is_constant(name):
@@ -80,7 +80,7 @@ def zero_points(model: Model, name: str, like: Array) -> Array:
 
 
 def per_tensor(model: Model, scale: str, zero_point: str, dtype: np.dtype) -> Quantization:
-    """The quantization of an activation of `dtype` from the names of its scale and zero point."""
+    """Returns the quantization of an activation of `dtype` from the names of its scale and zero point."""
     if dtype not in BYTES:
         raise RefusalError(f"activations of dtype {dtype}", "quantize activations to uint8 or int8")
     scale_value = scales(model, scale)
@@ -95,14 +95,14 @@ def per_tensor(model: Model, scale: str, zero_point: str, dtype: np.dtype) -> Qu
 
 
 def of_quantizer(model: Model, node: onnx.NodeProto) -> Quantization:
-    """The quantization of a QuantizeLinear's output or a DequantizeLinear's input."""
+    """Returns the quantization of a QuantizeLinear's output or a DequantizeLinear's input."""
     integer = node.output[0] if node.op_type == "QuantizeLinear" else node.input[0]
     zero_point = node.input[2] if len(node.input) > 2 else ""
     return per_tensor(model, node.input[1], zero_point, model.dtypes[integer])
 
 
 def known_quantization(model: Model, node: onnx.NodeProto) -> Quantization | None:
-    """As `of_quantizer`; None where that refuses: it is not per tensor, not constant or not of bytes."""
+    """Returns the result of `of_quantizer`, or None if that refuses: not per tensor, not constant or not of bytes."""
     try:
         return of_quantizer(model, node)
     except RefusalError:
@@ -110,7 +110,7 @@ def known_quantization(model: Model, node: onnx.NodeProto) -> Quantization | Non
 
 
 def weight(model: Model, names: tuple[str, str, str]) -> Weight:
-    """A constant operand from the names of its bytes, scale and zero point."""
+    """Returns a constant operand from the names of its bytes, scale and zero point."""
     if not model.is_constant(names[0]):
         raise RefusalError(
             "its weights are not constant", CONSTANT_WEIGHTS, f"'{names[0]}'"
@@ -124,7 +124,7 @@ def weight(model: Model, names: tuple[str, str, str]) -> Weight:
 
 
 def dequantizer_axis(node: onnx.NodeProto, rank: int) -> int:
-    """The channel axis of a per-channel DequantizeLinear."""
+    """Returns the channel axis of a per-channel DequantizeLinear."""
     if attribute(node, "block_size", 0):
         raise RefusalError("block-wise quantization", "quantize per tensor or per channel", "block_size")
     axis = int(attribute(node, "axis", 1))
@@ -136,10 +136,10 @@ def _flat(value: Array) -> Array:
 
 
 def scale_ratio(given: Quantization, made: Quantization) -> np.float32:
-    """fl(given scale / made scale)."""
+    """Returns fl(given scale / made scale)."""
     with np.errstate(over="ignore", under="ignore"):
         ratio = np.float32(given.scale / made.scale)
     if not 0 < ratio < LARGEST_RATIO:
-        raise RefusalError("the ratio of its scales is beyond what float32 computes with", "calibrate again",
+        raise RefusalError("the ratio of its scales is outside the range of float32", "calibrate again",
                            f"{given.scale:.9g} / {made.scale:.9g}")
     return ratio

@@ -1,4 +1,4 @@
-"""What a node reads."""
+"""The values that a node reads."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ import onnx
 
 
 def reads(node: onnx.NodeProto) -> Iterator[str]:
-    """The values that a node reads, those that its subgraphs take from outside included."""
+    """Yields the values that a node reads, including those that its subgraphs take from outside."""
     yield from node.input
     for attribute in node.attribute:
         for graph in [attribute.g, *attribute.graphs] if attribute.HasField("g") or attribute.graphs else []:

@@ -1,4 +1,4 @@
-"""What to do about operators that cannot be compiled: one answer for each kind, as specific as it can be."""
+"""Remedies for operators that cannot be compiled, as specific as possible for each kind."""
 
 import onnx
 
@@ -75,7 +75,7 @@ _FOR_THE_HOST = (
 
 
 def not_supported(node: onnx.NodeProto, at_the_end: bool = False) -> RefusalError:
-    """The refusal of an operator that no rule knows, with what would have to change.
+    """Returns the refusal of an operator that no rule knows, with a remedy.
 
     Parameters
     ----------
@@ -91,6 +91,6 @@ def not_supported(node: onnx.NodeProto, at_the_end: bool = False) -> RefusalErro
 
 
 def quantize_between(report: Report) -> str:
-    """What to do about a float value between two layers."""
+    """Returns the remedy for a float value between two layers."""
     advice = "put QuantizeLinear and DequantizeLinear between the two"
     return advice if report.may_round else f"{advice}, or have it rounded to 8 bits there with --insert-rounding"

@@ -1,4 +1,4 @@
-"""Collecting everything that cannot be compiled, so that the user sees it all at once."""
+"""Collects everything that cannot be compiled, so that the user sees all of it at once."""
 
 import onnx
 
@@ -10,7 +10,7 @@ __all__ = ["ConsequenceError", "RefusalError", "Report", "node_name", "operator_
 
 
 class RefusalError(Exception):
-    """Raised where a rule meets something that cannot be compiled; the caller knows which node it was working on."""
+    """Raised by a rule for something that cannot be compiled; the caller adds the node."""
 
     def __init__(self, reason: str, remedy: str, what: str = "") -> None:
         super().__init__(reason)
@@ -18,26 +18,26 @@ class RefusalError(Exception):
 
 
 class ConsequenceError(RefusalError):
-    """A refusal that only follows from another node's: it is remembered, and not listed."""
+    """A refusal that only follows from that of another node; it is recorded but not listed."""
 
     def __init__(self) -> None:
         super().__init__("", "")
 
 
 class Report:
-    """The refused nodes of one import, notes, notices, and what was rounded; the first refusal of a node stands."""
+    """The refused nodes of one import, notes, notices and inserted roundings; only the first refusal of a node is listed."""
 
     def __init__(self, may_round: bool = False, attention: bool = False) -> None:
-        self.may_round = may_round  # whether the user permits roundings; the remedy is theirs where not
-        self.attention = attention  # whether the accelerator has the unit for it
+        self.may_round = may_round  # whether the user permits roundings; if not, remedies suggest it
+        self.attention = attention  # whether the accelerator has the ATTENTION unit
         self._entries: dict[str, Unsupported] = {}
-        self._refused: set[str] = set()  # outputs of refused nodes, which say more than names: those a pass gave, too
+        self._refused: set[str] = set()  # outputs of refused nodes, those made by passes included
         self.notes: list[str] = []
         self.notices: list[str] = []
         self.inserted_roundings: list[InsertedRounding] = []
 
     def refuse(self, node: onnx.NodeProto, refusal: RefusalError) -> None:
-        """Record that `node` cannot be compiled."""
+        """Records that `node` cannot be compiled."""
         self._refused.update(name for name in node.output if name)
         if isinstance(refusal, ConsequenceError):
             return
@@ -46,7 +46,7 @@ class Report:
         self._entries.setdefault(name, entry)
 
     def refused(self, node: onnx.NodeProto) -> bool:
-        """Whether `node` cannot be compiled, on its own account or as a consequence."""
+        """Whether `node` was refused, for a reason of its own or as a consequence."""
         return not self._refused.isdisjoint(node.output)
 
     @property
@@ -55,6 +55,6 @@ class Report:
         return list(self._entries.values())
 
     def close(self) -> None:
-        """Raise UnsupportedError with every entry, if there is any."""
+        """Raises `UnsupportedError` with all entries, if there are any."""
         if self._entries:
             raise UnsupportedError(self.entries)

@@ -1,4 +1,4 @@
-"""What the bytes of a model's outputs stand for."""
+"""The quantization of a model's outputs that are bytes."""
 
 import onnx
 
@@ -8,7 +8,7 @@ from arrayloom.compiler.frontend.quantization import BYTES, per_tensor
 from arrayloom.compiler.frontend.report import RefusalError
 from arrayloom.isa.host_steps import Quantize
 
-#: Where an operator has the scale of its result, which the zero point follows.
+#: The input of an operator that is the scale of its result; the next input is the zero point.
 _RESULT_SCALE = {
     "QuantizeLinear": 1,
     "QLinearSoftmax": 3,
@@ -25,9 +25,9 @@ _RESULT_SCALE = {
 
 
 def find_result_encoding(model: Model, name: str) -> Quantize | None:
-    """How real values became the bytes of an output, as the node says that made them, moved afterwards or not.
+    """Returns the quantization of an output of bytes, which the node that computes it, possibly before movement, contains.
 
-    None for an output that is not of bytes, or whose maker does not say.
+    Returns None if the output is not of bytes or that node has no quantization.
     """
     if model.dtypes[name] not in BYTES:
         return None

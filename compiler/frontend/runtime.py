@@ -1,4 +1,4 @@
-"""ONNX Runtime as the compiler uses it: shapes, tables and the golden reference all come from sessions made here."""
+"""Sessions of ONNX Runtime, from which the compiler takes shapes, lookup tables and reference results."""
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,25 +16,25 @@ from arrayloom.compiler.frontend.unsigned_weights import with_unsigned_weights
 
 Array = NDArray[Any]
 
-#: Makes ONNX Runtime turn int8 weights into uint8 ones, whose kernels cannot saturate on CPUs with AVX2 but no VNNI.
+#: Makes ONNX Runtime convert int8 weights to uint8, whose kernels do not saturate on CPUs with AVX2 but without VNNI.
 PRECISION_OPTION = "session.x64quantprecision"
 
-#: Keeps ONNX Runtime from turning int8 QuantizeLinears and DequantizeLinears into uint8 ones, at which it fails sometimes.
+#: Keeps ONNX Runtime from converting int8 QuantizeLinear and DequantizeLinear to uint8, which fails for some models.
 INT8_OPTION = "session.qdqisint8allowed"
 
 
 class Session:
-    """One model in ONNX Runtime's CPU provider on one thread.
+    """A model in ONNX Runtime's CPU provider, on one thread.
 
     Parameters
     ----------
     model
         The model.
     optimize
-        Default graph optimizations, as the reference runs; without, every node runs as it stands.
+        Whether default graph optimizations apply, as in the reference; otherwise every node runs as it is.
     exact
-        Whether products must not saturate: int8 weights of uint8 activations are raised to uint8, and ONNX
-        Runtime is asked to do so too in what it fuses; models run without the latter where it fails with that.
+        Whether products must not saturate: int8 weights of uint8 activations are converted to uint8, and ONNX Runtime is
+        asked to do the same in operators that it fuses. If it fails with that option, the model runs without it.
 
     Raises
     ------
@@ -44,13 +44,12 @@ class Session:
     Attributes
     ----------
     inputs
-        Names of what the model must be given.
+        Names of the model's inputs.
     outputs, types
-        Names of the model's outputs, and what ONNX Runtime calls their types, such as `tensor(uint8)`.
+        Names of the model's outputs, and their types in ONNX Runtime's notation, such as `tensor(uint8)`.
     exact_kernels
-        Whether `session.x64quantprecision` is in force. ONNX Runtime applies it to int8 activations
-        too, for which it has no kernel with uint8 weights, and fails on constants that nodes share; such a model
-        runs without it.
+        Whether `session.x64quantprecision` is in force. ONNX Runtime applies it to int8 activations too, for which it has no
+        kernel with uint8 weights, and fails on constants that nodes share; such a model runs without it.
     """
 
     def __init__(self, model: onnx.ModelProto, optimize: bool = True, exact: bool = True) -> None:
@@ -62,13 +61,13 @@ class Session:
         self.types = {output.name: output.type for output in self._session.get_outputs()}
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """All outputs of the model by name."""
+        """Runs the model and returns all outputs by name."""
         with _named_failures("run"):
             return dict(zip(self.outputs, self._session.run(None, dict(inputs)), strict=True))
 
 
-_FATAL = 4  # the severity of ONNX Runtime's messages
-onnxruntime.set_default_logger_severity(_FATAL)  # of its allocator and its own tools' sessions: errors come as exceptions
+_FATAL = 4  # severity of log messages
+onnxruntime.set_default_logger_severity(_FATAL)  # for its allocator and tools; errors raise exceptions anyway
 _FAILURES = (
     failures.Fail,
     failures.InvalidArgument,
@@ -90,7 +89,7 @@ def _named_failures(verb: str) -> Iterator[None]:
 
 
 def _load_somehow(serialized: bytes, optimize: bool, exact: bool) -> tuple[onnxruntime.InferenceSession, bool]:
-    """The session with the first options under which ONNX Runtime takes the model, and whether its kernels are exact."""
+    """Returns a session with the first options that ONNX Runtime accepts, and whether its kernels are exact."""
     with suppress(failures.NotImplemented, failures.Fail):
         if exact:
             return _load(serialized, _options(optimize, PRECISION_OPTION)), True
@@ -118,7 +117,7 @@ def _options(optimize: bool, *entries: str) -> onnxruntime.SessionOptions:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without what ONNX Runtime's own tools log: advice about steps that were done before, and traces of errors."""
+    """Suppresses log messages of ONNX Runtime's tools: advice about steps already done, and traces of errors."""
     previous = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
@@ -128,13 +127,13 @@ def quiet() -> Iterator[None]:
 
 
 def model_inputs(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
-    """The inputs a caller must give: those that are not initializers with a default."""
+    """Returns the inputs that a caller must give, which are those that are not initializers with a default."""
     given = {initializer.name for initializer in graph.initializer}
     return [value for value in graph.input if value.name not in given]
 
 
 def with_outputs(model: onnx.ModelProto, names: Iterable[str]) -> onnx.ModelProto:
-    """A copy of the model with further values as outputs."""
+    """Returns a copy of the model with additional values as outputs."""
     extended = onnx.ModelProto()
     extended.CopyFrom(model)
     present = {output.name for output in model.graph.output}
@@ -143,7 +142,7 @@ def with_outputs(model: onnx.ModelProto, names: Iterable[str]) -> onnx.ModelProt
 
 
 def with_only_outputs(model: onnx.ModelProto, names: Iterable[str]) -> onnx.ModelProto:
-    """A copy of the model whose outputs are these values."""
+    """Returns a copy of the model with only these values as outputs."""
     bare = onnx.ModelProto()
     bare.CopyFrom(model)
     del bare.graph.output[:]
@@ -157,12 +156,12 @@ def small_model(
     constants: Mapping[str, Array],
     outputs: Sequence[str],
 ) -> onnx.ModelProto:
-    """A model of a few nodes under the operator sets of another.
+    """Returns a model of a few nodes under the operator sets of another model.
 
     Parameters
     ----------
     like
-        The model whose operator sets and IR version hold.
+        The model whose operator sets and IR version are used.
     nodes
         The nodes, in topological order.
     inputs

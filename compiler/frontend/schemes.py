@@ -1,6 +1,6 @@
-"""Kinds of quantization that the accelerator does not have, recognised from the nodes alone.
+"""Kinds of quantization that the accelerator does not support, recognized from the nodes alone.
 
-ONNX Runtime cannot even load some of these models, so they are explained before it sees them.
+ONNX Runtime cannot even load some of these models, so they are refused before it reads them.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ QUANTIZE = "arrayloom quantize FLOAT.onnx --calibrate DIR --preprocess NAME -o O
 
 _T = onnx.TensorProto
 _BYTES = (_T.UINT8, _T.INT8)
-#: What a DequantizeLinear may read: bytes, and the int32 of a bias. The others have scales but no place on the accelerator.
+#: Types that a DequantizeLinear may read: bytes, and the int32 of a bias. The accelerator does not support others.
 _LEGAL = (*_BYTES, _T.INT32, _T.UNDEFINED)
 _PAIR = ("QuantizeLinear", "DequantizeLinear")
 _DYNAMIC = (
@@ -38,11 +38,11 @@ _EXTENSIONS = ("ai.onnx.contrib", "com.microsoft.extensions")
 
 @dataclass(frozen=True)
 class _Seen:
-    """A node, and the type of its integers where it quantizes or dequantizes, as far as that can be seen."""
+    """A node and, if it quantizes or dequantizes, the type of its integers as far as the model declares it."""
 
     node: onnx.NodeProto
     kind: int
-    types: dict[str, int]  # of the model's values, as far as they are written down
+    types: dict[str, int]  # types of the model's values, as far as they are declared
 
     @property
     def is_pair(self) -> bool:
@@ -51,7 +51,7 @@ class _Seen:
 
     @property
     def what(self) -> str:
-        """The attribute or type at fault."""
+        """The unsupported type or attribute, for messages."""
         if self.is_pair and self.kind not in _LEGAL:
             return f"type {_T.DataType.Name(self.kind).lower() if self.kind in _T.DataType.values() else self.kind}"
         if self.is_pair and attribute(self.node, "block_size", 0):
@@ -61,16 +61,16 @@ class _Seen:
 
 @dataclass(frozen=True)
 class Scheme:
-    """One kind of quantization, or of processing, that is refused as such.
+    """A kind of quantization or processing that is refused as a whole.
 
     Attributes
     ----------
     model
-        What a model with such nodes is.
+        What is wrong with a model that has such nodes: a text that follows the model's name.
     reason
         Why such a node cannot be compiled.
     remedy
-        How to make a model that can be.
+        How to make a model that can be compiled.
     holds
         Whether a node is of this kind.
     """
@@ -115,7 +115,7 @@ SCHEMES = (
            f"--quantize_mode int8, or {QUANTIZE}", lambda seen: seen.node.domain.startswith("trt")),
     Scheme("is quantized in blocks, each with a scale of its own", "quantized in blocks, each with a scale of its own",
            f"quantize weights per tensor or per channel, to 8 bits: {QUANTIZE}", _is_block_wise),
-    Scheme("is quantized to another type than int8 and uint8", "quantized to another type than int8 and uint8",
+    Scheme("is quantized to a type other than int8 and uint8", "quantized to a type other than int8 and uint8",
            f"quantize activations and weights to 8 bits: {QUANTIZE}", _is_narrow_or_wide),
     Scheme("holds operators that imitate quantization in float", "it imitates quantization in float",
            f"export with QuantizeLinear and DequantizeLinear, or quantize the float network: {QUANTIZE}",
@@ -124,9 +124,9 @@ SCHEMES = (
 
 
 def check_schemes(model: onnx.ModelProto, label: str) -> None:
-    """Raise UnsupportedError where a model is quantized as a whole in a way that the accelerator cannot compute.
+    """Raises UnsupportedError if a model is quantized in a way that the accelerator cannot compute.
 
-    All nodes at fault are listed. A model of which only the weights are quantized is one of these, too.
+    The error lists all nodes of this kind. A model of which only the weights are quantized is refused too.
     """
     nodes = _look_at(model)
     found = {scheme: [seen for seen in nodes if scheme.holds(seen)] for scheme in SCHEMES}
@@ -138,7 +138,7 @@ def check_schemes(model: onnx.ModelProto, label: str) -> None:
 
 
 def is_quantized(model: onnx.ModelProto) -> bool:
-    """Whether the model holds a quantized operator of whatever kind, or computes on bytes alone."""
+    """Whether the model holds any quantized operator, or computes on bytes only."""
     return any(_is_quantized(node) for node in model.graph.node) or _computes_on_bytes(model)
 
 
@@ -149,7 +149,7 @@ def _is_quantized(node: onnx.NodeProto) -> bool:
 
 
 def _computes_on_bytes(model: onnx.ModelProto) -> bool:
-    """Whether all inputs are bytes, and no Cast makes floats of them: pooling and movement need no scales."""
+    """Whether all inputs are bytes and no Cast converts them to float: pooling and movement need no scales."""
     types = [value.type.tensor_type.elem_type for value in model_inputs(model.graph)]
     casts = any(node.op_type in ("Cast", "CastLike") for node in model.graph.node)
     return bool(types) and all(kind in _BYTES for kind in types) and not casts
@@ -174,7 +174,7 @@ def _entry(seen: _Seen, reason: str, remedy: str) -> Unsupported:
 
 
 def _constants(graph: onnx.GraphProto) -> set[str]:
-    """What follows from initializers and Constant nodes alone."""
+    """Returns the values that depend only on initializers and Constant nodes."""
     constants = {tensor.name for tensor in graph.initializer}
     for node in graph.node:
         if not any(name and name not in constants for name in node.input) and not node.op_type.startswith("Random"):
@@ -183,7 +183,10 @@ def _constants(graph: onnx.GraphProto) -> set[str]:
 
 
 def _look_at(model: onnx.ModelProto) -> list[_Seen]:
-    """All nodes; types follow from initializers, Constant nodes, the inputs and every QuantizeLinear before."""
+    """Returns all nodes with their types.
+
+    Types follow from initializers, Constant nodes, declared values and earlier QuantizeLinear nodes.
+    """
     graph = model.graph
     types = {value.name: value.type.tensor_type.elem_type for value in [*graph.value_info, *graph.input]}
     types |= {tensor.name: tensor.data_type for tensor in graph.initializer}
@@ -200,7 +203,7 @@ def _look_at(model: onnx.ModelProto) -> list[_Seen]:
 
 
 def _element_type(node: onnx.NodeProto, types: dict[str, int]) -> int:
-    """The type of the integers of a QuantizeLinear or DequantizeLinear; UNDEFINED where only running would tell."""
+    """Returns the integer type of a QuantizeLinear or DequantizeLinear, or UNDEFINED if it is known only at run time."""
     if node.op_type not in _PAIR:
         return _T.UNDEFINED
     if node.op_type == "QuantizeLinear" and attribute(node, "output_dtype", 0):

@@ -1,4 +1,4 @@
-"""Nodes in topological order."""
+"""Sorts nodes topologically."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,7 +6,7 @@ import onnx
 
 
 def sort_nodes(nodes: Iterable[onnx.NodeProto], outputs: Sequence[str]) -> list[onnx.NodeProto]:
-    """The nodes that the outputs depend on, producers first."""
+    """Returns the nodes on which the outputs depend, producers first."""
     producers = {name: node for node in nodes for name in node.output if name}
     ordered: list[onnx.NodeProto] = []
     placed: set[int] = set()

@@ -1,4 +1,4 @@
-"""Functions of one element as tables, filled by ONNX Runtime itself."""
+"""Lookup tables of element-wise functions, computed by ONNX Runtime itself."""
 
 from collections.abc import Sequence
 
@@ -14,15 +14,15 @@ from arrayloom.isa.instructions import BYTE_VALUES
 
 
 def all_bytes(dtype: np.dtype) -> Array:
-    """The 256 values of uint8 or int8 [256] in the order of their raw bytes."""
+    """Returns the 256 values of uint8 or int8 in the order of their raw bytes."""
     return np.arange(BYTE_VALUES).astype(np.uint8).view(dtype)
 
 
 def tabulate(model: Model, nodes: Sequence[onnx.NodeProto], x: Tensor, channels: int) -> Array:
-    """What the nodes make of every byte of `x`, [1, 256], or [channels, 256] where the channels differ.
+    """Returns the result of the nodes for every byte of `x`: [1, 256], or [channels, 256] if the channels differ.
 
-    They run under ONNX Runtime's default optimizations and, where the tensor has positions, with positions, so that
-    what the reference fuses is fused here too, and what it broadcasts is broadcast.
+    The nodes run under ONNX Runtime's default optimizations and, if the tensor has positions, with positions, so that the
+    same nodes are fused and the same operands are broadcast as in the reference.
     """
     shape, positions = _shape(x, channels)
     result = nodes[-1].output[0]
@@ -38,7 +38,7 @@ def tabulate(model: Model, nodes: Sequence[onnx.NodeProto], x: Tensor, channels:
 
 
 def _shape(x: Tensor, channels: int) -> tuple[list[int], bool]:
-    """A shape of the tensor's rank for all bytes: along the positions where it has any, else along the batch."""
+    """Returns a shape with the tensor's rank for all bytes, and whether they lie along positions instead of the batch."""
     following = x.onnx_shape[1:]
     if following and int(np.prod(following)) > 1:
         return [1, channels, *[1] * (len(following) - 1), BYTE_VALUES], True
@@ -46,22 +46,22 @@ def _shape(x: Tensor, channels: int) -> tuple[list[int], bool]:
 
 
 def constants_of(model: Model, nodes: Sequence[onnx.NodeProto]) -> dict[str, Array]:
-    """The constants that the nodes read."""
+    """Returns the constants that the nodes read."""
     names = {name for node in nodes for name in node.input if name and model.is_constant(name)}
     return {name: model.constants[name] for name in sorted(names)}
 
 
 def channels_of(model: Model, node: onnx.NodeProto, names: Sequence[str], rank: int, by_channel: bool = False) -> int:
-    """1, or the number of channels where a constant operand differs between them.
+    """Returns the number of channels if a constant operand differs between them, otherwise 1.
 
     Parameters
     ----------
     names
-        The constants in question.
+        The constant operands.
     rank
-        Of the node's result, with the batch.
+        The rank of the node's result, with the batch.
     by_channel
-        They are 1-D along the channels, whatever the rank.
+        Whether the constants are 1-D along the channels, whatever the rank.
 
     Raises
     ------
@@ -84,6 +84,6 @@ def channels_of(model: Model, node: onnx.NodeProto, names: Sequence[str], rank: 
 
 
 def differs_between_positions(constant: Array, rank: int) -> bool:
-    """Whether a constant operand of a result of `rank` has an extent along another axis than the channels."""
+    """Whether a constant operand has an extent other than 1 along an axis of the result other than the channels."""
     aligned = (1,) * (rank - constant.ndim) + constant.shape
     return any(extent != 1 for axis, extent in enumerate(aligned) if axis != 1)

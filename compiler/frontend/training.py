@@ -1,4 +1,4 @@
-"""Networks exported as they are trained: nodes that take values out at random, or scale them by the batch's statistics."""
+"""Refuses networks exported in training mode, with nodes that drop values at random or use the statistics of the batch."""
 
 import onnx
 
@@ -10,7 +10,7 @@ _REMEDY = "export the network for inference: model.eval() before torch.onnx.expo
 
 
 def check_inference(model: onnx.ModelProto) -> None:
-    """Raise UnsupportedError for nodes in training mode, and for a Dropout whose mask is used. The nodes must be sorted."""
+    """Raises UnsupportedError for nodes in training mode, and for a Dropout whose mask is used. Nodes must be sorted."""
     values = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     used = {name for node in model.graph.node for name in node.input} | {value.name for value in model.graph.output}
     entries = []
@@ -20,9 +20,9 @@ def check_inference(model: onnx.ModelProto) -> None:
         elif node.op_type == "BatchNormalization" and attribute(node, "training_mode", 0):
             entries.append(_entry(node, "it is in training mode: it scales values by the statistics of their batch"))
         elif node.op_type == "Dropout" and len(node.input) > 2 and node.input[2] and values.get(node.input[2], True):
-            entries.append(_entry(node, "it is in training mode: it takes values out at random"))
+            entries.append(_entry(node, "it is in training mode: it drops values at random"))
         elif node.op_type == "Dropout" and len(node.output) > 1 and node.output[1] in used:
-            entries.append(_entry(node, f"its mask '{node.output[1]}' is used, which is of training alone"))
+            entries.append(_entry(node, f"its mask '{node.output[1]}' is used, which exists only in training"))
     if entries:
         raise UnsupportedError(entries)
 

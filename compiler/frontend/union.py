@@ -1,7 +1,7 @@
-"""Movements that mix channels with rows or columns, as several that do not: stacked channels of sums of parts.
+"""Splits movements that mix channels with rows or columns into simple ones: stacked groups of channels, each a sum of parts.
 
-Each part holds its own elements and the padding byte elsewhere, so that the sum of the parts, less that byte for all but
-one, is exact.
+Each part holds its own elements and the padding byte elsewhere. The sum of the parts, minus the padding byte for all but one
+of them, is therefore exact.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from arrayloom.compiler.frontend.movement import Indices, Movement, PixelMovemen
 from arrayloom.compiler.frontend.report import RefusalError
 from arrayloom.compiler.graph import Tensor
 
-MOST_PARTS = 64  # each is a pass over the whole result
+MOST_PARTS = 64  # each part is a pass over the whole result
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class Group:
     Attributes
     ----------
     channels
-        Which, in the order in which the parts have them.
+        Their indices, in the order in which the parts have them.
     parts
-        Movements whose elements are joined.
+        The movements whose results are added.
     """
 
     channels: NDArray[np.int64]
@@ -34,12 +34,12 @@ class Group:
 
 
 def find_union(index: Indices, x: Tensor, shape: tuple[int, int, int]) -> list[Group]:
-    """Groups that hold every channel of `shape` once; arguments as of `movement.match`.
+    """Returns groups that together hold every channel of `shape` once; the parameters are those of `movement.match`.
 
     Raises
     ------
     RefusalError
-        It would take more than `MOST_PARTS` parts.
+        More than `MOST_PARTS` parts would be necessary.
     """
     wanted = index.reshape(shape)
     groups: list[Group] = []
@@ -50,9 +50,9 @@ def find_union(index: Indices, x: Tensor, shape: tuple[int, int, int]) -> list[G
 
 
 def _positions(wanted: Indices, x: Tensor) -> Indices:
-    """[C, H * W]: the pixel of the source of each element, -1 for none, if channels can be told apart by it.
+    """Returns int[C, H * W]: the source pixel of each element or -1; channels with equal rows form a group.
 
-    Where a channel of the result takes from several channels, all channels stay together.
+    If a channel of the result takes elements from several channels, all rows are equal, so that all channels form one group.
     """
     flat = wanted.reshape(wanted.shape[0], -1)
     source = np.where(flat >= 0, flat // (x.shape[1] * x.shape[2]), -1)
@@ -63,12 +63,12 @@ def _positions(wanted: Indices, x: Tensor) -> Indices:
 
 
 def _alike(values: Indices, axis: int) -> list[NDArray[np.int64]]:
-    """Places along `axis` of a matrix that hold the same, in the order of their first.
+    """Returns the indices along `axis` of a matrix, grouped by equal content, in the order of the first of each group.
 
     Raises
     ------
     RefusalError
-        There are more than `MOST_PARTS` kinds.
+        There are more than `MOST_PARTS` groups.
     """
     rows = np.ascontiguousarray(values if axis == 0 else values.T)
     kinds: dict[bytes, list[int]] = {}
@@ -80,8 +80,10 @@ def _alike(values: Indices, axis: int) -> list[NDArray[np.int64]]:
 
 
 def _parts(wanted: Indices, x: Tensor, most: int) -> list[Movement | PixelMovement]:
-    """Movements that join to `wanted`, [C, H, W]: pixels that take from the same channels, channels that take from the
-    same pixels."""
+    """Returns movements whose sum is `wanted`, [C, H, W].
+
+    Each moves pixels that have the same source channels, and channels that have the same source pixels.
+    """
     flat, area = wanted.reshape(wanted.shape[0], -1), x.shape[1] * x.shape[2]
     parts: list[Movement | PixelMovement] = []
     for pixels in _alike(np.where(flat >= 0, flat // area, -1), axis=1):
@@ -119,6 +121,6 @@ def _too_many() -> RefusalError:
 
 
 def in_order(groups: Sequence[Group]) -> NDArray[np.int32] | None:
-    """For each channel its place in the stacked groups; None where they lie in order already."""
+    """Returns the index of each channel in the stacked groups, or None if they are already in order."""
     stacked = np.concatenate([group.channels for group in groups])
     return None if np.array_equal(stacked, np.arange(len(stacked))) else np.argsort(stacked).astype(np.int32)

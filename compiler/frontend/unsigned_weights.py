@@ -1,8 +1,8 @@
-"""Products in ONNX Runtime that are exact on every CPU: int8 weights of uint8 activations become uint8 ones.
+"""Makes products in ONNX Runtime exact on every CPU: int8 weights of uint8 activations become uint8 ones.
 
-A weight and its zero point are both raised by 128, which changes no product. On CPUs with AVX2 and without VNNI, ONNX
-Runtime adds pairs of uint8 by int8 products in 16 bits, which saturate; its kernels for uint8 by uint8 add in 32 bits. Its
-own option for this (``session.x64quantprecision``) leaves out QLinearMatMul, and fails on some models.
+Adding 128 to a weight and its zero point changes no product. On CPUs with AVX2 and without VNNI, ONNX Runtime adds pairs of
+uint8 by int8 products in 16 bits, which saturate; its kernels for uint8 by uint8 add in 32 bits. Its own option for this
+(``session.x64quantprecision``) does not cover QLinearMatMul, and fails on some models.
 """
 
 import numpy as np
@@ -11,15 +11,15 @@ from onnx import numpy_helper
 
 from arrayloom.compiler.frontend.reads import reads
 
-#: Operator to the places of its weight, the weight's zero point and the activation's zero point.
+#: Operator -> indices of the inputs with its weight, the weight's zero point and the activation's zero point.
 _PLACES = {"QLinearConv": (3, 5, 2), "QLinearMatMul": (3, 5, 2), "QGemm": (3, 5, 2)}
 FIRST_WITH_CONSTANTS = 4
-"""Version of ONNX's files from which a constant need not be an input, too."""
+"""First IR version of ONNX in which an initializer need not be an input too."""
 _SUFFIX = "/unsigned"
 
 
 def with_unsigned_weights(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with such weights raised; the same object where it has none. The model that was given stays as it is."""
+    """Returns a copy of the model with such weights converted, or the model itself if it has none."""
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     found = [(index, place) for index, node in enumerate(model.graph.node)
              if (place := _PLACES.get(node.op_type)) and _is_mixed(node, place, constants)]
@@ -43,7 +43,7 @@ def with_unsigned_weights(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _drop_unread(graph: onnx.GraphProto, names: set[str]) -> None:
-    """Takes those of the constants out that nothing reads any more; inputs, whose default value they are, keep theirs."""
+    """Removes those of the named constants that are no longer read; the defaults of inputs stay."""
     unread = names.difference((name for node in graph.node for name in reads(node)),
                               (value.name for value in (*graph.input, *graph.output)))
     for place in reversed(range(len(graph.initializer))):

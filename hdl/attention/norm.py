@@ -72,7 +72,8 @@ class NormEngine(Component):
         m.submodules.kept = memory = Memory(shape=KEPT, depth=config.accumulator_depth, init=[])
         self.keep, self.recall = memory.write_port(), memory.read_port()
         self.pixel, self.left = Signal(16, reset_less=True, name="pixel"), Signal(16, reset_less=True, name="left")
-        self.block, self.line = Signal(14, reset_less=True, name="block"), Signal(WORD_ADDRESS + 1, reset_less=True, name="line")
+        self.block = Signal(14, reset_less=True, name="block")
+        self.line = Signal(WORD_ADDRESS + 1, reset_less=True, name="line")
         self.channels = Signal(COUNTED, reset_less=True, name="channels")
         self.signs = Signal(config.word_bits, reset_less=True, name="signs")
         self.walker, self.walks = Signal(range(self.groups), reset_less=True, name="walker"), Signal(name="walks")
@@ -152,7 +153,8 @@ class NormEngine(Component):
         values, squares = [], []
         for channel in range(size):
             there = (self.block != 1) | (rest == 0) | (rest > channel)
-            value = data_register(m, Mux(there, self.word.word_select(channel, 8), 0).as_signed(), flags[0], f"value_{channel:03}")
+            byte = Mux(there, self.word.word_select(channel, 8), 0).as_signed()
+            value = data_register(m, byte, flags[0], f"value_{channel:03}")
             values.append(value)
             squares.append(data_register(m, (value * value).as_unsigned(), flags[1], f"square_{channel:03}"))
         values = [delay(m, value, flags[1:2], f"late_{value.name}") for value in values]
@@ -168,8 +170,8 @@ class NormEngine(Component):
         flags = flag_line(m, self.walks, LANE, "normalizing")
         bits = len(self.walker)
         place = delay(m, Cat(self.walker, (self.left == 1) & ends, self.pixel), flags[:-1], "normalized_place")
-        results = [normalized(m, f"lane_{lane}", self._of_lane(self.word, lane), self._of_lane(self.signs, lane), self.channels,
-                              self.recall.data, flags[:-1]) for lane in range(self.lanes)]
+        results = [normalized(m, f"lane_{lane}", self._of_lane(self.word, lane), self._of_lane(self.signs, lane),
+                              self.channels, self.recall.data, flags[:-1]) for lane in range(self.lanes)]
         m.d.comb += [
             self.write.eq(flags[-1]), self.group.eq(place[:bits]), self.last.eq(place[bits]),
             self.address.eq(place[bits + 1:]), self.sums.eq(Cat(results)),

@@ -1,4 +1,4 @@
-"""Reciprocal roots of the spreads of pixels: a root, a digit in each cycle, while the reciprocal of the one before is found."""
+"""Reciprocal roots of the spreads of pixels, a digit in each cycle: a root, while the reciprocal of the last is found."""
 
 from typing import Any
 
@@ -104,7 +104,8 @@ class ReciprocalRoot(Component):
                     value, zeros = Mux(none, (value << bits)[:SPREAD], value), zeros + Mux(none, bits, 0)
                 m.d.sync += [self.spread.eq(value), self.power.eq(self.power - zeros)]
                 m.next = f"NORMALIZE_{index + 1}" if index + 1 < len(STEPS) else "ROUND"
-        self.rest, self.steps = Signal(ROOT + 4, reset_less=True, name="rest"), Signal(range(ROOT + 2), reset_less=True, name="steps")
+        self.rest = Signal(ROOT + 4, reset_less=True, name="rest")
+        self.steps = Signal(range(ROOT + 2), reset_less=True, name="steps")
         self.radicand = Signal(2 * ROOT, reset_less=True, name="radicand")
         with m.State("ROUND"):
             high, low = self.spread[SIGNIFICANT:], self.spread[:SIGNIFICANT]
@@ -137,9 +138,12 @@ class ReciprocalRoot(Component):
 
     def _reciprocal(self, m: Module) -> None:
         """Of the root, rounded: a digit in each cycle; the last digit, or the last two, round."""
-        rest, divisor = Signal(ROOT + 4, reset_less=True, name="rest_of_reciprocal"), Signal(SIGNIFICANT, reset_less=True, name="divisor")
-        digits, steps = Signal(ROOT + 1, reset_less=True, name="digits"), Signal(range(ROOT + 2), reset_less=True, name="digits_left")
-        places, of = Signal(EXPONENT, reset_less=True, name="places"), Signal.like(self.of_root, name="of_reciprocal", reset_less=True)
+        rest = Signal(ROOT + 4, reset_less=True, name="rest_of_reciprocal")
+        divisor, digits = (Signal(bits, reset_less=True, name=name) for bits, name in (
+            (SIGNIFICANT, "divisor"), (ROOT + 1, "digits")))
+        steps, places = (Signal(shape, reset_less=True, name=name) for shape, name in (
+            (range(ROOT + 2), "digits_left"), (EXPONENT, "places")))
+        of = Signal.like(self.of_root, name="of_reciprocal", reset_less=True)
         m.d.comb += [self.pixel_done.eq(of.pixel), self.total_done.eq(of.total), self.shift.eq(places),
                      self.significand.eq(_rounded(digits, rest))]
         with m.FSM(name="reciprocal"):

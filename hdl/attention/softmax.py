@@ -62,11 +62,10 @@ class SoftmaxEngine(Component):
         self.groups = config.size // self.lanes
         self.addition = addition_stages(config)
         super().__init__({
-            "fields": In(FIELD_BITS), "go": In(1), "done": Out(1), "illegal": Out(1), "ask": Out(1), "first": Out(WORD_ADDRESS + 1),
-            "step": Out(WORD_ADDRESS), "count": Out(16), "take": Out(1), "valid": In(1), "word": In(config.word_bits),
-            "write": Out(1), "last": Out(1),
-            "group": Out(range(self.groups)), "address": Out(ceil_log2(config.accumulator_depth)),
-            "sums": Out(SUM_BITS * self.lanes),
+            "fields": In(FIELD_BITS), "go": In(1), "done": Out(1), "illegal": Out(1), "ask": Out(1),
+            "first": Out(WORD_ADDRESS + 1), "step": Out(WORD_ADDRESS), "count": Out(16), "take": Out(1), "valid": In(1),
+            "word": In(config.word_bits), "write": Out(1), "last": Out(1), "group": Out(range(self.groups)),
+            "address": Out(ceil_log2(config.accumulator_depth)), "sums": Out(SUM_BITS * self.lanes),
         })
 
     def elaborate(self, platform: Any) -> Module:

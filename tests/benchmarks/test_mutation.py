@@ -16,12 +16,13 @@ from arrayloom.sim.rtl.process import Stopwatch
 from benchmarks.mutation.equivalence import Prover
 from benchmarks.mutation.hunt import Noticed, hunt
 from benchmarks.mutation.kept import Kept, Verdict
+from benchmarks.mutation.keys import SOLVER, Keys, imported
 from benchmarks.mutation.late import check_late
 from benchmarks.mutation.model import Planted, planted
 from benchmarks.mutation.plant import Mutant
 from benchmarks.mutation.score import Outcome, failures
 from benchmarks.mutation.source import SourceFault, SourceFaultError, table
-from benchmarks.mutation.stimuli import use_test_support
+from benchmarks.mutation.stimuli import stimuli, use_test_support
 from benchmarks.mutation.survivors import Explanation, explanation_of
 
 COUNT = 12
@@ -35,8 +36,8 @@ def weights() -> Planted:
 def test_faults_are_noticed_or_proved_to_change_nothing(weights: Planted) -> None:
     assert len(weights.mutants) == COUNT
     found = list(hunt(weights.build, weights.mutants, True, LocalWorkers(1)))
-    assert {one.number for one, _ in found} == {one.number for one in weights.mutants}
-    caught = {one.number for one, what in found if what is not None}
+    assert {one.mutant.number for one in found} == {one.number for one in weights.mutants}
+    caught = {one.mutant.number for one in found if one.found is not None}
     proved = Prover(Netlist(weights.netlist)).equivalent(weights.mutants)
     assert not caught & proved
     assert len(caught) >= COUNT // 2
@@ -67,29 +68,40 @@ def test_explanations_go_by_unit_and_name() -> None:
     assert explanation_of(Mutant(1, "load", "load.words[3] <- add.A[0] inv", ""), known) is None
 
 
-def test_verdicts_are_kept_for_the_same_hardware_and_tests(tmp_path: Path) -> None:
-    path = tmp_path / "verdicts.jsonl"
-    found = [Verdict("first", 1, ("held, default", "differs")), Verdict("first", 2, None),
-             Verdict("solver", 2, ("equivalent", ""))]
-    with Kept(path, "a") as kept:
+def test_verdicts_are_kept_while_their_keys_stay_the_same(tmp_path: Path) -> None:
+    path, keys = tmp_path / "verdicts.jsonl", {"held, default": "a", "words 0 to 19": "b", SOLVER: "c"}
+    found = [Verdict(1, "held, default", "differs"), Verdict(2, "words 0 to 19", None), Verdict(2, SOLVER, "equivalent")]
+    with Kept(path, keys.get) as kept:
         for one in found:
             kept.add(one)
-    with Kept(path, "a") as kept:
-        assert kept.of("first", [1, 2, 3]) == {1: found[0], 2: found[1]}
-        assert kept.of("solver", [1, 2]) == {2: found[2]}
-    with Kept(path, "b") as kept:
-        assert not kept.of("first", [1, 2])
-    with Kept(None, "a") as kept:
+    with Kept(path, keys.get) as kept:
+        assert kept.of(1) == {"held, default": found[0]}
+        assert kept.of(2) == {"words 0 to 19": found[1], SOLVER: found[2]}
+        assert kept.of(3) == {} and len(kept) == 3
+    with Kept(path, {"held, default": "a", SOLVER: "changed"}.get) as kept:
+        assert kept.of(1) and not kept.of(2)
+    with Kept(None, keys.get) as kept:
         kept.add(found[0])
 
 
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.jsonl"
-    path.write_text('{"key": "a"}\n')
-    with pytest.raises(InputError, match=r"--resume .*other.jsonl: line 1 is not a verdict of this command"):
-        Kept(path, "a")
+    for line in ('{"key": "a"}', "3", '{"key": "a", "stage": "first", "mutant": 1, "found": null}'):
+        path.write_text(line + "\n")
+        with pytest.raises(InputError, match=r"--resume .*other.jsonl: line 1 is not a verdict of this command"):
+            Kept(path, {}.get)
     with pytest.raises(InputError, match=r"--resume .*nowhere.*: cannot be written"):
-        Kept(tmp_path / "nowhere" / "x", "a")
+        Kept(tmp_path / "nowhere" / "x", {}.get)
+
+
+def test_keys_depend_on_the_netlist_and_on_what_a_stimulus_imports() -> None:
+    keys, others = Keys("a netlist"), Keys("another netlist")
+    names = [one.name for one in stimuli()]
+    assert all(keys.of(name) and keys.of(name) != others.of(name) for name in [*names, SOLVER])
+    assert keys.of("no such stimulus") is None
+    files = {file.name for file in imported(("bus_breaches",))}
+    assert {"bus_breaches.py", "board_direct.py", "transcript.py", "emulated.py"} <= files
+    assert not {"random_words.py", "sessions.py", "qdq.py"} & files
 
 
 def test_the_table_of_faults_by_hand_fits_the_source() -> None:

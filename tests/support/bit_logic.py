@@ -85,11 +85,20 @@ class Graph:
     def assert_clause(self, literals: Iterable[int]) -> None:
         self._solver.add_clause([_signed(literal) for literal in literals])
 
-    def satisfiable(self, literal: int) -> bool:
-        """Whether some input makes the literal true."""
-        if literal in (FALSE, TRUE):
-            return literal == TRUE
-        return bool(self._solver.solve([_signed(literal)]))
+    def satisfiable(self, *literals: int) -> bool:
+        """Whether some input makes all literals true."""
+        if FALSE in literals:
+            return False
+        return bool(self._solver.solve([_signed(literal) for literal in literals]))
+
+    def gates(self) -> Iterable[tuple[int, int, int]]:
+        """Each AND as its result and operands, after those of its operands."""
+        return ((gate, a, b) for (a, b), gate in self._gates.items())
+
+    @property
+    def nodes(self) -> int:
+        """Number of nodes: literals are less than twice it."""
+        return self._nodes
 
     def value(self, literal: int) -> int:
         """The literal's value in the last input found."""

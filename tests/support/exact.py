@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from arrayloom.compiler import compile_graph
 from arrayloom.compiler.frontend import import_model
+from arrayloom.compiler.frontend.options import DEFAULT_OPTIONS
 from arrayloom.host.runtime.backends import open_device
 from arrayloom.host.runtime.verdict import Verdict
 from arrayloom.host.runtime.verify import Verifier
@@ -16,8 +17,8 @@ from arrayloom.isa.config import load_config
 
 def verify_on_emulator(model: onnx.ModelProto, images: NDArray[Any], config: str = "tiny") -> list[Verdict]:
     """The verdict for each image [N, ...] of the only input."""
-    imported = import_model(model)
     chosen = load_config(config)
+    imported = import_model(model, DEFAULT_OPTIONS.of(chosen))
     program = compile_graph(imported.graph, chosen)
     device = open_device("emulator", chosen)
     verifier = Verifier(imported, program, device)

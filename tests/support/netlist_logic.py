@@ -52,6 +52,14 @@ class NetlistLogic:
             self._compute(bit)
         return self._known[bit]
 
+    def set(self, bit: Bit, literal: int) -> None:
+        """Gives a bit a value in this copy, whatever drives it."""
+        self._known[bit] = literal
+
+    def has(self, bit: Bit) -> bool:
+        """Whether the bit's value in this copy is known already."""
+        return bit in self._known
+
     def literals(self, bits: Sequence[Bit]) -> list[int]:
         return [self.literal(bit) for bit in bits]
 
@@ -123,6 +131,8 @@ class NetlistLogic:
                 return [graph.disjunction(a, b) for a, b in zip(*wide, strict=True)]
             case "$xor":
                 return [graph.difference(a, b) for a, b in zip(*wide, strict=True)]
+            case "$xnor":
+                return [graph.difference(a, b) ^ 1 for a, b in zip(*wide, strict=True)]
             case "$reduce_xor":
                 return [reduce(graph.difference, own[0])]
             case "$reduce_and":
@@ -142,7 +152,9 @@ class NetlistLogic:
                 return graph.sum(wide[0], [literal ^ 1 for literal in wide[1]], TRUE)
             case "$neg":
                 return graph.sum(graph.number(0, width), [literal ^ 1 for literal in wide[0]], TRUE)
-            case "$shl" | "$shr":
+            case "$shift" if cell.parameters["\\B_SIGNED"].endswith("1"):
+                raise ValueError(f"cell {cell.name}: a shift by a signed amount is not known here")
+            case "$shl" | "$shr" | "$shift":
                 step = -1 if kind == "$shl" else 1
                 return self._shifted(_extended(own[0], max(width, len(own[0])), signed), own[1], step)[:width]
         raise ValueError(f"cell {cell.name} of kind {kind}: its logic is not known here")

@@ -69,6 +69,11 @@ class ProductWriter(AttentionWriter):
         self.product = operation
         self.parameters = context.constants.add(uniform_entries(0, operation.scale, context.config))
 
+    def fetch_operands(self) -> None:
+        """Loads what is multiplied, where that is an input of the network."""
+        for name in (self.step.x, self.product.weights):
+            self.context.fetch(name, self.context.network.layouts[name].height)
+
     def feed(self, word: int, words: int, pitch: int, tiles: int, turned: bool) -> None:
         """Feeds ``tiles`` tiles of ``words`` words each to the weight FIFO; they begin ``pitch`` words apart at ``word``."""
         reads = Span(word, words, rows=tiles, row_pitch=pitch)
@@ -107,6 +112,7 @@ class ScoresWriter(ProductWriter):
 
     def run(self, operands: Operands, blocks: range, first: int, last: int) -> Iterator[Progress]:
         columns = operands.x.columns
+        self.fetch_operands()
         for block in blocks:
             for head in range(first, last):
                 for low, high in cut(columns, self.context.config.accumulator_depth):
@@ -141,6 +147,7 @@ class MixtureWriter(ProductWriter):
         self.operation = operation
 
     def run(self, operands: Operands, blocks: range, first: int, last: int) -> Iterator[Progress]:  # noqa: ARG002
+        self.fetch_operands()
         for head in range(self.operation.heads):
             for block in range(operands.x.blocks):
                 self.turn(operands.x, head, block)

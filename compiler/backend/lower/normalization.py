@@ -25,6 +25,7 @@ class SoftmaxWriter(AttentionWriter):
 
     def run(self, operands: Operands, blocks: range, first: int, last: int) -> Iterator[Progress]:
         width = operands.x.columns
+        self.context.fetch(self.step.x, last)
         for block in blocks:
             for row in range(first, last):
                 piece = Piece(block, row, 0, 1, width)
@@ -63,6 +64,7 @@ class NormWriter(AttentionWriter):
             signs[self.layout.slots()] = self.operation.weight
             self.load_room(signs.view(np.uint8))
             self._loaded = True
+        self.context.fetch(self.step.x, last)
         pieces = [(row, low, high) for row in range(first, last) for low, high in cut(x.columns, config.accumulator_depth)]
         for row, low, high in pieces:
             width = high - low

@@ -1,7 +1,8 @@
-"""Float islands: DequantizeLinear, data movement and functions of one element, QuantizeLinear.
+"""Float islands: DequantizeLinear, data movement and element-wise functions, QuantizeLinear.
 
-An island with one integer source is that movement plus a table, and the table is filled by running the island's own
-nodes in ONNX Runtime on all 256 bytes: no operator is imitated. One with two sources and no movement is a table of pairs.
+An island with one integer source becomes its movement and a lookup table. ONNX Runtime computes the table by running the
+island's own nodes on all 256 bytes, so that no operator is reimplemented. An island with two sources and no movement becomes
+a table for pairs of bytes.
 """
 
 import numpy as np
@@ -22,7 +23,7 @@ from arrayloom.compiler.graph import Lookup, Move
 
 
 def import_island(builder: Builder, quantizer: onnx.NodeProto) -> None:
-    """Turn the island that ends in `quantizer` into one operation, or into a movement that joins others."""
+    """Imports the island that ends in `quantizer` as one operation, or as a movement that is merged with others."""
     region = find_region(builder, quantizer)
     if len(region.sources) == 2:
         import_pair(builder, region)
@@ -61,7 +62,7 @@ def _add_move(builder: Builder, region: Region, route: Route, table: Array, fill
 
 
 def _defer_behind_table(builder: Builder, region: Region, route: Route, table: Array, fill: int | None) -> None:
-    """The function of every element first, in a tensor of its own; then the movement, in as many steps as it takes."""
+    """Adds a tensor with the function of every element, and defers its movement, which may take several steps."""
     x, output = builder.tensor(region.source), region.quantizer.output[0]
     made = builder.inner(f"{x.name}, spread for table of {node_name(region.quantizer)}", x, builder.model.dtypes[output])
     builder.add(Lookup, region.quantizer, made.name, x=x.name, table=table)
@@ -70,5 +71,5 @@ def _defer_behind_table(builder: Builder, region: Region, route: Route, table: A
 
 
 def _by_output(table: Array, channels: NDArray[np.int32]) -> Array:
-    """The function of each channel that a movement makes, from those of the channels it takes them from."""
+    """Returns the function of each channel of a movement's result, which is that of its source channel."""
     return table if len(table) == 1 else np.ascontiguousarray(table[np.maximum(channels, 0)])

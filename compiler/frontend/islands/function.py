@@ -15,7 +15,7 @@ from arrayloom.compiler.graph import Tensor
 
 
 class Function:
-    """What an island does to one element, movement left out."""
+    """The effect of an island on one element, without movement."""
 
     def __init__(self, model: Model, region: Region, x: Tensor) -> None:
         self._model = model
@@ -24,11 +24,11 @@ class Function:
         self._result = region.quantizer.output[0]
 
     def table(self, channels: int) -> Array:
-        """The result for every byte, [1, 256], or [channels, 256] where the channels differ."""
+        """Returns the result for every byte: [1, 256], or [channels, 256] if the channels differ."""
         return tabulate(self._model, [_still(node) for node in self._region.nodes], self._x, channels)
 
     def fill(self, pad: onnx.NodeProto) -> int:
-        """The result for the constant that a Pad of the island adds, through the nodes after that Pad."""
+        """Returns the result for the constant that a Pad of the island inserts, computed by the nodes after that Pad."""
         value = self._model.constant(pad, 2)
         constant = np.zeros((), np.float32) if value is None else value.reshape(())
         nodes = self._after(pad)
@@ -39,7 +39,7 @@ class Function:
         values = np.unique(Session(part).run(given)[self._result])
         if values.size > 1:
             raise RefusalError(
-                "padding becomes another value in each channel", "put QuantizeLinear and DequantizeLinear before padding"
+                "padding becomes a different value in each channel", "put QuantizeLinear and DequantizeLinear before padding"
             )
         return int(values[0])
 
@@ -51,20 +51,20 @@ class Function:
             if not known.intersection(operands):
                 continue
             if not known.issuperset(operands):
-                raise RefusalError("padding joins what was computed before it", "quantize before padding")
+                raise RefusalError("padding is combined with values computed before it", "quantize before padding")
             nodes.append(_still(node))
             known.update(node.output)
         return nodes
 
 
 def _channels(model: Model, nodes: Sequence[onnx.NodeProto]) -> int:
-    """How many channels the nodes need: BatchNormalization spreads no single one over its constants."""
+    """Returns how many channels the nodes need, as BatchNormalization does not broadcast a single one."""
     normalizations = [node for node in nodes if node.op_type == "BatchNormalization"]
     return max((model.constants[node.input[1]].size for node in normalizations), default=1)
 
 
 def _still(node: onnx.NodeProto) -> onnx.NodeProto:
-    """The node itself, or an Identity in place of a movement."""
+    """Returns the node itself, or an Identity in place of a movement."""
     if node.op_type not in MOVEMENTS:
         return node
     return onnx.helper.make_node("Identity", [node.input[0]], [node.output[0]], name=node.name)

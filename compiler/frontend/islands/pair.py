@@ -16,12 +16,12 @@ from arrayloom.isa.instructions import BYTE_VALUES
 
 
 def import_pair(builder: Builder, region: Region) -> None:
-    """Turn an island of two sources into one operation.
+    """Imports an island with two sources as one operation.
 
     Raises
     ------
     RefusalError
-        It moves elements, or holds a constant of several values.
+        It moves elements, or has a constant with several values.
     """
     model, quantizer = builder.model, region.quantizer
     _check_nodes(model, region)
@@ -34,7 +34,7 @@ def import_pair(builder: Builder, region: Region) -> None:
 
 
 def _note(region: Region, table: Array) -> str:
-    """What such a table costs, and how to avoid it where several operators stand in it."""
+    """Returns a note about the cost of the table and, if it replaces several operators, about how to avoid it."""
     groups = min(len(np.unique(rows, axis=0)) for rows in (table, table.T))
     cost = f"'{origin_name(region.quantizer)}' is computed as a function of two bytes, {groups} times the work of a sum"
     functions = [node for node in region.nodes if node.op_type in FUNCTIONS]
@@ -54,15 +54,15 @@ def _check_nodes(model: Model, region: Region) -> None:
         for name in node.input:
             if name and model.is_constant(name) and model.constants[name].size > 1:
                 raise RefusalError(
-                    f"a function of two quantized values ({', '.join(map(repr, region.sources))}) meets the constant "
-                    f"'{name}' of several values",
+                    f"a function of two quantized values ({', '.join(map(repr, region.sources))}) is combined with the "
+                    f"constant '{name}' of several values",
                     "put QuantizeLinear and DequantizeLinear around every operator that combines them",
                     f"shape {list(model.constants[name].shape)}",
                 )
 
 
 def _tabulate(model: Model, region: Region) -> Array:
-    """[256, 256] by the raw bytes of both sources, which lie along two axes of their own."""
+    """Returns the result [256, 256] by the raw bytes of both sources, which are given along two different axes."""
     rank = max(2, len(model.shapes[region.quantizer.output[0]]))
     result = region.quantizer.output[0]
     given = {}

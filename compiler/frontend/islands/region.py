@@ -1,4 +1,4 @@
-"""The nodes of an island."""
+"""Finds the nodes of an island."""
 
 from dataclasses import dataclass
 from heapq import heappop, heappush
@@ -21,7 +21,7 @@ class Region:
     Attributes
     ----------
     sources
-        The integer values it reads, one or two.
+        The integer values that it reads, one or two.
     nodes
         Its nodes in topological order, DequantizeLinear first, QuantizeLinear last.
     quantizer
@@ -34,7 +34,7 @@ class Region:
 
     @property
     def source(self) -> str:
-        """The integer value of an island that reads only one."""
+        """The integer value that the island reads, if it is only one."""
         (source,) = self.sources
         return source
 
@@ -45,13 +45,12 @@ class Region:
 
 
 def find_region(builder: Builder, quantizer: onnx.NodeProto) -> Region:
-    """The island after a QuantizeLinear.
+    """Returns the island that ends in a QuantizeLinear.
 
     Raises
     ------
     RefusalError
-        It reads no integer value or more than two, or holds an operator that is no movement and no function of
-        one element.
+        It reads no integer value or more than two, or contains an operator that is neither a movement nor element-wise.
     """
     model = builder.model
     of_quantizer(model, quantizer)
@@ -67,7 +66,7 @@ def find_region(builder: Builder, quantizer: onnx.NodeProto) -> Region:
 
 
 def _apart(members: list[onnx.NodeProto]) -> str:
-    """What to do about an island of several sources: around a single operator quantizers stand already."""
+    """Returns the remedy for an island with several sources; a single operator already has quantizers around it."""
     others = ("QuantizeLinear", "DequantizeLinear", *MOVEMENTS, *NOTHING)
     functions = [node for node in members if node.op_type not in others]
     if len(functions) == 1:
@@ -76,7 +75,7 @@ def _apart(members: list[onnx.NodeProto]) -> str:
 
 
 def _members(builder: Builder, quantizer: onnx.NodeProto) -> list[onnx.NodeProto]:
-    """The quantizer and all float nodes it depends on, back to DequantizeLinear, in topological order."""
+    """Returns the quantizer and all float nodes on which it depends, back to DequantizeLinear, in topological order."""
     model = builder.model
     heap, members = [-model.places[id(quantizer)]], list[onnx.NodeProto]()
     found = set(heap)
@@ -111,6 +110,6 @@ def _check_member(builder: Builder, node: onnx.NodeProto, quantizer: onnx.NodePr
             raise ConsequenceError
         raise RefusalError(
             f"its operand is computed in float by {described(node)}, "
-            "which is no function of one element",
+            "which is not element-wise",
             "put QuantizeLinear and DequantizeLinear around that node",
         )

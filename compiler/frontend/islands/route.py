@@ -1,4 +1,4 @@
-"""How an island moves its elements, and whether its functions differ between channels."""
+"""Finds how an island moves its elements, and whether its functions differ between channels."""
 
 from dataclasses import dataclass
 
@@ -15,22 +15,22 @@ from arrayloom.compiler.frontend.report import RefusalError
 from arrayloom.compiler.frontend.tabulate import channels_of
 from arrayloom.compiler.graph import Tensor
 
-PER_CHANNEL = ("BatchNormalization",)  # whose constants are 1-D along the channels by definition
+PER_CHANNEL = ("BatchNormalization",)  # their constants are 1-D along the channels by definition
 
 
 @dataclass(frozen=True)
 class Route:
-    """What an island does to positions.
+    """The effect of an island on positions.
 
     Attributes
     ----------
     index
-        int64 in the ONNX shape of the result (with a batch of 1): the flat index of the source, or -k - 1 for
-        what the k-th Pad adds.
+        int64 in the ONNX shape of the result (with a batch of 1): the flat index into the source, or -k - 1 for padding that
+        the k-th Pad inserts.
     moves
-        Whether any element changes its place.
+        Whether any element changes its position.
     channels
-        How many functions there are, one or one per channel.
+        The number of functions: 1, or one per channel.
     """
 
     index: Indices
@@ -39,13 +39,13 @@ class Route:
 
 
 def find_route(model: Model, region: Region, x: Tensor) -> Route:
-    """Follow indices through the island.
+    """Follows indices through the island.
 
     Raises
     ------
     RefusalError
-        Branches move differently, a constant differs between positions, or functions that differ between
-        channels meet moved ones.
+        Branches move elements differently, a constant differs between positions, or functions that differ between channels
+        apply to moved channels.
     """
     start = np.arange(np.prod(x.onnx_shape), dtype=np.int64).reshape(1, *x.onnx_shape)
     indices: dict[str, Indices] = {}
@@ -67,7 +67,7 @@ def find_route(model: Model, region: Region, x: Tensor) -> Route:
 
 
 def _common(model: Model, node: onnx.NodeProto, indices: dict[str, Indices]) -> Indices:
-    """The positions of a function's operands, which must be the same for all and for its result."""
+    """Returns the positions of a function's operands, which must be equal for all operands and its result."""
     operands = [indices[name] for name in node.input if name in indices]
     alike = all(np.array_equal(operand, operands[0]) for operand in operands)
     if not alike or operands[0].shape != model.shapes[node.output[0]]:
@@ -85,18 +85,20 @@ def _channels(model: Model, node: onnx.NodeProto) -> int:
 
 
 def _check_per_channel(index: Indices, x: Tensor, channels: int) -> None:
-    """Functions that differ between channels must meet the source's channels, all of them and in order. A view of the source
-    that divides its pixels otherwise still has them."""
+    """Refuses functions that differ between channels unless they apply to all channels of the source, in order.
+
+    A view of the source that only arranges its pixels differently is allowed.
+    """
     view = image_shape(x.onnx_shape)
     if x.shape[0] != channels or (view[0], view[1] * view[2]) != (x.shape[0], x.shape[1] * x.shape[2]):
         raise RefusalError(
-            f"functions for {channels} channels meet a tensor of shape {list(x.onnx_shape)}",
+            f"functions for {channels} channels are applied to a tensor of shape {list(x.onnx_shape)}",
             "apply them before the tensor is reshaped",
         )
     source = index // (x.shape[1] * x.shape[2])
     own = np.arange(channels).reshape(1, -1, *[1] * (index.ndim - 2))
     if index.shape[1] != channels or not np.all((source == own) | (index < 0)):
         raise RefusalError(
-            "functions that differ between channels meet channels that were moved before",
+            "functions that differ between channels are applied to channels that were moved before",
             "put QuantizeLinear and DequantizeLinear between the two",
         )

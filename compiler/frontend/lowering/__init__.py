@@ -1,8 +1,8 @@
-"""QDQ to QOperator: float operators between DequantizeLinear and QuantizeLinear become integer operators.
+"""Lowers QDQ models to QOperator form: float operators between DequantizeLinear and QuantizeLinear become integer ones.
 
-What comes out is a valid ONNX model that ONNX Runtime runs; equality is promised against that model. Operators that
-are already integer stay as they are, and a model with nothing to lower comes back unchanged. Elementwise functions
-between DequantizeLinear and QuantizeLinear stay too: they are float islands, which become tables later.
+The result is a valid ONNX model that ONNX Runtime can run; the compiled program is bit-exact to that model. Integer
+operators stay as they are, and a model without anything to lower is returned unchanged. Element-wise functions between
+DequantizeLinear and QuantizeLinear also stay: they are float islands, which become lookup tables in a later pass.
 """
 
 from collections.abc import Callable
@@ -58,12 +58,12 @@ RULES: dict[str, Rule] = {
     "QuantizeLinear": lower_requantization,
 }
 
-#: Rules for accelerators with the unit for attention; that of MatMul is for two activations.
+#: Rules for accelerators with the ATTENTION unit; the one for MatMul applies to products of two activations.
 ATTENTION: dict[str, Rule] = {"MatMul": lower_product, "Softmax": lower_softmax}
 
 
 def lower(model: Model, report: Report) -> onnx.ModelProto:
-    """The integer model of `model`; what cannot be lowered stays float and stands in the report."""
+    """Returns the integer model of `model`; nodes that cannot be lowered stay float and are listed in the report."""
     rewrite = Rewrite(model, report)
     for node in model.nodes:
         if is_marked(node, NORM):
@@ -81,13 +81,13 @@ def lower(model: Model, report: Report) -> onnx.ModelProto:
 
 
 def _rule(model: Model, node: onnx.NodeProto, attention: bool) -> Rule | None:
-    """The rule for a node that computes in float, or requantizes."""
+    """Returns the rule for a node that computes in float or requantizes, or None if there is nothing to lower."""
     if not is_onnx(node) or model.is_constant(node.output[0]):
         return None
     if model.dtypes[node.output[0]] in BYTES and node.op_type != "QuantizeLinear":
         return None
     if node.op_type in MEANS and joins_means(model, node):
-        return None  # lowered with the sum or difference that reads it
+        return None  # lowered together with the sum or difference that reads it
     if attention and node.op_type in ATTENTION and (node.op_type != "MatMul" or is_product(model, node)):
         return ATTENTION[node.op_type]
     return RULES.get(node.op_type)

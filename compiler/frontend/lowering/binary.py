@@ -1,7 +1,7 @@
-"""Sums, differences, products, maxima and minima of quantized values to integer operators.
+"""Lowers sums, differences, products, maxima and minima of quantized values to integer operators.
 
-A node of one value and constants, or of functions of at most two values, stays in float: it is part of an island, which
-becomes a table.
+A node whose operands are one value and constants, or functions of at most two values, stays float: it is part of an island,
+which becomes a lookup table.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from arrayloom.compiler.frontend.tabulate import differs_between_positions
 
 
 def lower_add(rewrite: Rewrite, node: onnx.NodeProto) -> None:
-    """Two DequantizeLinear, Add, [Relu, Clip], QuantizeLinear to QLinearAdd, [Clip]."""
+    """Lowers two DequantizeLinear, Add, [Relu, Clip], QuantizeLinear to QLinearAdd, [Clip]."""
     means = means_of(rewrite.model, node)
     if means is not None:
         _lower_means(rewrite, node, means, None)
@@ -31,16 +31,13 @@ def lower_add(rewrite: Rewrite, node: onnx.NodeProto) -> None:
 
 
 def lower_mul(rewrite: Rewrite, node: onnx.NodeProto) -> None:
-    """Two DequantizeLinear, Mul, [Relu, Clip], QuantizeLinear to QLinearMul, [Clip]."""
+    """Lowers two DequantizeLinear, Mul, [Relu, Clip], QuantizeLinear to QLinearMul, [Clip]."""
     if not _stays_float(rewrite, node):
         _emit(rewrite, node, "QLinearMul", [rewrite.source(name) for name in node.input])
 
 
 def lower_sub(rewrite: Rewrite, node: onnx.NodeProto) -> None:
-    """Two DequantizeLinear, Sub, [Relu, Clip], QuantizeLinear to QLinearAdd of the second operand's negative, [Clip].
-
-    With an Abs after it, to the larger of both differences: quantizing is monotone.
-    """
+    """Lowers two DequantizeLinear, Sub, [Relu, Clip], QuantizeLinear to QLinearAdd of a and the negative of b, [Clip]."""
     distance, means = _distance(rewrite.model, node), means_of(rewrite.model, node)
     if means is not None:
         _lower_means(rewrite, node, means, distance)
@@ -62,8 +59,8 @@ def lower_sub(rewrite: Rewrite, node: onnx.NodeProto) -> None:
 
 def _lower_means(rewrite: Rewrite, node: onnx.NodeProto, means: list[onnx.NodeProto],
                  distance: onnx.NodeProto | None) -> None:
-    """Two means over height and width, [Reshape], Add or Sub, [Abs], QuantizeLinear to a QLinearConv of both images, or two
-    with opposite signs and Max."""
+    """Lowers two means over height and width, [Reshape], Add or Sub, [Abs], QuantizeLinear to a QLinearConv over both
+    images; with Abs, to two of them with opposite signs and Max."""
     sources, signs = mean_sources(rewrite, means), SIGNS[node.op_type]
     maps = rewrite.model.shapes[means[0].input[0]][1:]
     for target in find_targets(rewrite, (distance or node).output[0]):
@@ -79,7 +76,7 @@ def _lower_means(rewrite: Rewrite, node: onnx.NodeProto, means: list[onnx.NodePr
 
 
 def lower_extreme(rewrite: Rewrite, node: onnx.NodeProto) -> None:
-    """DequantizeLinear, Max or Min, [Relu, Clip], QuantizeLinear to each operand quantized like the result, Max or Min."""
+    """Lowers DequantizeLinear, Max or Min, [Relu, Clip], QuantizeLinear to Max or Min of requantized operands, [Clip]."""
     model = rewrite.model
     if sum(not model.is_constant(name) for name in node.input) < 2 or _is_part_of_island(rewrite, node):
         return
@@ -93,7 +90,7 @@ def lower_extreme(rewrite: Rewrite, node: onnx.NodeProto) -> None:
 
 
 def requantized(rewrite: Rewrite, node: onnx.NodeProto, source: Source, target: Target) -> str:
-    """The integers of a value in the quantization of a target."""
+    """Returns the name of the integers of `source` in the quantization of a target."""
     if source.quantization == target.quantization:
         return source.name
     name = rewrite.fresh(f"{source.name}_requantized")
@@ -131,8 +128,9 @@ def _emit_to(rewrite: Rewrite, node: onnx.NodeProto, operator: str, sources: Seq
 def _stays_float(rewrite: Rewrite, node: onnx.NodeProto) -> bool:
     """Whether the node is part of an island: a function of one value and constants, or of two values in float.
 
-    A sum or product with a quantized constant is none: ONNX Runtime computes it on integers. Neither is a constant that
-    differs between positions, which no table holds, where it is quantized.
+    Two kinds of nodes are not part of one: a sum or product with a quantized constant, which ONNX Runtime computes on
+    integers unless both are int8 (it converts activations to uint8 where it can, but not constants), and a quantized
+    constant that differs between positions, which a lookup table cannot express.
     """
     model = rewrite.model
     constant = [name for name in node.input if model.is_constant(name)]
@@ -143,11 +141,13 @@ def _stays_float(rewrite: Rewrite, node: onnx.NodeProto) -> bool:
     if differs_between_positions(model.constants[constant[0]], len(model.shapes[node.output[0]])):
         return False
     other = next(name for name in node.input if name not in constant)
+    if model.constants[constant[0]].size == 1 and rewrite.source(constant[0]).quantization.dtype == np.int8:
+        return True
     return node.op_type == "Sub" or not (_is_on_integers(rewrite, other) and _is_quantized_next(model, node.output[0]))
 
 
 def _is_quantized_next(model: Model, value: str) -> bool:
-    """Whether all that is done to a value before it is quantized can be done to integers."""
+    """Whether all nodes between a value and its QuantizeLinear nodes can be repeated on integers."""
     front = [value]
     while front:
         value = front.pop()
@@ -160,7 +160,7 @@ def _is_quantized_next(model: Model, value: str) -> bool:
 
 
 def _is_on_integers(rewrite: Rewrite, name: str) -> bool:
-    """Whether a float value stands for integers that were quantized per tensor, perhaps bounded."""
+    """Whether a float value, possibly bounded, represents integers that were quantized per tensor."""
     try:
         rewrite.source(name)
     except RefusalError:
@@ -169,7 +169,7 @@ def _is_on_integers(rewrite: Rewrite, name: str) -> bool:
 
 
 def _is_part_of_island(rewrite: Rewrite, node: onnx.NodeProto) -> bool:
-    """Whether functions of one element stand between the node and integers on either side, and nothing else does."""
+    """Whether there are only element-wise functions, and at least one, between the node and integers on either side."""
     model = rewrite.model
     given = [name for name in node.input if not model.is_constant(name)]
     roots = [_roots(rewrite, name) for name in given]
@@ -181,9 +181,9 @@ def _is_part_of_island(rewrite: Rewrite, node: onnx.NodeProto) -> bool:
 
 
 def _roots(rewrite: Rewrite, value: str) -> set[str]:
-    """The integers that a float value depends on, through functions of one element alone; empty for any other value.
+    """Returns the integers from which element-wise functions alone compute a float value; empty for any other value.
 
-    What moves a function of one integer value stands for that value in its new places.
+    A moved function of one integer value is itself such a root, since its elements are at other positions.
     """
     model = rewrite.model
     found: dict[str, onnx.NodeProto] = {}
@@ -217,10 +217,10 @@ def _roots(rewrite: Rewrite, value: str) -> set[str]:
 
 
 def _goes_to_integers(model: Model, node: onnx.NodeProto, direct: bool, movement: bool) -> bool:
-    """Whether the node's result is only quantized, through functions that take nothing else.
+    """Whether the node's result is only quantized, through functions that have no other operands.
 
-    `direct`: its operands are integers, so that a result that only Relu and Clip separate from QuantizeLinear is left
-    to an integer operator. `movement`: movement may lie in between, since all is a function of one value.
+    If `direct` is set, the operands are integers, and a node with only Relu and Clip before QuantizeLinear is left to an
+    integer operator. If `movement` is set, movement may lie in between, since everything is a function of one value.
     """
     reached, functions = {node.output[0]}, not direct
     for reader in model.nodes[model.places[id(node)] + 1 :]:
@@ -236,7 +236,7 @@ def _goes_to_integers(model: Model, node: onnx.NodeProto, direct: bool, movement
 
 
 def _distance(model: Model, node: onnx.NodeProto) -> onnx.NodeProto | None:
-    """The Abs that alone reads a difference of two values."""
+    """Returns the Abs that is the only reader of a difference of two values, or None."""
     reader = model.only_reader(node.output[0])
     if reader is None or reader.op_type != "Abs" or any(model.is_constant(name) for name in node.input):
         return None

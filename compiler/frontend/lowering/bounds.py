@@ -1,4 +1,4 @@
-"""Relu and Clip as bounds, in float and on the grid of a quantization."""
+"""Bounds of Relu and Clip, in float and as integers of a quantization."""
 
 import numpy as np
 import onnx
@@ -11,26 +11,26 @@ from arrayloom.compiler.frontend.report import RefusalError
 
 
 def bounds_of(model: Model, node: onnx.NodeProto) -> tuple[float, float]:
-    """The lower and the upper bound of a Relu or a Clip."""
+    """Returns the lower and the upper bound of a Relu or a Clip."""
     if node.op_type == "Relu":
         return 0.0, float("inf")
     limits = []
     for index, name, default in ((1, "min", -np.inf), (2, "max", np.inf)):
         given = len(node.input) > index and node.input[index]
         if given and not model.is_constant(node.input[index]):
-            raise RefusalError(f"the bound '{node.input[index]}' of {described(node)} is not constant", "fix it")
+            raise RefusalError(f"the bound '{node.input[index]}' of {described(node)} is not constant", "make it constant")
         value = model.constant(node, index)
         limits.append(attribute(node, name, default) if value is None else float(value.reshape(())))
     return limits[0], limits[1]
 
 
 def exact_bounds(model: Model, node: onnx.NodeProto, quantization: Quantization) -> tuple[int, int]:
-    """The bounds on integers that do to them what a Relu or a Clip does to their dequantized values.
+    """Returns the bounds on integers that have the same effect as a Relu or a Clip of their dequantized values.
 
     Raises
     ------
     RefusalError
-        A bound cuts off values and lies between two steps, so that the result is on no integer.
+        A bound takes effect and lies between two steps of the scale, so that no integer represents the result.
     """
     info = np.iinfo(quantization.dtype)
     lower, upper = bounds_of(model, node)

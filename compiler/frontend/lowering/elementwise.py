@@ -1,4 +1,4 @@
-"""Concat of several quantized values, and requantization, to com.microsoft.QLinearConcat."""
+"""Lowers Concat of several quantized values, and requantization, to com.microsoft.QLinearConcat."""
 
 import onnx
 
@@ -14,9 +14,9 @@ from arrayloom.isa.host_steps import quantize
 
 
 def lower_concat(rewrite: Rewrite, node: onnx.NodeProto) -> None:
-    """Several DequantizeLinear, Concat, [Relu, Clip], QuantizeLinear to QLinearConcat, [Clip].
+    """Lowers several DequantizeLinear, Concat, [Relu, Clip], QuantizeLinear to QLinearConcat, [Clip].
 
-    Where all operands have one scale and zero point the result has them too, and need not be quantized.
+    If all operands have the same scale and zero point, so does the result, and no QuantizeLinear is needed.
     """
     given = {name: rewrite.source(name) for name in node.input if not rewrite.model.is_constant(name)}
     try:
@@ -36,7 +36,7 @@ def lower_concat(rewrite: Rewrite, node: onnx.NodeProto) -> None:
 
 
 def _common(given: dict[str, Source], node: onnx.NodeProto) -> Quantization | None:
-    """The quantization that all operands share; None where they differ, or one is a constant."""
+    """Returns the quantization that all operands share; None if they differ or one is a constant."""
     quantizations = {given[name].quantization if name in given else None for name in node.input}
     return quantizations.pop() if len(quantizations) == 1 else None
 
@@ -49,7 +49,7 @@ def _emit_concat(rewrite: Rewrite, node: onnx.NodeProto, sources: list[Source], 
 
 
 def _computed(rewrite: Rewrite, value: str) -> Source | None:
-    """The integers of a constant that nodes make, whose extents may follow the batch; None of any other constant."""
+    """Returns the integers of a dequantized constant that nodes compute (its extents may depend on the batch), or None."""
     node = rewrite.model.producers.get(value)
     if node is None or node.op_type != "DequantizeLinear" or node.input[0] not in rewrite.model.producers:
         return None
@@ -57,17 +57,17 @@ def _computed(rewrite: Rewrite, value: str) -> Source | None:
 
 
 def _constant(rewrite: Rewrite, value: str, target: Target) -> Source:
-    """A constant of float values, quantized as the target is."""
+    """Returns a float constant, quantized like the target."""
     made = target.quantization
     constant = quantize(rewrite.model.constants[value], float(made.scale), made.zero_point, made.dtype)
     return Source(rewrite.constant(f"{value}_quantized", constant), made)
 
 
 def lower_requantization(rewrite: Rewrite, node: onnx.NodeProto) -> None:
-    """QuantizeLinear, DequantizeLinear, QuantizeLinear to QuantizeLinear, QLinearConcat of that one operand.
+    """Lowers QuantizeLinear, DequantizeLinear, QuantizeLinear to QuantizeLinear, QLinearConcat of one operand.
 
-    Left in float, ONNX Runtime's DoubleQDQPairsRemover would merge the two pairs into one whose scale and zero point
-    it computes anew, which moves results. Between different dtypes it does not.
+    In float, ONNX Runtime's DoubleQDQPairsRemover would merge the two pairs into one with a new scale and zero point, which
+    changes results. It does not merge pairs of different dtypes.
     """
     quantize_first(rewrite, node)
     producers = rewrite.model.producers

@@ -1,4 +1,4 @@
-"""Exact functions of integers: negatives, other dtypes of constants, maxima and minima."""
+"""Exact functions of integers: negatives, constants in another dtype, maxima and minima."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from arrayloom.compiler.frontend.report import RefusalError
 
 
 def extreme(rewrite: Rewrite, node: onnx.NodeProto, operator: str, names: Sequence[str], output: str) -> None:
-    """Max or Min of integers of one quantization, two at a time."""
+    """Emits Max or Min of integers with the same quantization, two operands at a time."""
     if rewrite.model.opset < CLIP_OPSET:
         raise RefusalError(
             f"operator set {rewrite.model.opset} has no {operator} of integers",
@@ -26,7 +26,7 @@ def extreme(rewrite: Rewrite, node: onnx.NodeProto, operator: str, names: Sequen
 
 
 def negative(rewrite: Rewrite, source: Source) -> Source:
-    """The negative of a value, exact: byte b of zero point z becomes lo + hi - b of zero point lo + hi - z."""
+    """Returns the exact negative of a value: byte b with zero point z becomes lo + hi - b with zero point lo + hi - z."""
     given = source.quantization
     info = np.iinfo(given.dtype)
     mirror = int(info.min) + int(info.max)
@@ -43,7 +43,7 @@ def negative(rewrite: Rewrite, source: Source) -> Source:
 
 
 def relabelled(rewrite: Rewrite, source: Source, dtype: np.dtype) -> Source:
-    """A constant as bytes of another dtype, exact; activations as they are."""
+    """Returns a constant as bytes of another dtype with the same values; activations are returned unchanged."""
     given = source.quantization
     if given.dtype == dtype or not rewrite.model.is_constant(source.name):
         return source

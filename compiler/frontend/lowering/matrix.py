@@ -1,4 +1,4 @@
-"""Conv, Gemm and MatMul to QLinearConv, com.microsoft.QGemm and QLinearMatMul."""
+"""Lowers Conv, Gemm and MatMul to QLinearConv, com.microsoft.QGemm and QLinearMatMul."""
 
 import numpy as np
 import onnx
@@ -16,7 +16,7 @@ CONV_ATTRIBUTES = ("auto_pad", "dilations", "group", "kernel_shape", "pads", "st
 
 
 def lower_conv(rewrite: Rewrite, node: onnx.NodeProto) -> None:
-    """DequantizeLinear, Conv, [Relu, Clip], QuantizeLinear to QLinearConv, [Clip]."""
+    """Lowers DequantizeLinear, Conv, [Relu, Clip], QuantizeLinear to QLinearConv, [Clip]."""
     x = rewrite.source(node.input[0])
     weight = find_weight(rewrite, node.input[1], channel_axis=0)
     bias = find_bias(rewrite, node, 2, Bias(product_scale(x, weight), weight.values.shape[0]))
@@ -30,7 +30,7 @@ def lower_conv(rewrite: Rewrite, node: onnx.NodeProto) -> None:
 
 
 def lower_gemm(rewrite: Rewrite, node: onnx.NodeProto) -> None:
-    """DequantizeLinear, Gemm, [Relu, Clip], QuantizeLinear to QGemm, [Clip]."""
+    """Lowers DequantizeLinear, Gemm, [Relu, Clip], QuantizeLinear to QGemm, [Clip]."""
     if attribute(node, "transA", 0):
         raise RefusalError("its first operand is transposed, which would mix images", "use transA = 0", "transA = 1")
     if attribute(node, "beta", 1.0) != 1.0 and len(node.input) > 2:
@@ -46,9 +46,9 @@ def lower_gemm(rewrite: Rewrite, node: onnx.NodeProto) -> None:
 
 
 def lower_matmul(rewrite: Rewrite, node: onnx.NodeProto) -> None:
-    """DequantizeLinear, MatMul, [Add of a bias], [Relu, Clip], QuantizeLinear to QLinearMatMul or QGemm, [Clip].
+    """Lowers DequantizeLinear, MatMul, [Add of a bias], [Relu, Clip], QuantizeLinear to QLinearMatMul or QGemm, [Clip].
 
-    Those of rank 3 and 4 are convolutions by now.
+    An earlier pass has already replaced products of rank 3 and 4 by convolutions.
     """
     x = rewrite.source(node.input[0])
     weight = find_weight(rewrite, node.input[1], channel_axis=1)
@@ -72,7 +72,7 @@ def lower_matmul(rewrite: Rewrite, node: onnx.NodeProto) -> None:
 
 
 def _bias_add(rewrite: Rewrite, node: onnx.NodeProto) -> onnx.NodeProto | None:
-    """The Add of a constant after a MatMul, if that is all its result is used for."""
+    """Returns the Add of a constant that is the only reader of a MatMul's result, or None."""
     model = rewrite.model
     reader = model.only_reader(node.output[0])
     if reader is None or reader.op_type != "Add":
@@ -95,7 +95,7 @@ def _emit_gemm(
 
 
 def product_scale(x: Source, weight: Weight) -> Array:
-    """fl(x_scale * w_scale), the scale of a bias."""
+    """Returns fl(x_scale * w_scale), the scale of a bias."""
     return x.quantization.scale * weight.scale
 
 
@@ -104,7 +104,7 @@ def _result(rewrite: Rewrite, target: Target) -> tuple[str, str]:
 
 
 def weight_inputs(rewrite: Rewrite, node: onnx.NodeProto, weight: Weight) -> list[str]:
-    """Initializers of a weight as QLinear operators take it: values, scale, zero point."""
+    """Adds the initializers of a weight for a QLinear operator and returns their names: values, scale, zero point."""
     name = node_name(node)
     zero_point = np.broadcast_to(weight.zero_point, weight.scale.shape).copy()
     return [
@@ -115,7 +115,7 @@ def weight_inputs(rewrite: Rewrite, node: onnx.NodeProto, weight: Weight) -> lis
 
 
 def check_kernel(x: Source, weight: Weight, target: Target) -> None:
-    """Refuse the combinations of dtypes for which ONNX Runtime has no kernel."""
+    """Refuses the combinations of dtypes for which ONNX Runtime has no kernel."""
     if x.quantization.dtype == np.int8 and weight.values.dtype == np.uint8:
         raise RefusalError("ONNX Runtime has no int8 activations with uint8 weights", "quantize the weights to int8")
     check_dtypes([x.quantization], target)

@@ -1,4 +1,4 @@
-"""ReduceMean and ReduceSum to com.microsoft.QLinearGlobalAveragePool, or QLinearAveragePool for only one of H and W."""
+"""Lowers ReduceMean and ReduceSum to com.microsoft.QLinearGlobalAveragePool, or QLinearAveragePool over only H or only W."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,7 +19,7 @@ RANKS = (3, 4)
 
 @dataclass(frozen=True)
 class _Pooling:
-    """How to take a mean: the operator, its attributes, and the order of axes that brings the channels to axis 1."""
+    """A pooling that computes a mean; `order` is the permutation of axes that moves the channels to axis 1."""
 
     operator: str
     attributes: dict[str, Any]
@@ -27,9 +27,9 @@ class _Pooling:
 
 
 def lower_reduce_mean(rewrite: Rewrite, node: onnx.NodeProto) -> None:
-    """DequantizeLinear, ReduceMean or ReduceSum, QuantizeLinear to [Transpose], an average pooling, [Flatten or Reshape].
+    """Lowers DequantizeLinear, ReduceMean or ReduceSum, QuantizeLinear to [Transpose], average pooling, [reshape].
 
-    A sum of n elements is a mean whose result is quantized by an n-th of the scale.
+    A sum of n elements is their mean, quantized with the scale divided by n.
     """
     model = rewrite.model
     shape, made = model.shapes[node.input[0]], model.shapes[node.output[0]]
@@ -60,9 +60,9 @@ def lower_reduce_mean(rewrite: Rewrite, node: onnx.NodeProto) -> None:
 
 
 def _pooling(model: Model, node: onnx.NodeProto, averaged: list[int]) -> _Pooling | None:
-    """The pooling that averages the axes; those that are left over, longer than 1, hold the channels.
+    """Returns the pooling that averages the given axes, or None if the channels are averaged too.
 
-    None where the channels themselves are averaged.
+    The channels are the axis that is not averaged and has an extent greater than 1.
     """
     shape = model.shapes[node.input[0]]
     rank = len(shape)
@@ -82,7 +82,7 @@ def _pooling(model: Model, node: onnx.NodeProto, averaged: list[int]) -> _Poolin
 
 
 def _is_transposed(model: Model, value: str) -> bool:
-    """Whether the value is moved by a Transpose, after which the channels may be any axis."""
+    """Whether the value was moved by a Transpose, so that any axis may hold the channels."""
     producer = model.producers.get(value)
     while producer is not None and (producer.op_type in ("QuantizeLinear", "DequantizeLinear") or moves(producer)):
         if producer.op_type == "Transpose":
@@ -96,7 +96,7 @@ def _pooled_shape(shape: tuple[int, ...], pooling: _Pooling, averaged: list[int]
 
 
 def _reshaped(rewrite: Rewrite, node: onnx.NodeProto, value: str, shape: tuple[int, ...], output: str = "") -> str:
-    """Emit a reshape of [N, ...] to `shape`, whose first extent is the batch."""
+    """Emits a reshape of [N, ...] to `shape`, whose first extent is the batch."""
     output = output or rewrite.fresh(f"{node.output[0]}_quantized")
     if len(shape) == 2:
         rewrite.emit("Flatten", f"{node_name(node)}_flatten", [value], output, axis=1)

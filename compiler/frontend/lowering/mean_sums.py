@@ -1,4 +1,4 @@
-"""Sums and differences of two means that are not quantized themselves: one convolution of both images, summed exactly."""
+"""Lowers sums and differences of two unquantized means: one convolution over both images computes them exactly."""
 
 import numpy as np
 import onnx
@@ -17,7 +17,7 @@ SIGNS = {"Add": (1, 1), "Sub": (1, -1)}
 
 
 def joins_means(model: Model, node: onnx.NodeProto) -> bool:
-    """Whether a mean is only read, perhaps reshaped, by a sum or difference of two such means."""
+    """Whether the only reader of a mean, after reshapes, is a sum or difference of two means."""
     reader = model.only_reader(node.output[0])
     while reader is not None and reader.op_type in RESHAPES + NOTHING:
         reader = model.only_reader(reader.output[0])
@@ -25,7 +25,7 @@ def joins_means(model: Model, node: onnx.NodeProto) -> bool:
 
 
 def means_of(model: Model, node: onnx.NodeProto) -> list[onnx.NodeProto] | None:
-    """The two means over height and width that a node combines, of maps of one shape; None where it combines others."""
+    """Returns the two means over height and width that a node combines, or None if it has other operands or shapes."""
     means = [_mean(model, name) for name in node.input]
     found = [mean for mean in means if mean is not None]
     if len(found) != 2 or len({model.shapes[mean.input[0]] for mean in found}) != 1:
@@ -50,12 +50,12 @@ def _spatial(model: Model, node: onnx.NodeProto) -> bool:
 
 
 def mean_sources(rewrite: Rewrite, means: list[onnx.NodeProto]) -> list[Source]:
-    """The integers that two means are taken of.
+    """Returns the integers over which two means are taken.
 
     Raises
     ------
     RefusalError
-        They are quantized differently, so that no integer sum is that of their values.
+        They have different quantizations, so that a sum of integers does not represent the sum of their values.
     """
     sources = [rewrite.source(mean.input[0]) for mean in means]
     if sources[0].quantization != sources[1].quantization:
@@ -69,9 +69,10 @@ def mean_sources(rewrite: Rewrite, means: list[onnx.NodeProto]) -> list[Source]:
 
 def emit_mean_sum(rewrite: Rewrite, node: onnx.NodeProto, sources: list[Source], signs: tuple[int, int], target: Target,
                   output: str, maps: tuple[int, ...]) -> None:
-    """Emit +- mean(a) +- mean(b) in the quantization of a target: channels of both in turns, a pair of them a group.
+    """Emits +-mean(a) +- mean(b) in the quantization of a target, as a grouped convolution.
 
-    `maps`: the shape [C, H, W] of both images.
+    The channels of a and b alternate, so that each group holds one channel of both. `maps` is the shape [C, H, W] of both
+    images.
     """
     model, quantization = rewrite.model, sources[0].quantization
     channels, height, width = maps

@@ -1,7 +1,8 @@
-"""Movement before functions of several operands: on integers, so that the function meets elements of one place.
+"""Operands of functions of several values are moved as integers, so that the function reads elements at equal positions.
 
-A function of one value passes movement. One of two activations, or with a constant that differs between channels, has to
-meet what is moved already: DequantizeLinear, movement becomes that movement of integers, DequantizeLinear.
+A function of one value commutes with movement. A function of two activations, or with a constant that differs between
+channels, does not: its operands must be moved before. DequantizeLinear and movement therefore become the same movement of
+integers and then DequantizeLinear.
 """
 
 import onnx
@@ -14,7 +15,7 @@ from arrayloom.compiler.frontend.report import RefusalError
 
 
 def settle_operands(rewrite: Rewrite, node: onnx.NodeProto) -> None:
-    """Move the operands of such a function as integers, where they are dequantized ones."""
+    """Moves the dequantized operands of a function of several operands as integers."""
     model = rewrite.model
     if node.op_type not in FUNCTIONS:
         return
@@ -29,7 +30,7 @@ def settle_operands(rewrite: Rewrite, node: onnx.NodeProto) -> None:
 
 
 def settle_outputs(rewrite: Rewrite) -> None:
-    """Move outputs of the model as integers, where the host would have to do more than reshape and transpose them."""
+    """Moves outputs of the model as integers if the host would otherwise have to do more than reshape and transpose them."""
     for name in rewrite.model.outputs:
         producer = rewrite.model.producers.get(name)
         if producer is not None and moves(producer) and producer.op_type not in BY_HOST:
@@ -38,7 +39,7 @@ def settle_outputs(rewrite: Rewrite) -> None:
 
 
 def quantize_first(rewrite: Rewrite, node: onnx.NodeProto) -> None:
-    """A function of several activations, movement, QuantizeLinear to that function, QuantizeLinear, movement of integers."""
+    """Rewrites (function of several activations, movement, QuantizeLinear) to (function, QuantizeLinear, movement)."""
     model, value = rewrite.model, node.input[0]
     chain: list[onnx.NodeProto] = []
     while (producer := model.producers.get(value)) is not None and moves(producer):
@@ -55,7 +56,7 @@ def quantize_first(rewrite: Rewrite, node: onnx.NodeProto) -> None:
 
 
 def _sources(model: Model, value: str) -> set[str]:
-    """The integers that a float value is computed of by movement and functions; empty where anything else takes part."""
+    """Returns the integers from which movement and functions compute a float value; empty if it depends on anything else."""
     sources, front, seen = set[str](), [value], {value, ""}
     while front:
         node = model.producers.get(front.pop())
@@ -74,4 +75,4 @@ def _settle(rewrite: Rewrite, value: str) -> None:
     try:
         rewrite.settle(value)
     except RefusalError:
-        return  # what moves is computed in float: it stays so, and the node's own rule says more
+        return  # computed in float, so it stays; the rule of the reading node reports it if necessary

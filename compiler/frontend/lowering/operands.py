@@ -14,20 +14,20 @@ from arrayloom.compiler.frontend.quantization import CONSTANT_WEIGHTS, Weight, d
 from arrayloom.compiler.frontend.report import RefusalError
 from arrayloom.compiler.frontend.runtime import Array
 
-#: A bias scale may differ from x_scale * w_scale by what rounding that product in another order leaves.
+#: The largest relative difference between a bias scale and x_scale * w_scale; the order of rounding may differ.
 RELATIVE_ROUNDING = 2.0**-20
 
 
 @dataclass(frozen=True)
 class Bias:
-    """What a bias must be: int32 of this scale (0-D or per channel), so many channels."""
+    """What a bias must have: dtype int32, this scale (0-D or per channel) and this number of channels."""
 
     scale: NDArray[np.float32]
     channels: int
 
 
 def find_weight(rewrite: Rewrite, value: str, channel_axis: int) -> Weight:
-    """The constant bytes of a dequantized weight, per tensor or per channel along `channel_axis`."""
+    """Returns the constant bytes of a dequantized weight, quantized per tensor or per channel along `channel_axis`."""
     model = rewrite.model
     node = model.producers.get(value)
     if not model.is_constant(value):
@@ -58,9 +58,9 @@ def find_weight(rewrite: Rewrite, value: str, channel_axis: int) -> Weight:
 
 
 def find_bias(rewrite: Rewrite, node: onnx.NodeProto, index: int, wanted: Bias) -> NDArray[np.int32] | None:
-    """The int32 bias [channels] at an input of `node`; None where there is none.
+    """Returns the int32 bias [channels] at an input of `node`, or None if the input is left out.
 
-    A float bias is quantized with the scale it must have, as ONNX Runtime does, and the report notes it.
+    A float bias is quantized with the wanted scale, as ONNX Runtime does, and the report gets a note.
     """
     model = rewrite.model
     if len(node.input) <= index or not node.input[index]:

@@ -1,4 +1,4 @@
-"""Pooling on integers: MaxPool as it is, averages to their com.microsoft.QLinear forms."""
+"""Lowers pooling: MaxPool to MaxPool of integers, averages to com.microsoft.QLinearAveragePool and its global form."""
 
 from typing import Any
 
@@ -16,18 +16,18 @@ POOL_ATTRIBUTES = ("auto_pad", "ceil_mode", "kernel_shape", "pads", "strides")
 
 
 def lower_max_pool(rewrite: Rewrite, node: onnx.NodeProto) -> None:
-    """DequantizeLinear, MaxPool to MaxPool, DequantizeLinear: a positive scale keeps the order."""
+    """Lowers DequantizeLinear, MaxPool to MaxPool, DequantizeLinear: a positive scale keeps the order of values."""
     x = rewrite.source(node.input[0])
     check_max_pool_opset(rewrite)
     if len(node.output) > 1 and node.output[1]:
-        remedy = "take the maxima alone: the accelerator has no unpooling"
+        remedy = "use only the maxima: the accelerator has no unpooling"
         raise RefusalError("the indices of its maxima are used", remedy, f"'{node.output[1]}'")
     attributes = attributes_of(node)
     _emit_max_pool(rewrite, node, x, attributes)
 
 
 def lower_global_max_pool(rewrite: Rewrite, node: onnx.NodeProto) -> None:
-    """DequantizeLinear, GlobalMaxPool to MaxPool over the whole image, DequantizeLinear."""
+    """Lowers DequantizeLinear, GlobalMaxPool to MaxPool over the whole image, DequantizeLinear."""
     check_max_pool_opset(rewrite)
     _emit_max_pool(
         rewrite, node, rewrite.source(node.input[0]), {"kernel_shape": rewrite.model.shapes[node.input[0]][2:]}
@@ -41,7 +41,7 @@ def _emit_max_pool(rewrite: Rewrite, node: onnx.NodeProto, x: Source, attributes
 
 
 def check_max_pool_opset(rewrite: Rewrite) -> None:
-    """Refuse an operator set without MaxPool of integers."""
+    """Refuses an operator set without MaxPool of integers."""
     if rewrite.model.opset < MAX_POOL_OPSET:
         raise RefusalError(
             f"operator set {rewrite.model.opset} has no MaxPool of integers",
@@ -50,7 +50,7 @@ def check_max_pool_opset(rewrite: Rewrite) -> None:
 
 
 def lower_average_pool(rewrite: Rewrite, node: onnx.NodeProto) -> None:
-    """DequantizeLinear, AveragePool, QuantizeLinear to QLinearAveragePool."""
+    """Lowers DequantizeLinear, AveragePool, QuantizeLinear to QLinearAveragePool."""
     if any(step != 1 for step in attribute(node, "dilations", [])):
         raise RefusalError(
             "ONNX Runtime has no quantized average pooling with dilation",
@@ -65,7 +65,7 @@ def lower_average_pool(rewrite: Rewrite, node: onnx.NodeProto) -> None:
 
 
 def lower_global_average_pool(rewrite: Rewrite, node: onnx.NodeProto) -> None:
-    """DequantizeLinear, GlobalAveragePool, QuantizeLinear to QLinearGlobalAveragePool."""
+    """Lowers DequantizeLinear, GlobalAveragePool, QuantizeLinear to QLinearGlobalAveragePool."""
     x = rewrite.source(node.input[0])
     count = int(np.prod(rewrite.model.shapes[node.input[0]][2:]))
     for target in find_targets(rewrite, node.output[0]):
@@ -76,10 +76,10 @@ def lower_global_average_pool(rewrite: Rewrite, node: onnx.NodeProto) -> None:
 
 
 def _check_ratio(ratio: float) -> None:
-    """Refuse a mean whose sums ONNX Runtime cannot scale: MlasQLinearGlobalAveragePool takes 2**-32 to 256."""
+    """Refuses a mean whose sums ONNX Runtime cannot scale: MlasQLinearGlobalAveragePool takes ratios from 2**-32 to 256."""
     if not _LEAST_RATIO <= ratio < _MOST_RATIO:
         raise RefusalError(
-            "the ratio of its scales lies outside of what ONNX Runtime computes, 2**-32 to 256",
+            "the ratio of its scales is outside ONNX Runtime's range, 2**-32 to 256",
             "calibrate again with data that reaches this tensor",
             f"ratio = {ratio:.3g}",
         )
@@ -88,7 +88,7 @@ def _check_ratio(ratio: float) -> None:
 def emit_average(
     rewrite: Rewrite, node: onnx.NodeProto, operator: str, ends: tuple[Source, Target], output: str, **attributes: object
 ) -> None:
-    """Emit a quantized average from a source to a target's value, under the name `output`."""
+    """Emits a quantized average pooling; `ends` are its operand and its target, `output` is the name of its result."""
     x, target = ends
     check_dtypes([x.quantization], target)
     inputs = [*rewrite.operand(x), *rewrite.parameters(target.name, target.quantization)]

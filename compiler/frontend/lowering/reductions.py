@@ -1,4 +1,4 @@
-"""Sums over the channels as convolutions of ones, ReduceMax and ReduceMin as MaxPool and maxima of halves."""
+"""Lowers sums over the channels to convolutions with ones, ReduceMax and ReduceMin to MaxPool and maxima of halves."""
 
 from collections.abc import Sequence
 
@@ -13,18 +13,19 @@ from arrayloom.compiler.frontend.lowering.target import check_dtypes, clamped, f
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.report import RefusalError, node_name
 
-_IMAGE_AXES = {2: (1,), 3: (1, 3), 4: (1, 2, 3)}  # of [N, F], [N, C, L] and [N, C, H, W] in [N, C, H, W]
+_IMAGE_AXES = {2: (1,), 3: (1, 3), 4: (1, 2, 3)}  # axes of [N, C, H, W] that [N, F], [N, C, L], [N, C, H, W] use
 
 
 def reduced_axes(model: Model, node: onnx.NodeProto) -> list[int]:
-    """The axes that a node reduces, sorted, none negative; all where none are given, unless it then does nothing.
+    """Returns the axes that a node reduces, sorted and not negative.
 
-    Operator sets 13 (ReduceSum) and 18 turned the attribute into an input and brought `noop_with_empty_axes`.
+    Without given axes a node reduces all axes, or none if `noop_with_empty_axes` is set. The axes are an input instead of an
+    attribute since operator set 13 (ReduceSum) and 18 (others).
 
     Raises
     ------
     RefusalError
-        They are computed at run time, or the batch is among them.
+        The axes are computed at run time, or include the batch.
     """
     rank = len(model.shapes[node.input[0]])
     if len(node.input) > 1 and node.input[1] and not model.is_constant(node.input[1]):
@@ -40,8 +41,10 @@ def reduced_axes(model: Model, node: onnx.NodeProto) -> list[int]:
 
 
 def lower_channel_sum(rewrite: Rewrite, node: onnx.NodeProto, axes: Sequence[int]) -> None:
-    """DequantizeLinear, ReduceSum or ReduceMean over the channels and perhaps H and W, QuantizeLinear to a QLinearConv
-    of ones, whose sum is exact."""
+    """Lowers DequantizeLinear, ReduceSum or ReduceMean over C and possibly H and W, QuantizeLinear to a QLinearConv.
+
+    The weights of the convolution are ones, so that its sum is exact.
+    """
     model = rewrite.model
     x = rewrite.source(node.input[0])
     image = _as_image(rewrite, node, x.name)
@@ -62,7 +65,7 @@ def lower_channel_sum(rewrite: Rewrite, node: onnx.NodeProto, axes: Sequence[int
 
 
 def lower_reduce_extreme(rewrite: Rewrite, node: onnx.NodeProto) -> None:
-    """DequantizeLinear, ReduceMax to MaxPool over H and W, maxima of halves of the channels, DequantizeLinear.
+    """Lowers DequantizeLinear, ReduceMax to MaxPool over H and W, maxima of halves of the channels, DequantizeLinear.
 
     A ReduceMin is the negative of the ReduceMax of the negative.
     """
@@ -86,7 +89,10 @@ def lower_reduce_extreme(rewrite: Rewrite, node: onnx.NodeProto) -> None:
 
 
 def _largest_channel(rewrite: Rewrite, node: onnx.NodeProto, value: str, channels: int) -> str:
-    """[N, 1, H, W]: halves of the channels against each other; of an odd number the middle one is in both halves."""
+    """Emits the maximum over the channels, [N, 1, H, W], by repeated Max of the two halves of the channels.
+
+    The halves of an odd number of channels share the middle one.
+    """
     while channels > 1:
         half = -(-channels // 2)
         parts = [
@@ -100,7 +106,7 @@ def _largest_channel(rewrite: Rewrite, node: onnx.NodeProto, value: str, channel
 
 
 def _image_shape(model: Model, node: onnx.NodeProto) -> tuple[int, ...]:
-    """[1, C, H, W] of the node's input."""
+    """Returns the shape [1, C, H, W] of the node's input as an image."""
     shape = model.shapes[node.input[0]]
     if len(shape) not in _IMAGE_AXES:
         raise RefusalError(
@@ -118,7 +124,7 @@ def _image_axes(model: Model, node: onnx.NodeProto, axes: Sequence[int]) -> set[
 
 
 def _as_image(rewrite: Rewrite, node: onnx.NodeProto, value: str) -> str:
-    """The value as [N, C, H, W]."""
+    """Returns the value as [N, C, H, W]; emits a Reshape if necessary."""
     wanted = _image_shape(rewrite.model, node)
     if len(rewrite.model.shapes[node.input[0]]) == len(wanted):
         return value

@@ -1,4 +1,4 @@
-"""Linear Resize and Upsample to Gathers of rows and columns and a depthwise QLinearConv."""
+"""Lowers linear Resize and Upsample to Gathers of rows and columns and a depthwise QLinearConv."""
 
 import numpy as np
 import onnx
@@ -11,10 +11,10 @@ from arrayloom.compiler.frontend.report import node_name
 
 
 def lower_resize(rewrite: Rewrite, node: onnx.NodeProto) -> None:
-    """DequantizeLinear, Resize, [Relu, Clip], QuantizeLinear to Gather, Gather, QLinearConv, [Clip].
+    """Lowers DequantizeLinear, Resize, [Relu, Clip], QuantizeLinear to Gather, Gather, QLinearConv, [Clip].
 
-    The sums are exact and rounded once; what ONNX Runtime computes in float differs from them by float rounding at most,
-    and where a note says so, by the rounding of the weights.
+    The sums are exact and rounded once. The float result of ONNX Runtime differs from them by at most float rounding and, if
+    the note says so, by the rounding of the weights.
     """
     if not is_interpolation(node):
         return
@@ -36,7 +36,7 @@ def lower_resize(rewrite: Rewrite, node: onnx.NodeProto) -> None:
 
 
 def _weight(axes: list[Axis], channels: int) -> list[tuple[str, np.ndarray]]:
-    """Bytes [C, 1, *kernel], scale and zero point."""
+    """Returns the weight's bytes [C, 1, *kernel], scale and zero point, each with its name."""
     kernel, parts = np.ones((), np.int64), 1
     for axis in axes:
         kernel, parts = np.multiply.outer(kernel, axis.kernel), parts * axis.parts
@@ -48,7 +48,7 @@ def _weight(axes: list[Axis], channels: int) -> list[tuple[str, np.ndarray]]:
 def _note(node: onnx.NodeProto, axes: list[Axis]) -> str:
     parts = " and ".join(str(axis.parts) for axis in axes)
     error = max(axis.error for axis in axes)
-    exact = error < 1e-3  # float32 coordinates
+    exact = error < 1e-3  # weights come from float32 coordinates
     rounded = "" if exact else f", which rounds them by up to {error:.2g}"
     return (f"'{node_name(node)}' interpolates with integer weights in units of 1 / {parts}{rounded}: its sums are exact "
             "and rounded once")

@@ -1,4 +1,4 @@
-"""The rewriting in progress: where integer values are found, and where the new nodes go."""
+"""The state of lowering: the integer value that represents each float value, and the nodes that were emitted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,19 +23,19 @@ from arrayloom.compiler.frontend.tidy.edit import copied_node, unused
 
 @dataclass(frozen=True)
 class Source:
-    """An integer value that stands for a float one: float = (integer - zero point) * scale."""
+    """An integer value that represents a float one: float = (integer - zero point) * scale."""
 
     name: str
     quantization: Quantization
 
 
 class Rewrite:
-    """Collects the integer nodes that take the place of float ones."""
+    """Collects the integer nodes that replace float ones."""
 
     def __init__(self, model: Model, report: Report) -> None:
         self.model = model
         self.report = report
-        self.current: onnx.NodeProto | None = None  # what is being lowered: emitted nodes stand for it
+        self.current: onnx.NodeProto | None = None  # the node being lowered, which is the origin of emitted nodes
         self._sources: dict[str, Source] = {}
         self._settled: set[str] = set()
         self._emitted: list[onnx.NodeProto] = []
@@ -44,7 +44,10 @@ class Rewrite:
         self._names = {*model.dtypes, *(name for node in model.proto.graph.node for name in node.output)}
 
     def source(self, value: str) -> Source:
-        """The integer value that a float one comes from: through data movement back to its DequantizeLinear."""
+        """Returns the integer value that represents a float one.
+
+        It is found by following movement and activations back to a DequantizeLinear; these are repeated on integers.
+        """
         passed: list[tuple[str, onnx.NodeProto]] = []
         while value not in self._sources and (node := self._passed_node(value)) is not None:
             passed.append((value, node))
@@ -57,30 +60,30 @@ class Rewrite:
         return source
 
     def _passed_node(self, value: str) -> onnx.NodeProto | None:
-        """The movement or activation that makes a value, which is repeated on integers; None for any other value."""
+        """Returns the movement or activation that produces a value and can be repeated on integers, or None."""
         node = self.model.producers.get(value)
         if node is None or self.model.is_constant(value) or self.report.refused(node):
             return None
         return node if moves(node) or node.op_type in ACTIVATIONS else None
 
     def set_source(self, value: str, source: Source) -> None:
-        """Record that `source` stands for the float value, and give the float value to whoever reads it as such."""
+        """Records that `source` represents the float value, and emits a DequantizeLinear for the readers of that value."""
         self._sources[value] = source
         self._settled.add(value)
         parameters = self.parameters(source.name, source.quantization)
         self.emit("DequantizeLinear", f"{source.name}_DequantizeLinear", [source.name, *parameters], value)
 
     def settle(self, value: str) -> None:
-        """Move the dequantization of a float value after the movement that produces it from dequantized integers."""
+        """Moves the dequantization of a float value after the movement that produces it from dequantized integers."""
         if value not in self._settled:
             self.set_source(value, self.source(value))
 
     def is_made(self, value: str) -> bool:
-        """Whether a node was emitted that makes the value."""
+        """Whether an emitted node produces the value."""
         return any(value in node.output for node in self._emitted)
 
     def is_settled(self, value: str) -> bool:
-        """Whether the value is made by a DequantizeLinear that was put there."""
+        """Whether the value is produced by a DequantizeLinear that lowering emitted."""
         return value in self._settled
 
     def _find_source(self, value: str) -> Source:
@@ -89,7 +92,7 @@ class Rewrite:
             return Source(node.input[0], of_quantizer(self.model, node))
         if node is None or self.model.is_constant(value):
             if self.model.is_constant(value):
-                raise RefusalError(f"its input '{value}' is a constant", "fold it, and what it gives, into a constant")
+                raise RefusalError(f"its input '{value}' is a constant", "fold this node into a constant")
             raise RefusalError(
                 f"its input '{value}' is a float input of the model",
                 "put QuantizeLinear and DequantizeLinear before this node",
@@ -104,13 +107,13 @@ class Rewrite:
         )
 
     def _move(self, node: onnx.NodeProto, source: Source) -> Source:
-        """Repeat a movement of float values on the integers they come from."""
+        """Repeats a movement of float values on the integers that represent them."""
         pad = self.pad_constant(node, source.quantization, exact=True)
         name = self.repeat(node, source.name, pad, self.fresh(f"{node.output[0]}_quantized"))
         return Source(name, source.quantization)
 
     def _bounded(self, node: onnx.NodeProto, source: Source) -> Source:
-        """Repeat a Relu or a Clip of dequantized values on the integers they come from."""
+        """Repeats a Relu or a Clip of dequantized values on the integers that represent them."""
         lo, hi = exact_bounds(self.model, node, source.quantization)
         info = np.iinfo(source.quantization.dtype)
         if (lo, hi) == (info.min, info.max):
@@ -120,7 +123,7 @@ class Rewrite:
         return Source(name, source.quantization)
 
     def repeat(self, node: onnx.NodeProto, value: str, pad: str | None, output: str) -> str:
-        """Emit a movement of float values again, on the integers `value`; `pad` names what a Pad adds to them."""
+        """Emits a copy of a movement that reads the integers `value`; `pad` names the byte that a Pad inserts."""
         inputs = [value, *node.input[1:]]
         if pad is not None:
             inputs[2:3] = [pad]
@@ -128,7 +131,7 @@ class Rewrite:
         return output
 
     def clip(self, value: str, quantization: Quantization, bounds: tuple[int, int], output: str) -> None:
-        """Emit a Clip of the integers `value`."""
+        """Emits a Clip of the integers `value`."""
         if self.model.opset < CLIP_OPSET:
             raise RefusalError(
                 f"operator set {self.model.opset} has no Clip of integers, which its Relu or Clip needs here",
@@ -139,8 +142,11 @@ class Rewrite:
         self.emit("Clip", f"{output}_clamp", [value, *ends], output)
 
     def pad_constant(self, node: onnx.NodeProto, quantization: Quantization, exact: bool) -> str | None:
-        """The name of the byte that a Pad adds, None for other nodes, empty where it repeats elements
-        of the image; an `exact` one stands for the constant itself."""
+        """Returns the name of the byte that a Pad inserts.
+
+        Returns None for other nodes, and an empty name for a Pad that repeats elements of the image. If `exact` is set, a
+        padding value that no byte represents exactly is refused.
+        """
         if node.op_type != "Pad":
             return None
         if attribute(node, "mode", "constant") != "constant":
@@ -159,34 +165,34 @@ class Rewrite:
         return self.constant(f"{node.output[0]}_pad", np.array(byte, quantization.dtype))
 
     def fresh(self, name: str) -> str:
-        """A value name that is not in use, `name` where possible."""
+        """Returns a value name that is not in use: `name` if possible."""
         return unused(name, self._names)
 
     def constant(self, name: str, value: Array) -> str:
-        """Add an initializer and return its name."""
+        """Adds an initializer and returns its name."""
         name = self.fresh(name)
         self._initializers[name] = value
         return name
 
     def parameters(self, name: str, quantization: Quantization) -> tuple[str, str]:
-        """Names of two initializers: the scale and the zero point of an integer value called `name`."""
+        """Adds the scale and the zero point of the integer value called `name` as initializers; returns their names."""
         scale = self.constant(f"{name}_scale", np.array(quantization.scale, np.float32))
         zero = self.constant(f"{name}_zero_point", np.array(quantization.zero_point, quantization.dtype))
         return scale, zero
 
     def operand(self, source: Source) -> list[str]:
-        """An integer operand as QLinear operators take it: value, scale, zero point."""
+        """Returns the inputs with which QLinear operators take an integer operand: value, scale, zero point."""
         return [source.name, *self.parameters(source.name, source.quantization)]
 
     def through(self, node: onnx.NodeProto, operator: str, value: str, *constants: Array, **attributes: Any) -> str:
-        """The result of one more node on the way of `value` into the operator that takes the place of `node`."""
+        """Emits a node between `value` and the operator that replaces `node`; returns the name of its result."""
         output = self.fresh(f"{quant_name(node)}_{operator}")
         operands = [self.constant(f"{output}_operand", constant) for constant in constants]
         self.emit(operator, output, [value, *operands], output, **attributes)
         return output
 
     def stands_for_integers(self, value: str) -> bool:
-        """Whether a float value is an integer one dequantized, with nothing but movement and maxima in between."""
+        """Whether a float value is a dequantized integer value, with only movement and maxima in between."""
         node = self.model.producers.get(value)
         while node is not None and (node.op_type in MAXIMA or moves(node)):
             node = self.model.producers.get(node.input[0])
@@ -195,7 +201,7 @@ class Rewrite:
     def emit(
         self, operator: str, name: str, inputs: Sequence[str], output: str, domain: str = "", **attributes: Any
     ) -> None:
-        """Add a node that produces `output`; an existing producer of `output` is replaced."""
+        """Adds a node that produces `output`; it replaces an existing producer of `output`."""
         name = unused(name, self._node_names)
         node = onnx.helper.make_node(operator, list(inputs), [output], name=name, domain=domain, **attributes)
         self._emitted.append(node)
@@ -203,7 +209,7 @@ class Rewrite:
             set_origin(node, self.current)
 
     def finish(self) -> onnx.ModelProto:
-        """The rewritten model, sorted and without what no output depends on; the given one if nothing was rewritten."""
+        """Returns the rewritten model, sorted and without unused nodes, or the given model if nothing was rewritten."""
         if not self._emitted:
             return self.model.proto
         replaced = {name for node in self._emitted for name in node.output}
@@ -212,8 +218,11 @@ class Rewrite:
         return self._assemble(nodes)
 
     def _folded(self, node: onnx.NodeProto) -> bool:
-        """Whether the node was a dequantized constant and is one in float now: left in place, ONNX Runtime could fuse it
-        with the float operators around it and compute other values than their tables hold."""
+        """Whether the node was a dequantized constant, which is now a float initializer.
+
+        If the DequantizeLinear stayed, ONNX Runtime could fuse it with the float operators around it and compute other
+        values than the lookup tables hold.
+        """
         name = node.output[0]
         if node.op_type != "DequantizeLinear" or not self.model.is_constant(name) or name in self.model.outputs:
             return False
@@ -239,7 +248,7 @@ class Rewrite:
 
 
 def quant_name(node: onnx.NodeProto) -> str:
-    """The name of the integer node that takes the place of `node`."""
+    """Returns the name of the integer node that replaces `node`."""
     return f"{node_name(node)}_quant"
 
 

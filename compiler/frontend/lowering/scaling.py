@@ -1,4 +1,4 @@
-"""Products with a positive constant, which the scale of the next quantization takes in."""
+"""Products with a positive constant, which are merged into the scale of the next quantization."""
 
 import numpy as np
 import onnx
@@ -8,7 +8,7 @@ from arrayloom.compiler.frontend.opsets import is_onnx
 
 
 def factor_of(model: Model, node: onnx.NodeProto) -> np.float32 | None:
-    """What a Mul or Div by one positive constant multiplies its other operand by; None for any other node."""
+    """Returns the factor by which a Mul or Div with one positive constant multiplies its operand; None for other nodes."""
     if node.op_type not in ("Mul", "Div") or not is_onnx(node):
         return None
     places = [place for place, name in enumerate(node.input) if model.is_constant(name)]

@@ -1,7 +1,7 @@
-"""Where the result of a float operator goes: through activations and data movement into QuantizeLinear nodes.
+"""Finds the QuantizeLinear nodes that the result of a float operator reaches through activations and data movement.
 
-Quantizing per tensor is a function of one element, so that it commutes with movement: the operator is computed on
-integers at once, and what lies between it and its QuantizeLinear is repeated on integers.
+Quantizing per tensor is an element-wise function, so it commutes with movement: the operator itself is computed on integers,
+and the nodes between it and its QuantizeLinear are repeated on integers.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,17 +23,17 @@ from arrayloom.compiler.frontend.report import RefusalError
 
 @dataclass(frozen=True)
 class Step:
-    """What happens to an integer result on its way: bounds, or movement.
+    """An operation between an integer result and its QuantizeLinear: bounds or movement.
 
     Attributes
     ----------
     value
-        The float value after it in the model, which identifies steps shared by several ways.
+        The float value that the operation produces in the model; it identifies steps that several ways share.
     node
-        The node to be repeated on integers; None for bounds.
+        The movement to be repeated on integers; None for bounds.
     lo, hi
-        The quantized bounds. Quantizing is monotone, so that clipping and then quantizing equals quantizing
-        and then clipping to the quantized bounds.
+        The quantized bounds. Quantizing is monotone, so clipping to bounds and then quantizing equals quantizing and then
+        clipping to the quantized bounds.
     """
 
     value: str
@@ -44,7 +44,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Way:
-    """From a float result to the output `name` of a QuantizeLinear."""
+    """The steps from a float result to `name`, the output of a QuantizeLinear."""
 
     name: str
     steps: tuple[Step, ...]
@@ -52,16 +52,16 @@ class Way:
 
 @dataclass(frozen=True)
 class Target:
-    """An integer value to be computed in place of a float result, for all QuantizeLinear nodes that quantize alike.
+    """An integer value that replaces a float result, for all QuantizeLinear nodes with the same quantization.
 
     Attributes
     ----------
     name
-        The first QuantizeLinear's output.
+        The output of the first QuantizeLinear.
     quantization
-        Of the integer value.
+        The quantization of the integer value.
     ways
-        How each QuantizeLinear's output follows from that value.
+        For each QuantizeLinear, the steps from the integer value to its output.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Target:
 
 
 def find_targets(rewrite: Rewrite, value: str) -> list[Target]:
-    """All integer values that the float value `value` is quantized to."""
+    """Returns all integer values to which the float value `value` is quantized."""
     model = rewrite.model
     found: dict[Quantization, list[Way]] = {}
     for quantizer, nodes in _routes(rewrite, value):
@@ -80,7 +80,7 @@ def find_targets(rewrite: Rewrite, value: str) -> list[Target]:
 
 
 def check_dtypes(operands: Sequence[Quantization], target: Target) -> None:
-    """Refuse operands and a result of several dtypes, for which ONNX Runtime has no kernels."""
+    """Refuses operands and a result of different dtypes, for which ONNX Runtime has no kernels."""
     dtypes = {str(operand.dtype) for operand in operands}
     made = str(target.quantization.dtype)
     if dtypes == {made}:
@@ -93,7 +93,11 @@ def check_dtypes(operands: Sequence[Quantization], target: Target) -> None:
 
 
 def clamped(rewrite: Rewrite, target: Target) -> str:
-    """The name under which to compute the target's value: its own, or that of what the steps emitted here begin with."""
+    """Returns the name under which to compute the target's value.
+
+    This is the target's own name, or that of a new value from which the steps emitted here compute the outputs of the
+    QuantizeLinear nodes.
+    """
     if len(target.ways) == 1 and not target.ways[0].steps:
         return target.name
     result = rewrite.fresh(f"{target.name}_unclamped" if _only_bounds(target) else f"{target.name}_result")
@@ -108,7 +112,7 @@ def _only_bounds(target: Target) -> bool:
 
 
 def _routes(rewrite: Rewrite, value: str) -> Iterator[tuple[onnx.NodeProto, tuple[onnx.NodeProto, ...]]]:
-    """Every QuantizeLinear after a float value, with the nodes on the way to it."""
+    """Yields every QuantizeLinear that a float value reaches, with the nodes in between."""
     stack = _readings(rewrite.model, value, ())
     while stack:
         read, reader, nodes = stack.pop()
@@ -122,14 +126,14 @@ def _routes(rewrite: Rewrite, value: str) -> Iterator[tuple[onnx.NodeProto, tupl
 def _readings(
     model: Model, value: str, nodes: tuple[onnx.NodeProto, ...]
 ) -> list[tuple[str, onnx.NodeProto, tuple[onnx.NodeProto, ...]]]:
-    """The value with each node that reads it, the last first, and the nodes on the way to it."""
+    """Returns (value, reader, `nodes`) for each reader of the value, in reverse order."""
     if value in model.outputs:
         raise RefusalError(f"its result '{value}' leaves the model in float", "quantize the output")
     return [(value, reader, nodes) for reader in reversed(model.consumers.get(value, []))]
 
 
 def _check_passed(rewrite: Rewrite, value: str, reader: onnx.NodeProto) -> None:
-    """Refuse a reader of a float value whose work cannot be done after the operator, on integers or by their scale."""
+    """Refuses a reader of a float value that can neither be repeated on integers nor merged into their scale."""
     if (reader.op_type in ACTIVATIONS or moves(reader)) and list(reader.input).count(value) == 1:
         if reader.input[0] != value:
             raise RefusalError(
@@ -142,7 +146,7 @@ def _check_passed(rewrite: Rewrite, value: str, reader: onnx.NodeProto) -> None:
 
 
 def _unscaled(model: Model, nodes: Sequence[onnx.NodeProto], quantization: Quantization) -> Quantization:
-    """The quantization of a value that `nodes` multiply before it is quantized: k * v / s is v / (s / k)."""
+    """Returns the quantization of a value before the factors in `nodes`, since (k * v) / s = v / (s / k)."""
     for node in nodes:
         factor = factor_of(model, node)
         if factor is not None:
@@ -151,10 +155,10 @@ def _unscaled(model: Model, nodes: Sequence[onnx.NodeProto], quantization: Quant
 
 
 def _steps(model: Model, nodes: Sequence[onnx.NodeProto], quantization: Quantization) -> tuple[Step, ...]:
-    """The nodes as steps on integers, without those that do nothing there; bounds in a row are one."""
+    """Returns the nodes as steps on integers; nodes without effect are left out, and consecutive bounds are merged."""
     info = np.iinfo(quantization.dtype)
     steps: list[Step] = []
-    done = 1.0  # what the value was multiplied by so far
+    done = 1.0  # product of the factors so far
     for node in nodes:
         factor = factor_of(model, node)
         if node.op_type in ACTIVATIONS:
@@ -171,9 +175,9 @@ def _steps(model: Model, nodes: Sequence[onnx.NodeProto], quantization: Quantiza
 
 
 def _emit_way(rewrite: Rewrite, way: Way, quantization: Quantization, result: str, made: dict[str, str]) -> None:
-    """Repeat the steps of one way on integers; what an earlier way made already is taken from `made`.
+    """Emits the steps of one way on integers, and reuses those in `made`, which earlier ways emitted.
 
-    One way leads to each float value, so the value determines which steps come before it.
+    Each float value is reached in one way only, so that it determines the steps before it.
     """
     value = result
     for place, step in enumerate(way.steps, start=1):

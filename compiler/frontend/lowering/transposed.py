@@ -1,4 +1,4 @@
-"""ConvTranspose to an insertion of zeros between pixels and a QLinearConv."""
+"""Lowers ConvTranspose to an insertion of zeros between pixels and a QLinearConv."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from arrayloom.compiler.frontend.report import RefusalError, node_name
 
 @dataclass(frozen=True)
 class _Axis:
-    """One spatial axis: `begin` and `end` are the padding of the convolution, negative where pixels are cut off."""
+    """One spatial axis: `begin` and `end` are the padding of the convolution; negative padding cuts off pixels."""
 
     extent: int
     stride: int
@@ -25,9 +25,9 @@ class _Axis:
 
 
 def lower_conv_transpose(rewrite: Rewrite, node: onnx.NodeProto) -> None:
-    """DequantizeLinear, ConvTranspose, [Relu, Clip], QuantizeLinear to Reshape, Pad, Reshape, QLinearConv, [Clip].
+    """Lowers DequantizeLinear, ConvTranspose, [Relu, Clip], QuantizeLinear to Reshape, Pad, Reshape, QLinearConv, [Clip].
 
-    The zero points of x go between the pixels and the kernel is turned round: the sums are the same integers.
+    Zero points of x are inserted between the pixels and the kernel is flipped, which gives the same integer sums.
     """
     x = rewrite.source(node.input[0])
     found = find_weight(rewrite, node.input[1], channel_axis=1)
@@ -60,7 +60,7 @@ def _emit(
 
 
 def _turned(values: np.ndarray, group: int) -> np.ndarray:
-    """[C, M / group, *kernel] as the weight [M, C / group, *kernel] of a convolution, the kernel reversed."""
+    """Converts weights [C, M / group, *kernel] to those of a convolution, [M, C / group, *kernel], kernel flipped."""
     channels, made, *kernel = values.shape
     grouped = values.reshape(group, channels // group, made, *kernel).swapaxes(1, 2)
     turned = grouped.reshape(group * made, channels // group, *kernel)
@@ -68,7 +68,10 @@ def _turned(values: np.ndarray, group: int) -> np.ndarray:
 
 
 def _axes(rewrite: Rewrite, node: onnx.NodeProto) -> list[_Axis]:
-    """The padding that makes the convolution's result as large as the model says, the front as the padding says."""
+    """Returns the padding of the convolution for each axis.
+
+    The padding at the front follows from the model's padding, that at the end from the size of the result.
+    """
     model = rewrite.model
     extents, outputs = model.shapes[node.input[0]][2:], model.shapes[node.output[0]][2:]
     kernel = model.shapes[node.input[1]][2:]
@@ -86,7 +89,7 @@ def _axes(rewrite: Rewrite, node: onnx.NodeProto) -> list[_Axis]:
 
 
 def _front(node: onnx.NodeProto, axis: int, total: int) -> int:
-    """How much is cut off at the front of `total`, by the rule of the ONNX specification."""
+    """Returns how many of the `total` cut-off elements are at the front, as the ONNX specification defines it."""
     mode = attribute(node, "auto_pad", "NOTSET")
     if mode == "SAME_UPPER":
         return total // 2
@@ -96,7 +99,7 @@ def _front(node: onnx.NodeProto, axis: int, total: int) -> int:
 
 
 def _insert(rewrite: Rewrite, node: onnx.NodeProto, x: Source, axes: list[_Axis]) -> str:
-    """`stride` - 1 zero points after each pixel of every axis; then what a negative padding cuts off is left out."""
+    """Emits `stride` - 1 zero points after each pixel of every axis, and a Pad that removes pixels for negative padding."""
     channels = rewrite.model.shapes[node.input[0]][1]
     value, zero = x.name, np.array(x.quantization.zero_point, x.quantization.dtype)
     if any(axis.stride > 1 for axis in axes):

@@ -1,4 +1,4 @@
-"""One rule for each integer operator: from an ONNX node to operations of the integer graph."""
+"""Rules that import integer operators: each adds the operations of one ONNX node to the integer graph."""
 
 from collections.abc import Callable
 

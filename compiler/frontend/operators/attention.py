@@ -18,6 +18,7 @@ from arrayloom.compiler.graph import Op, Tensor
 from arrayloom.isa.attention import softmax_factor, softmax_table
 from arrayloom.isa.host_steps import SMALLEST_SOFTMAX_SCALE
 
+_NORMALIZED = "normalize the channels of tokens [N, T, C] or of maps [N, H, W, C]"
 _SHAPES = "use queries, keys and values [N, T, C] of heads [N, H, T, D] side by side, and a softmax between the two products"
 
 
@@ -66,16 +67,14 @@ def layer_norm(builder: Builder, quantizer: onnx.NodeProto) -> None:
     source = nodes[0].input[0]
     x = builder.tensor(source)
     axis = 1
-    if len(x.onnx_shape) != 2 or x.shape != (x.onnx_shape[0], 1, x.onnx_shape[1]):
-        raise RefusalError(f"it normalizes {list(x.onnx_shape)}, which lies as {list(x.shape)}",
-                           "normalize the channels of tokens [N, T, C]", f"'{source}'")
+    if x.shape[0] != x.onnx_shape[0]:   # pixels may lie in rows or not: each is normalized alone
+        raise RefusalError(f"it normalizes {list(x.onnx_shape)}, which lies as {list(x.shape)}", _NORMALIZED, f"'{source}'")
     count = x.shape[0]
     weight, bias, scale = (_constant(model, node).reshape(-1) for node in (signed, biased, scaled))
     epsilon = int(_constant(model, next(node for node in nodes if node.op_type == "Add")).reshape(()))
     reduced = next(node for node in nodes if node.op_type == "ReduceSum")
     if weight.size != count or int(model.constants[reduced.input[1]].ravel()[0]) % (len(x.onnx_shape) + 1) != axis:
-        raise RefusalError("it normalizes another dimension than the channels", "normalize the channels of tokens [N, T, C]",
-                           f"'{source}'")
+        raise RefusalError("it normalizes another dimension than the channels", _NORMALIZED, f"'{source}'")
     builder.claimed.update(name for node in nodes for name in node.output)
     builder.declare(quantizer.output[0], x.shape)
     zero = int(model.constants[quantizer.input[2]].reshape(()))

@@ -1,4 +1,4 @@
-"""Bounds on integers, constant or the elements of another tensor."""
+"""Imports bounds on integers: constants, or the elements of another tensor."""
 
 import numpy as np
 import onnx
@@ -13,22 +13,22 @@ from arrayloom.compiler.graph import Add, Clamp, Lookup
 ONE = np.float32(1)
 
 def clip(builder: Builder, node: onnx.NodeProto) -> None:
-    """Clip on integers."""
+    """Imports Clip on integers."""
     _clamp(builder, node, node.input[0], [_bound(builder, node, 1)], [_bound(builder, node, 2)])
 
 
 def relu(builder: Builder, node: onnx.NodeProto) -> None:
-    """Relu on int8."""
+    """Imports Relu on int8."""
     _clamp(builder, node, node.input[0], [0], [])
 
 
 def maximum(builder: Builder, node: onnx.NodeProto) -> None:
-    """Max of integer tensors, one or two, and constants."""
+    """Imports Max of one or two integer tensors and constants."""
     _extreme(builder, node)
 
 
 def minimum(builder: Builder, node: onnx.NodeProto) -> None:
-    """Min of integer tensors, one or two, and constants."""
+    """Imports Min of one or two integer tensors and constants."""
     _extreme(builder, node)
 
 
@@ -40,14 +40,14 @@ def _extreme(builder: Builder, node: onnx.NodeProto) -> None:
         _clamp(builder, node, given[0], [*los], [*his])
         return
     if len(given) != 2 or constants:
-        raise RefusalError(f"{len(node.input)} operands", "take two at a time")
+        raise RefusalError(f"{len(node.input)} operands", "use nodes of at most two operands")
     _add_extreme(builder, node, given)
 
 
 def _add_extreme(builder: Builder, node: onnx.NodeProto, given: list[str]) -> None:
-    """max(a, b) = b + max(a - b, 0) and min(a, b) = a - max(a - b, 0), exact in bytes that saturate.
+    """Adds max(a, b) = b + max(a - b, 0) or min(a, b) = a - max(a - b, 0), which saturating bytes compute exactly.
 
-    The byte of a - b saturates at the dtype's lowest value, which stands for 0; a negative is the byte lo + hi - b.
+    The byte of a - b saturates at the lowest value of the dtype, which represents 0. The byte of -b is lo + hi - b.
     """
     a, b = broadcast(builder, node, *given)
     y = builder.tensors[node.output[0]]
@@ -56,7 +56,7 @@ def _add_extreme(builder: Builder, node: onnx.NodeProto, given: list[str]) -> No
     stem = node.name or node.output[0]
     negative, excess = (declare_made(builder, f"{role}, made for {stem}", y) for role in ("negative", "excess"))
     builder.add(Lookup, node, negative, x=b, table=mirror)
-    # (a - b) + lo, of the byte lo + hi - b
+    # (a - b) + lo, computed with the byte lo + hi - b
     builder.add(Add, node, excess, a=a, b=negative, a_ratio=ONE, b_ratio=ONE, offset=np.float32(-hi))
     if node.op_type == "Max":
         builder.add(Add, node, a=b, b=excess, a_ratio=ONE, b_ratio=ONE, offset=np.float32(-lo))
@@ -74,7 +74,7 @@ def _bound(builder: Builder, node: onnx.NodeProto, index: int) -> int | None:
 
 def _scalar(builder: Builder, name: str) -> int:
     if not builder.model.is_constant(name) or builder.model.constants[name].size != 1:
-        raise RefusalError(f"its bound '{name}' is not one constant", "use a constant scalar")
+        raise RefusalError(f"its bound '{name}' is not a constant scalar", "use a constant scalar")
     return int(builder.model.constants[name].reshape(()))
 
 
@@ -83,6 +83,6 @@ def _clamp(builder: Builder, node: onnx.NodeProto, name: str, los: list[int | No
     lo = max([x.range[0], *(bound for bound in los if bound is not None)])
     hi = min([x.range[1], *(bound for bound in his if bound is not None)])
     if lo > hi:
-        raise RefusalError("its lower bound is above its upper one", "mend the bounds", f"{lo} > {hi}")
+        raise RefusalError("its lower bound is above its upper one", "fix the bounds", f"{lo} > {hi}")
     builder.declare(node.output[0], x.shape)
     builder.add(Clamp, node, x=x.name, lo=lo, hi=hi)

@@ -1,4 +1,4 @@
-"""QLinearAdd, QLinearMul, QLinearConcat, and operators that ONNX Runtime itself computes by table."""
+"""Imports QLinearAdd, QLinearMul, QLinearConcat, and operators that ONNX Runtime itself computes with a lookup table."""
 
 from fractions import Fraction
 
@@ -19,14 +19,14 @@ from arrayloom.compiler.graph import Add, Concat, Lookup, Mul, Tensor
 
 
 def add(builder: Builder, node: onnx.NodeProto) -> None:
-    """QLinearAdd of two tensors, or of a tensor and a constant."""
+    """Imports QLinearAdd of two tensors, or of a tensor and a constant."""
     if _with_constant(builder, node):
         return
     names = _operands(builder, node)
     given = builder.quantization(node, 1, node.input[0]), builder.quantization(node, 4, node.input[3])
     made = builder.quantization(node, 6, node.output[0])
     if _takes_first_as_scalar(builder, node):
-        # Then ONNX Runtime lets the operands swap roles.
+        # ONNX Runtime swaps the operands in this case.
         names, given = names[::-1], given[::-1]
     a_ratio, b_ratio = (scale_ratio(quantization, made) for quantization in given)
     shift = fma(a_ratio, np.float32(given[0].zero_point), b_ratio * np.float32(given[1].zero_point))
@@ -35,7 +35,7 @@ def add(builder: Builder, node: onnx.NodeProto) -> None:
 
 
 def mul(builder: Builder, node: onnx.NodeProto) -> None:
-    """QLinearMul of two tensors, or of a tensor and a constant."""
+    """Imports QLinearMul of two tensors, or of a tensor and a constant."""
     if _with_constant(builder, node):
         return
     a, b = _operands(builder, node)
@@ -55,7 +55,7 @@ def mul(builder: Builder, node: onnx.NodeProto) -> None:
 
 
 def _operands(builder: Builder, node: onnx.NodeProto) -> list[str]:
-    """The operands of a QLinearAdd or QLinearMul, of one shape; a constant becomes a tensor."""
+    """Returns the operands of a QLinearAdd or QLinearMul, broadcast to one shape; a constant becomes a tensor."""
     names = [node.input[0], node.input[3]]
     for place, name in enumerate(names):
         if builder.model.is_constant(name):
@@ -67,7 +67,7 @@ def _operands(builder: Builder, node: onnx.NodeProto) -> list[str]:
 
 
 def _with_constant(builder: Builder, node: onnx.NodeProto) -> bool:
-    """Whether one operand is constant, the same at all positions: then the node is added as a function of the other."""
+    """Imports the node as a lookup table if an operand is a constant that is equal at all positions; returns whether so."""
     model = builder.model
     constant = [name for name in (node.input[0], node.input[3]) if model.is_constant(name)]
     if not constant or differs_between_positions(model.constants[constant[0]], len(model.shapes[node.output[0]])):
@@ -77,7 +77,7 @@ def _with_constant(builder: Builder, node: onnx.NodeProto) -> bool:
     channels = channels_of(model, node, constant, rank)
     if model.shapes[node.output[0]] != model.shapes[x.name] or (channels > 1 and x.shape[0] != channels):
         raise RefusalError(
-            f"the constant '{constant[0]}' spreads its other operand, or meets reshaped channels",
+            f"the constant '{constant[0]}' would broadcast its other operand, or is applied to reshaped channels",
             "give it one value, or one for each channel",
             f"shape {list(model.constants[constant[0]].shape)}",
         )
@@ -87,7 +87,7 @@ def _with_constant(builder: Builder, node: onnx.NodeProto) -> bool:
 
 
 def _takes_first_as_scalar(builder: Builder, node: onnx.NodeProto) -> bool:
-    """Whether ONNX Runtime's innermost loop goes over the second operand alone: the first has one value there."""
+    """Whether the first operand has a single value in ONNX Runtime's innermost loop, which runs over the second one."""
     shapes = [builder.model.shapes[name] for name in (node.input[0], node.input[3])]
     rank = len(builder.model.shapes[node.output[0]])
     shapes = [(1,) * (rank - len(shape)) + shape for shape in shapes]
@@ -98,7 +98,7 @@ def _takes_first_as_scalar(builder: Builder, node: onnx.NodeProto) -> bool:
 
 
 def concat(builder: Builder, node: onnx.NodeProto) -> None:
-    """QLinearConcat: along the channels they are stacked."""
+    """Imports QLinearConcat."""
     names = list(node.input[2::3])
     made = builder.quantization(node, 0, node.output[0])
     if len(names) == 1:
@@ -120,7 +120,7 @@ def concat(builder: Builder, node: onnx.NodeProto) -> None:
 
 
 def _concatenated(builder: Builder, node: onnx.NodeProto, names: list[str]) -> list[Tensor]:
-    """The operands of a concatenation as images; a constant becomes one."""
+    """Returns the operands of a concatenation as images; constants become tensors."""
     model = builder.model
     xs = {name: builder.image(name) for name in names if not model.is_constant(name)}
     near = next(iter(xs.values()))
@@ -138,22 +138,22 @@ def _concatenated(builder: Builder, node: onnx.NodeProto, names: list[str]) -> l
 
 
 def table(builder: Builder, node: onnx.NodeProto) -> None:
-    """An operator of one element: ONNX Runtime runs the node on all 256 bytes."""
+    """Imports an element-wise operator as a lookup table, for which ONNX Runtime runs the node on all 256 bytes."""
     x = builder.tensor(node.input[0])
     builder.declare(node.output[0], x.shape)
     builder.add(Lookup, node, x=x.name, table=tabulate(builder.model, [node], x, channels=1))
 
 
 def fma(a: np.float32, b: np.float32, c: np.float32) -> np.float32:
-    """a * b + c rounded once to float32."""
+    """Returns a * b + c, rounded once to float32."""
     exact = Fraction(float(a)) * Fraction(float(b)) + Fraction(float(c))
-    near = np.float32(float(exact))  # rounded twice: off by one unit in the last place at most
+    near = np.float32(float(exact))  # rounded twice: wrong by at most one unit in the last place
     candidates = [np.nextafter(near, np.float32(-np.inf)), near, np.nextafter(near, np.float32(np.inf))]
     return min(candidates, key=lambda value: (abs(Fraction(float(value)) - exact), int(value.view(np.uint32)) & 1))
 
 
 def _requantized(given: Quantization, made: Quantization) -> Array:
-    """clamp(rne(fl(fl((x - x_zero) * x_scale) / y_scale)) + y_zero) for all bytes x."""
+    """Returns clamp(rne(fl(fl((x - x_zero) * x_scale) / y_scale)) + y_zero) for all bytes x."""
     info = np.iinfo(made.dtype)
     with np.errstate(over="ignore"):
         real = (all_bytes(given.dtype).astype(np.float32) - np.float32(given.zero_point)) * given.scale

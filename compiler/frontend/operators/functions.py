@@ -1,4 +1,4 @@
-"""Arithmetic of bytes without quantization, which wraps around: functions of one or two bytes, tabulated by ONNX Runtime."""
+"""Arithmetic on bytes without quantization, which wraps around: functions of one or two bytes, tabulated by ONNX Runtime."""
 
 import numpy as np
 import onnx
@@ -12,13 +12,13 @@ from arrayloom.compiler.frontend.tabulate import all_bytes, channels_of, tabulat
 from arrayloom.compiler.graph import BinaryLookup, Lookup
 from arrayloom.isa.instructions import BYTE_VALUES
 
-#: Operators of one or two integer tensors. Division by 0 is not defined: what a table holds for it does not matter.
+#: Operators on one or two integer tensors. Division by 0 is undefined, so its table entries do not matter.
 FUNCTIONS_OF_BYTES = ("Add", "Sub", "Mul", "Div", "Mod", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitwiseNot", "BitShift")
 _DIVISIONS = ("Div", "Mod")
 
 
 def function(builder: Builder, node: onnx.NodeProto) -> None:
-    """An operator on bytes that gives bytes.
+    """Imports an operator from bytes to bytes as a lookup table.
 
     Raises
     ------
@@ -41,14 +41,14 @@ def function(builder: Builder, node: onnx.NodeProto) -> None:
 
 
 def _pairs(builder: Builder, node: onnx.NodeProto, given: list[str]) -> Array:
-    """The result [256, 256] for each pair of raw bytes."""
+    """Returns the result [256, 256] for each pair of raw bytes."""
     model = builder.model
     first, second = (all_bytes(model.dtypes[name]) for name in given)
     if node.op_type in _DIVISIONS:
         second = np.where(second == 0, second.dtype.type(1), second)
     operator = onnx.NodeProto()
     operator.CopyFrom(node)
-    operator.input[:] = ["a", "b"]  # which may be one value in the model
+    operator.input[:] = ["a", "b"]  # both may be the same value in the model
     values = {"a": first.reshape(BYTE_VALUES, 1), "b": second.reshape(1, BYTE_VALUES)}
     kinds = {name: (value.dtype, value.shape) for name, value in values.items()}
     found = Session(small_model(model.proto, [operator], kinds, {}, [node.output[0]])).run(values)[node.output[0]]

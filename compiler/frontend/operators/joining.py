@@ -1,4 +1,4 @@
-"""Concatenation along another axis than the channels: the operands lie side by side in one tensor."""
+"""Concatenation along an axis other than the channels, as a sum of moved operands."""
 
 from collections.abc import Sequence
 
@@ -14,18 +14,18 @@ from arrayloom.compiler.graph import Tensor
 
 
 def join(builder: Builder, node: onnx.NodeProto, xs: Sequence[Tensor], tables: Array) -> None:
-    """Each operand is moved to its place, through its table, and the results are added: they are 0 elsewhere.
+    """Moves each operand to its position, through its lookup table, and adds the results, which are 0 elsewhere.
 
     Parameters
     ----------
     builder
-        Where the declared result of `node` goes.
+        Receives the operations; the result of `node` is already declared.
     node
         The concatenation.
     xs
         The operands, as images.
     tables
-        [operands, 256], what becomes of the bytes of each.
+        [operands, 256]: the lookup table of each operand.
     """
     y = builder.tensors[node.output[0]]
     rank = len(y.onnx_shape) + 1

@@ -1,4 +1,4 @@
-"""QLinearConv, QLinearMatMul and QGemm: all become a convolution."""
+"""Imports QLinearConv, QLinearMatMul and QGemm as convolutions."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from arrayloom.compiler.graph import Conv
 
 
 def conv(builder: Builder, node: onnx.NodeProto) -> None:
-    """QLinearConv, 1-D or 2-D; with a kernel of 1 the positions may lie in any arrangement."""
+    """Imports QLinearConv, 1-D or 2-D; with a kernel of 1 the positions may be in any arrangement."""
     found = weight(builder.model, (node.input[3], node.input[4], node.input[5]))
     if found.values.ndim not in (3, 4):
         raise RefusalError(f"{found.values.ndim - 2} spatial dimensions", "use 1-D or 2-D convolution")
@@ -44,7 +44,7 @@ def conv(builder: Builder, node: onnx.NodeProto) -> None:
 
 
 def matmul(builder: Builder, node: onnx.NodeProto) -> None:
-    """QLinearMatMul of [N, K] by a constant [K, M], or of two activations."""
+    """Imports QLinearMatMul of [N, K] by a constant [K, M], or of two activations."""
     if builder.report.attention and is_product(builder.model, node):
         product(builder, node)
         return
@@ -55,7 +55,7 @@ def matmul(builder: Builder, node: onnx.NodeProto) -> None:
 
 
 def gemm(builder: Builder, node: onnx.NodeProto) -> None:
-    """QGemm of [N, K] by a constant [K, M], or [M, K] with transB."""
+    """Imports QGemm of [N, K] by a constant [K, M], or [M, K] with transB."""
     if attribute(node, "transA", 0):
         raise RefusalError("its first operand is transposed, which would mix images", "use transA = 0", "transA = 1")
     transposed = bool(attribute(node, "transB", 0))
@@ -77,7 +77,7 @@ def _product(
     quantization: tuple[Quantization, Quantization],
     alpha: np.float32,
 ) -> None:
-    """A product over all elements [C, H, W] is a convolution whose kernel covers the image."""
+    """Adds a product over all elements [C, H, W] as a convolution whose kernel covers the image."""
     x = builder.tensor(node.input[0])
     values, bias = operands
     if len(x.onnx_shape) != 1 or values.ndim != 2:
@@ -94,7 +94,7 @@ def _product(
 
 
 def _shifted(found: Weight, channel_axis: int) -> NDArray[np.int16]:
-    """Weights minus their zero points."""
+    """Returns the weights minus their zero points."""
     zero_point = found.zero_point.astype(np.int16)
     if zero_point.ndim:
         zero_point = zero_point.reshape([-1 if axis == channel_axis else 1 for axis in range(found.values.ndim)])
@@ -104,7 +104,7 @@ def _shifted(found: Weight, channel_axis: int) -> NDArray[np.int16]:
 def _constants(
     quantization: tuple[Quantization, Quantization], found: Weight, alpha: np.float32, channels: int
 ) -> dict[str, Any]:
-    """scale = fl(fl(fl(alpha * x_scale) * w_scale) / y_scale) for each channel, and the zero points."""
+    """Returns scale = fl(fl(fl(alpha * x_scale) * w_scale) / y_scale) for each channel, and the zero points."""
     x, y = quantization
     scale = (alpha * x.scale * found.scale / y.scale).astype(np.float32)
     if not np.all(np.isfinite(scale) & (scale > 0)):

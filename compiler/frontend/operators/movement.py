@@ -1,4 +1,4 @@
-"""Operators that only move integers."""
+"""Imports operators that only move integers."""
 
 import onnx
 
@@ -9,7 +9,7 @@ from arrayloom.compiler.frontend.report import RefusalError
 
 
 def move(builder: Builder, node: onnx.NodeProto) -> None:
-    """Reshapes, Slice, Pad, Transpose, Split, Gather, Resize, Expand and Tile: several in a row become one movement."""
+    """Imports reshapes, Slice, Pad, Transpose, Split, Gather, Resize, Expand and Tile; several become one movement."""
     padding = _padding(builder, node)
     before = builder.moved(node.input[0], padding)
     outputs = [name for name in node.output if name]
@@ -19,7 +19,7 @@ def move(builder: Builder, node: onnx.NodeProto) -> None:
 
 
 def _padding(builder: Builder, node: onnx.NodeProto) -> int | None:
-    """The byte that a Pad adds; None for other nodes, and for a Pad that repeats elements of the image."""
+    """Returns the byte that a Pad inserts; None for other nodes, and for a Pad that repeats elements of the image."""
     if node.op_type != "Pad" or attribute(node, "mode", "constant") != "constant":
         return None
     if len(node.input) > 2 and node.input[2] and not builder.model.is_constant(node.input[2]):

@@ -1,4 +1,4 @@
-"""MaxPool, QLinearAveragePool and QLinearGlobalAveragePool."""
+"""Imports MaxPool, QLinearAveragePool and QLinearGlobalAveragePool."""
 
 import numpy as np
 import onnx
@@ -12,10 +12,10 @@ from arrayloom.compiler.graph import AveragePool, MaxPool, Pads, Pair, SumPool, 
 
 
 def max_pool(builder: Builder, node: onnx.NodeProto) -> None:
-    """MaxPool on integers."""
+    """Imports MaxPool on integers."""
     x = builder.image(node.input[0])
     if len(node.output) > 1 and node.output[1]:
-        remedy = "take the maxima alone: the accelerator has no unpooling"
+        remedy = "use only the maxima: the accelerator has no unpooling"
         raise RefusalError("the indices of its maxima are used", remedy, f"'{node.output[1]}'")
     kernel, strides, dilations = _kernel(node, x), pair(node, "strides"), pair(node, "dilations")
     y = builder.declare(node.output[0])
@@ -26,7 +26,7 @@ def max_pool(builder: Builder, node: onnx.NodeProto) -> None:
 
 
 def average_pool(builder: Builder, node: onnx.NodeProto) -> None:
-    """QLinearAveragePool; over the whole image without padding ONNX Runtime takes the global formula."""
+    """Imports QLinearAveragePool; over the whole image without padding, ONNX Runtime uses the formula of the global one."""
     _check_layout(node)
     x = builder.image(node.input[0])
     kernel, strides = _kernel(node, x), pair(node, "strides")
@@ -38,7 +38,7 @@ def average_pool(builder: Builder, node: onnx.NodeProto) -> None:
         return
     _check_windows((x, y), kernel, strides, padding, (1, 1))
     given, made = builder.quantization(node, 1, x.name), builder.quantization(node, 3, y.name)
-    scale_ratio(given, made)    # refused where the quotient overflows
+    scale_ratio(given, made)    # refuses quotients that overflow
     builder.add(
         AveragePool,
         node,
@@ -55,7 +55,7 @@ def average_pool(builder: Builder, node: onnx.NodeProto) -> None:
 
 
 def global_average_pool(builder: Builder, node: onnx.NodeProto) -> None:
-    """QLinearGlobalAveragePool."""
+    """Imports QLinearGlobalAveragePool."""
     _check_layout(node)
     builder.declare(node.output[0])
     _add_mean(builder, node, builder.planes(node.input[0]))
@@ -70,7 +70,7 @@ def _add_mean(builder: Builder, node: onnx.NodeProto, x: Tensor) -> None:
 
 def _note_partial_window(builder: Builder, node: onnx.NodeProto, tensors: tuple[Tensor, Tensor],
                          window: tuple[Pair, Pair, Pads]) -> None:
-    """With ceil_mode the last window may reach beyond the padding, where ONNX Runtime's two kernels differ."""
+    """Adds a note if ceil_mode places the last window beyond the padding, since ONNX Runtime's two kernels differ there."""
     x, y = tensors
     kernel, strides, padding = window
     beyond = [
@@ -96,7 +96,7 @@ def _check_layout(node: onnx.NodeProto) -> None:
 
 
 def _check_windows(tensors: tuple[Tensor, Tensor], kernel: Pair, strides: Pair, padding: Pads, dilations: Pair) -> None:
-    """Every window must hold an element of the image: what the others give differs between versions."""
+    """Refuses windows without an element of the image, for which results differ between versions of ONNX Runtime."""
     x, y = tensors
     for axis in (0, 1):
         start = np.arange(y.shape[1 + axis]) * strides[axis] - padding[axis]

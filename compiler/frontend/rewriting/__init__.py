@@ -1,7 +1,7 @@
-"""Rewriting a quantized model, ONNX to ONNX, into forms that the lowering knows.
+"""Rewrites a quantized model, ONNX to ONNX, into forms that the lowering accepts.
 
-Each pass takes the facts about a model and gives those about the rewritten one, or the same where there was nothing to do.
-What it writes computes the same integers, byte for byte, unless it records otherwise in the report.
+Each pass takes a model with facts and returns the rewritten one, or the same if there is nothing to do. A rewritten model
+computes the same integers, byte for byte, unless the pass records a difference in the report.
 """
 
 from collections.abc import Callable
@@ -41,7 +41,7 @@ PASSES: tuple[Pass, ...] = (
 
 
 def rewrite(model: Model, report: Report, options: ImportOptions, arranged: bool = True) -> Model:
-    """The model after every pass, in order; unless `arranged`, its dimensions stay as they are."""
+    """Returns the model after all passes; unless `arranged`, the pass that rearranges its dimensions is left out."""
     for run in PASSES:
         if arranged or run is not arrange_dimensions:
             model = run(model, report, options)

@@ -1,4 +1,4 @@
-"""Concat of integers, as tf2onnx leaves it between layers, in the form that the operators know."""
+"""Converts Concat of integers, which tf2onnx emits between layers, to QLinearConcat."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ MICROSOFT = "com.microsoft"
 
 
 def name_concats(model: Model, _report: Report, _options: ImportOptions) -> Model:
-    """The model with a QLinearConcat, all of whose scales are 1, for every Concat of bytes: the bytes stay what they are."""
+    """Returns the model with every Concat of bytes as a QLinearConcat with all scales 1, which does not change bytes."""
     editor = Editor(model)
     for node in model.nodes:
         output = node.output[0]

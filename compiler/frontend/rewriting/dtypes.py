@@ -1,7 +1,7 @@
-"""One dtype for all activations of a network that mixes int8 and uint8 where ONNX Runtime's integer kernels do not.
+"""Converts all activations of a network to uint8 if it mixes int8 and uint8 where ONNX Runtime has no integer kernel.
 
-An int8 tensor with zero point z is the uint8 tensor of the bytes + 128 with zero point z + 128: every real value stays what
-it is. Inputs and outputs of the model keep their dtype, through an element-wise function.
+An int8 tensor with zero point z becomes a uint8 tensor with the bytes + 128 and zero point z + 128, which represents the
+same real values. Inputs and outputs of the model keep their dtype; an element-wise function converts them.
 """
 
 from collections.abc import Iterator
@@ -22,15 +22,15 @@ from arrayloom.compiler.frontend.runtime import Array
 OFFSET = 128
 _INT8 = np.dtype(np.int8)
 
-#: They give what they are given, in other places or another order: the offset passes through them.
+#: Operators that only move or choose elements, so that the offset passes through them.
 _TRANSPARENT = (*MOVEMENTS, *NOTHING, "MaxPool", "Split", "DepthToSpace", "SpaceToDepth", "Concat", "Clip", "Max", "Min")
 
-#: Their positions, not their values, go on.
+#: Operators whose result is a position, not a value.
 _POSITIONS = ("ArgMax", "ArgMin")
 
 
 def unify_dtypes(model: Model, _report: Report, _options: ImportOptions) -> Model:
-    """The model with its int8 activations as uint8, where some operator needs it."""
+    """Returns the model with its int8 activations converted to uint8, if some operator needs it."""
     if not any(_is_int8(model, name) for name in model.dtypes):
         return model
     if not mixes_dtypes(model) or not all(_known(model, node) for node in model.nodes):
@@ -39,7 +39,7 @@ def unify_dtypes(model: Model, _report: Report, _options: ImportOptions) -> Mode
 
 
 def _known(model: Model, node: onnx.NodeProto) -> bool:
-    """Whether the offset can be followed through a node; what reads no int8 activation does not matter."""
+    """Whether the node can be converted; a node without int8 activations need not be."""
     if not any(_is_int8(model, name) for name in (*node.input, *node.output)):
         return True
     if node.op_type == "Resize":
@@ -52,7 +52,7 @@ def _is_int8(model: Model, name: str) -> bool:
 
 
 class _Relabelling:
-    """The change of one model."""
+    """The conversion of one model."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
@@ -96,14 +96,14 @@ class _Relabelling:
             drop_attributes(node, "output_dtype")
 
     def _is_constant_operand(self, node: onnx.NodeProto, value: str) -> bool:
-        """Whether `value` is a constant that takes the place of an activation, which is shifted here; weights are none."""
+        """Whether `value` is a constant in place of an activation (not a weight), which is then converted here."""
         if node.op_type not in ("QLinearAdd", "QLinearMul", CONCAT) or not self._model.is_constant(value):
             return False
         self._shift(node, list(node.input).index(value))
         return True
 
     def _is_constant_operand_in_float(self, node: onnx.NodeProto) -> bool:
-        """Whether the node dequantizes an int8 constant that no product has as its weights."""
+        """Whether the node dequantizes an int8 constant that is not the weight of a product."""
         if node.op_type != "DequantizeLinear" or self._model.dtypes[node.input[0]] != _INT8:
             return False
         readers = self._model.consumers.get(node.output[0], [])
@@ -114,7 +114,7 @@ class _Relabelling:
         node.input.append(self._editor.constant(f"{node.output[0]}_lowest", OFFSET, np.uint8))
 
     def _shift(self, node: onnx.NodeProto, index: int) -> None:
-        """Let an int8 constant of a node, 0 where it is left out, be the uint8 one of its bytes + 128."""
+        """Replaces an int8 constant of a node, 0 if left out, by the uint8 one with the bytes + 128."""
         while len(node.input) <= index:
             node.input.append("")
         name = node.input[index]
@@ -129,7 +129,7 @@ class _Relabelling:
         node.input[index] = self._constants[name]
 
     def _zeros(self, node: onnx.NodeProto, index: int) -> Array:
-        """The uint8 zeros that an input stands for where it is left out: of the scale's shape, if it is a zero point."""
+        """Returns the uint8 zeros that an omitted input stands for, with the shape of the scale if it is a zero point."""
         quantizer = node.op_type in ("QuantizeLinear", "DequantizeLinear")
         return np.zeros(self._model.constants[node.input[1]].shape if quantizer and index == 2 else (), np.uint8)
 
@@ -141,7 +141,7 @@ class _Relabelling:
             self._convert(name, inner, readers[0], np.zeros((), np.int8), np.full((), OFFSET, np.uint8))
 
     def _keep_for_host(self, producer: onnx.NodeProto, name: str) -> None:
-        """Where the host or the user reads a value, it gets the int8 one."""
+        """Converts a value back to int8 for the host and for outputs of the model."""
         readers = [node for node in self._model.consumers.get(name, []) if self._kept.intersection(node.output)]
         if name in self._model.outputs:
             before, after = self._editor.fresh(f"{name}_uint8"), name
@@ -156,7 +156,7 @@ class _Relabelling:
         self._convert(before, after, producer, np.full((), OFFSET, np.uint8), np.zeros((), np.int8))
 
     def _convert(self, value: str, result: str, like: onnx.NodeProto, before: Array, after: Array) -> None:
-        """DequantizeLinear and QuantizeLinear of scale 1: the same numbers in the other dtype."""
+        """Emits DequantizeLinear and QuantizeLinear with scale 1, which give the same numbers in the other dtype."""
         one = self._editor.constant(f"{result}_one", 1, np.float32)
         zero_points = [self._editor.constant(f"{result}_{zero.dtype}_zero_point", zero) for zero in (before, after)]
         real = self._editor.fresh(f"{result}_real")
@@ -165,7 +165,7 @@ class _Relabelling:
 
 
 def _host_values(model: Model) -> set[str]:
-    """The int8 values that the host makes: softmax, and what is only moved on the way to outputs of the model."""
+    """Returns the int8 values that the host computes: softmax, and values only moved on the way to outputs of the model."""
     found: set[str] = set()
     for node in model.nodes:
         producer = model.producers.get(node.input[0]) if node.input else None
@@ -184,7 +184,7 @@ def _host_values(model: Model) -> set[str]:
 
 
 def _pairs(node: onnx.NodeProto) -> Iterator[tuple[str, int]]:
-    """Each activation that a node reads or makes as an integer, with the place of its zero point among the inputs."""
+    """Yields each integer activation that a node reads or computes, with the index of the input that is its zero point."""
     if node.op_type == CONCAT:
         yield node.output[0], 1
         yield from ((node.input[index], index + 2) for index in range(2, len(node.input), 3))

@@ -1,4 +1,4 @@
-"""Editing an ONNX model: new nodes and constants, other producers for a value, values replaced for their readers."""
+"""Edits an ONNX model: adds nodes and constants, replaces the producers and the readers of values."""
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
@@ -16,12 +16,12 @@ from arrayloom.compiler.frontend.tidy.edit import copied_node, unused
 
 
 class Editor:
-    """A copy of a model under change. `finish` sorts it and drops what no output depends on.
+    """A copy of a model being changed; `finish` sorts it and removes unused nodes.
 
     Attributes
     ----------
     model
-        The facts about the model as it was before.
+        The model before the changes, with facts about its values.
     changed
         Whether anything was changed.
     """
@@ -34,7 +34,7 @@ class Editor:
 
     @cached_property
     def _nodes(self) -> dict[int, onnx.NodeProto]:
-        """Copied when they are first asked for: most passes find nothing to do."""
+        """The nodes by key; they are copied at the first access, since most passes change nothing."""
         return dict(enumerate(map(copied_node, self.model.nodes)))
 
     @cached_property
@@ -51,37 +51,37 @@ class Editor:
 
     @property
     def nodes(self) -> tuple[onnx.NodeProto, ...]:
-        """The nodes as they are now, not sorted; their inputs and attributes may be changed in place, with `touch`."""
+        """The current nodes, not sorted; their inputs and attributes may be changed in place, followed by `touch`."""
         return tuple(self._nodes.values())
 
     def maker(self, value: str) -> onnx.NodeProto:
-        """The node that makes a value, as it is now."""
+        """Returns the node that currently computes a value."""
         return self._nodes[self._makers[value]]
 
     def rename(self, value: str, by: str) -> None:
-        """Let the node that makes a value give it another name; what reads it is left as it is."""
+        """Gives the value that a node computes another name; readers are not changed."""
         node = self.maker(value)
         node.output[:] = [by if name == value else name for name in node.output]
         self._makers[by] = self._makers.pop(value)
         self.changed = True
 
     def touch(self) -> None:
-        """Say that a node was changed in place."""
+        """Records that a node was changed in place."""
         self.changed = True
 
     def fresh(self, name: str) -> str:
-        """A value name that is not in use, `name` where possible."""
+        """Returns a value name that is not in use: `name` if possible."""
         return unused(name, self._names)
 
     def constant(self, name: str, value: Array | float | int, dtype: Any = None) -> str:
-        """Add an initializer under a fresh name, and return that."""
+        """Adds an initializer under an unused name and returns that name."""
         name = self.fresh(name)
         self._initializers[name] = np.asarray(value, dtype)
         return name
 
     def add(self, operator: str, inputs: Sequence[str], output: str, like: onnx.NodeProto, domain: str = "",
             **attributes: Any) -> str:
-        """Add a node that makes `output` and stands for the node `like`; returns `output`."""
+        """Adds a node that computes `output` and has the origin of `like`; returns `output`."""
         name = unused(f"{like.name or output}_{operator}", self._node_names)
         node = onnx.helper.make_node(operator, list(inputs), [output], name=name, domain=domain, **attributes)
         set_origin(node, like)
@@ -91,7 +91,7 @@ class Editor:
         return output
 
     def remove(self, nodes: Iterable[onnx.NodeProto]) -> None:
-        """Remove nodes (those of `nodes`, or of the model with the same outputs)."""
+        """Removes nodes, which are identified by their outputs."""
         for node in nodes:
             keys = {self._makers.pop(name) for name in node.output if name in self._makers}
             for key in keys & self._nodes.keys():
@@ -99,7 +99,7 @@ class Editor:
         self.changed = True
 
     def replace_readers(self, value: str, by: str, only: Iterable[onnx.NodeProto] | None = None) -> None:
-        """Let every node that reads `value`, or those of `only`, read `by`; an output of the model is left as it is."""
+        """Makes all nodes that read `value`, or those in `only`, read `by`; outputs of the model are not changed."""
         among = None if only is None else {tuple(node.output) for node in only}
         for node in self._nodes.values():
             if value in node.input and (among is None or tuple(node.output) in among):
@@ -107,7 +107,7 @@ class Editor:
                 self.changed = True
 
     def finish(self) -> Model:
-        """The facts about the changed model; of the given one where nothing was changed."""
+        """Returns the changed model with facts about its values, or the given one if nothing was changed."""
         if not self.changed:
             return self.model
         proto = onnx.ModelProto()
@@ -120,6 +120,6 @@ class Editor:
         graph.initializer.extend(
             onnx.numpy_helper.from_array(value, name) for name, value in self._initializers.items() if name in used)
         inputs = {value.name for value in self.model.inputs}
-        for value in [value for value in graph.input if value.name not in used | inputs]:  # defaults of what is gone
+        for value in [value for value in graph.input if value.name not in used | inputs]:  # defaults of removed values
             graph.input.remove(value)
         return Model(proto)

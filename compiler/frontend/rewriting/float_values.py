@@ -1,4 +1,4 @@
-"""Float values between integer layers that must be quantized before the lowering can take the layer that reads them."""
+"""Finds the float values between integer layers that must be quantized before the layers that read them can be lowered."""
 
 from dataclasses import dataclass
 
@@ -18,16 +18,16 @@ _QUANTIZE, _DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 
 @dataclass(frozen=True)
 class _State:
-    """What a float value is made of.
+    """How a float value is computed.
 
     Attributes
     ----------
     sources
-        The quantized tensors that it is a function of, element by element.
+        The quantized tensors of which it is an element-wise function.
     computed
-        Whether an operator that adds up or combines elements makes it, and activations after that.
+        Whether it is the result of an operator that combines elements, possibly followed by activations.
     root
-        The value to quantize in place of this one: before movement.
+        The value to quantize instead of this one, which is before movement.
     """
 
     sources: frozenset[str]
@@ -41,7 +41,7 @@ class FloatValues:
     Attributes
     ----------
     found
-        The values, in the order of finding.
+        The values, in the order in which they are found.
     readers
         The layers that read them.
     """
@@ -51,13 +51,13 @@ class FloatValues:
         self._before_integers = _before_integers(model)
         self._before_quantizers = _before_quantizers(model)
         self._states: dict[str, _State] = {}
-        self._settled: set[str] = set()  # results that the lowering takes to every QuantizeLinear after them
-        self._integers: dict[str, Quantization | None] = {}  # of roots that are integers, dequantized, bounded or largest
+        self._settled: set[str] = set()  # results whose paths to QuantizeLinear the lowering handles
+        self._integers: dict[str, Quantization | None] = {}  # of roots that represent integers exactly
         self.found: dict[str, None] = {}
         self.readers: list[onnx.NodeProto] = []
 
     def find(self) -> list[str]:
-        """The values to quantize, in topological order."""
+        """Returns the values to quantize, in topological order."""
         for node in self._model.nodes:
             if not self._model.is_constant(node.output[0]):
                 self._visit(node)
@@ -82,11 +82,11 @@ class FloatValues:
             self._visit_function(node, operands)
 
     def _is_wanted(self, node: onnx.NodeProto) -> bool:
-        """Whether an integer layer depends on the node, or it is one."""
+        """Whether the node is an integer layer or one depends on it."""
         return not self._before_integers.isdisjoint(node.output) or is_quantized_layer(self._model, node)
 
     def _combines(self, node: onnx.NodeProto, operands: list[str]) -> bool:
-        """Whether the lowering makes one integer operator of the node, whose operands must be integers."""
+        """Whether the lowering makes an integer operator of the node, so that its operands must be integers."""
         if node.op_type not in RULES or node.op_type in (*MAXIMA, _QUANTIZE) or not is_onnx(node):
             return False
         if node.op_type not in FUNCTIONS:
@@ -131,14 +131,17 @@ class FloatValues:
         self._states[node.output[0]] = _State(self._common(operands), computed=False, root=node.output[0])
 
     def _joins(self, node: onnx.NodeProto, operand: str) -> bool:
-        """Whether the lowering takes a function together with the layer before it."""
+        """Whether the lowering merges a function with the layer before it."""
         state, producer = self._states[operand], self._model.producers[operand]
         if state.root != operand or self._readers(operand) != [node] or operand in self._model.outputs:
             return False
         return node.op_type in ACTIVATIONS or (node.op_type == "Add" and producer.op_type == "MatMul")
 
     def _settle(self, node: onnx.NodeProto) -> None:
-        """Quantize the result of a layer now where its readers do not all take it as it is."""
+        """Quantizes the result of a layer if it is an output, moved, read by several nodes, or not read by an integer layer.
+
+        A result that reaches only QuantizeLinear nodes needs no quantization.
+        """
         value = node.output[0]
         readers = self._readers(value)
         if value in self._before_quantizers:
@@ -151,7 +154,7 @@ class FloatValues:
             self._quantize_last(node, readers)
 
     def _is_exact(self, node: onnx.NodeProto, operand: str) -> bool:
-        """Whether a bound on dequantized values is one on their integers."""
+        """Whether integer bounds can replace a bound on dequantized values exactly."""
         quantization = self._integers.get(self._states[operand].root)
         try:
             return quantization is not None and bool(exact_bounds(self._model, node, quantization))
@@ -159,7 +162,7 @@ class FloatValues:
             return False
 
     def _quantize_last(self, node: onnx.NodeProto, readers: list[onnx.NodeProto]) -> None:
-        """The result of a last layer, after the activation fused into it."""
+        """Quantizes the result of a last layer, after an activation that is merged with it."""
         if not (len(readers) == 1 and self._joins(readers[0], node.output[0])):
             self._quantize(node.output[0])
             return
@@ -169,14 +172,14 @@ class FloatValues:
         return self._model.consumers.get(value, [])
 
     def _keep(self, node: onnx.NodeProto, operand: str) -> None:
-        """The results are integers if the operand is, in the same quantization."""
+        """Records that the results of a node are integers with the quantization of its operand, if that is known."""
         given = self._states[operand]
         for output in node.output:
             self._states[output] = _State(given.sources, computed=False, root=output)
             self._integers[output] = self._integers.get(given.root)
 
     def _is_integer(self, value: str) -> bool:
-        """Whether a value is a quantized tensor, moved or not."""
+        """Whether a value is a quantized tensor, possibly moved."""
         root = self._states[value].root
         return root in self.found or root in self._integers
 
@@ -195,7 +198,7 @@ class FloatValues:
 
 
 def _before_integers(model: Model) -> set[str]:
-    """The values that some integer or some layer with quantized weights depends on."""
+    """Returns the values on which some integer value or some layer with quantized weights depends."""
     before: set[str] = set()
     for node in reversed(model.nodes):
         integer = model.dtypes[node.output[0]] in BYTES or is_quantized_layer(model, node)
@@ -205,7 +208,7 @@ def _before_integers(model: Model) -> set[str]:
 
 
 def _before_quantizers(model: Model) -> set[str]:
-    """The values that only QuantizeLinears read, with nothing but movement and bounds before them."""
+    """Returns the values that only QuantizeLinear nodes read, directly or after movement and bounds."""
     found: set[str] = set()
     for node in reversed(model.nodes):
         for value in node.output:
@@ -216,6 +219,6 @@ def _before_quantizers(model: Model) -> set[str]:
 
 
 def _quantizes(reader: onnx.NodeProto, value: str, found: set[str]) -> bool:
-    """Whether a reader of a value quantizes it, at once or as one of the values `found`."""
+    """Whether a reader is a QuantizeLinear of the value, or an activation or movement with a result in `found`."""
     passed = (reader.op_type in ACTIVATIONS or moves(reader)) and reader.output[0] in found
     return reader.input[0] == value and (reader.op_type == _QUANTIZE or passed)

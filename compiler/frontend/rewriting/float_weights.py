@@ -1,6 +1,6 @@
-"""Float weights of layers between quantized tensors, quantized here where the user permits it.
+"""Quantizes float weights of layers between quantized tensors, if the user permits it.
 
-ONNX Runtime's quantizer leaves ConvTranspose as it is in QOperator models, for one: DequantizeLinear, ConvTranspose with
+For example, ONNX Runtime's quantizer leaves ConvTranspose float in QOperator models: DequantizeLinear, ConvTranspose with
 float weights, QuantizeLinear.
 """
 
@@ -17,11 +17,11 @@ from arrayloom.compiler.frontend.report import Report
 from arrayloom.compiler.frontend.rewriting.editor import Editor
 from arrayloom.isa.host_parts import InsertedRounding
 
-LARGEST = 127  # of a symmetric int8 weight
+LARGEST = 127  # the largest symmetric int8 weight
 
 
 def quantize_float_weights(model: Model, report: Report, options: ImportOptions) -> Model:
-    """The model with int8 weights for its layers of quantized tensors; roundings stand in the report, with one notice."""
+    """Returns the model with int8 weights for its layers of quantized tensors; the report gets roundings and one notice."""
     editor = Editor(model)
     if not options.insert_rounding:
         return model
@@ -72,7 +72,7 @@ def _quantize(editor: Editor, node: onnx.NodeProto, report: Report) -> None:
 
 
 def _channel_axis(node: onnx.NodeProto, rank: int) -> int | None:
-    """The axis of the output channels; None where they share one scale."""
+    """Returns the axis of the output channels, or None if all channels must share one scale."""
     if node.op_type == "ConvTranspose":
         return 1 if int(attribute(node, "group", 1)) == 1 else None
     if node.op_type == "Conv":

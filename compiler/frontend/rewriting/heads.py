@@ -66,11 +66,19 @@ class _Heads:
     turned: bool
 
 
-def gather_heads(model: Model) -> Model:
-    """The model with operands of products of activations made of whole tokens; as it is where it has none."""
+def gather_heads(model: Model, real: bool = False) -> Model:
+    """The model with operands of products of activations made of whole tokens; as it is where it has none.
+
+    Parameters
+    ----------
+    model
+        The model.
+    real
+        Whether tokens may be float values that nothing quantizes, as in a model that is yet to be quantized.
+    """
     if not any(is_product(model, node) for node in model.nodes):
         return model
-    work = _Gathering(model)
+    work = _Gathering(model, real)
     for node in model.nodes:
         if not model.is_constant(next(name for name in node.output if name)):
             work.visit(node)
@@ -78,9 +86,10 @@ def gather_heads(model: Model) -> Model:
 
 
 class _Gathering:
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, real: bool) -> None:
         self.model = model
         self.editor = Editor(model)
+        self._real = real
         self._moved: dict[str, _Moved] = {}
 
     def visit(self, node: onnx.NodeProto) -> None:
@@ -118,9 +127,7 @@ class _Gathering:
         """Let the indices of the tokens go through a movement."""
         value = node.input[0]
         found = self._moved.get(value)
-        if found is None and len(self.model.shapes[value]) == RANK and self.model.dtypes[value].itemsize == 1:
-            shape = self.model.shapes[value]
-            found = _Moved("", value, None, shape, in_place(shape))
+        found = found or self._root(value)
         if found is None:
             return
         try:
@@ -130,6 +137,16 @@ class _Gathering:
         for name, index in zip((name for name in node.output if name), indices, strict=True):
             if (index >= 0).all():
                 self._moved[name] = replace(found, index=index)
+
+    def _root(self, value: str) -> _Moved | None:
+        """A value that is tokens itself; None where it is not, such as [N, C, T], out of which a convolution's tokens are
+        moved."""
+        node, shape, dtype = self.model.producers.get(value), self.model.shapes[value], self.model.dtypes[value]
+        if len(shape) != RANK or (node is not None and node.op_type in ("Conv", "QLinearConv")):
+            return None
+        if dtype.itemsize == 1:
+            return _Moved("", value, None, shape, in_place(shape))
+        return _Moved(value, "", None, shape, in_place(shape)) if self._real and dtype == np.float32 else None
 
     def _scale(self, node: onnx.NodeProto) -> None:
         """Let one factor meet the tokens of all heads."""

@@ -1,4 +1,4 @@
-"""Where a model mixes int8 and uint8 activations so that ONNX Runtime has no integer kernel."""
+"""Detects models that mix int8 and uint8 activations so that ONNX Runtime has no integer kernel."""
 
 from dataclasses import dataclass, field, fields
 
@@ -15,7 +15,7 @@ _INT8 = np.dtype(np.int8)
 
 
 def mixes_dtypes(model: Model) -> bool:
-    """Whether operands and results of some operator, or of some movement, differ in dtype, or no kernel exists."""
+    """Whether operands and results of an operator or a movement differ in dtype, or ONNX Runtime has no kernel for them."""
     regions = _Regions()
     for node in model.nodes:
         values = [name for name in (*node.input, *node.output) if name in model.dtypes and not model.is_constant(name)]
@@ -40,7 +40,7 @@ def mixes_dtypes(model: Model) -> bool:
 
 
 def _grid(model: Model, node: onnx.NodeProto) -> set[tuple[float, int]]:
-    """The scale and the zero point of a quantizer, counted from the least byte; none where it is no per-tensor one."""
+    """Returns the scale and the zero point of a quantizer, relative to the lowest byte; empty if it is not per tensor."""
     quantization = known_quantization(model, node)
     if quantization is None:
         return set()
@@ -54,7 +54,7 @@ def _has_uint8_weight(model: Model, node: onnx.NodeProto) -> bool:
 
 @dataclass
 class _Region:
-    """Connected float values: dtypes and grids at the border, which of them are dequantized, and what computes on them."""
+    """Connected float values: dtypes and quantizations at the border, dequantized values, and operators on them."""
 
     dtypes: set[np.dtype] = field(default_factory=set)
     grids: set[tuple[float, int]] = field(default_factory=set)
@@ -62,18 +62,18 @@ class _Region:
     operators: set[str] = field(default_factory=set)
     squares: bool = False  # an operator reads one value twice
     uint8_weights: bool = False
-    behind: bool = False  # its integers are quantized by another region
+    behind: bool = False  # its integers are the result of another region
     moves: bool = False
     computes: bool = False
 
     def joined(self, other: "_Region") -> "_Region":
-        """What is known of both together."""
+        """Returns the properties of both regions together."""
         return _Region(**{part.name: getattr(self, part.name) | getattr(other, part.name) for part in fields(self)})
 
     def is_in_the_way(self) -> bool:
-        """Whether ONNX Runtime has no kernel for an operator, or movement cannot join what comes before and after.
+        """Whether ONNX Runtime has no kernel for an operator, or a movement cannot be merged with those before and after it.
 
-        Functions of one tensor are tables, whatever the dtypes.
+        Functions of one tensor become lookup tables, whatever the dtypes.
         """
         several = len(self.sources) > 1 or self.squares
         needed = self.operators if several else self.operators.difference(FUNCTIONS)
@@ -90,16 +90,16 @@ class _Regions:
         self._entries: list[tuple[str, _Region]] = []
 
     def join(self, values: list[str]) -> None:
-        """The values belong to one region."""
+        """Records that the values belong to one region."""
         for value in values[1:]:
             self._parents[self._root(value)] = self._root(values[0])
 
     def add(self, value: str, part: _Region) -> None:
-        """What is known of the region that a value belongs to."""
+        """Adds properties of the region to which a value belongs."""
         self._entries.append((value, part))
 
     def any_in_the_way(self) -> bool:
-        """Whether the dtypes of some region are in the way."""
+        """Whether `is_in_the_way` holds for some region."""
         regions: dict[str, _Region] = {}
         for value, entry in self._entries:
             root = self._root(value)

@@ -27,7 +27,7 @@ from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.opsets import is_onnx
 from arrayloom.compiler.frontend.options import ImportOptions
 from arrayloom.compiler.frontend.quantization import Quantization, known_quantization
-from arrayloom.compiler.frontend.report import Report
+from arrayloom.compiler.frontend.report import RefusalError, Report
 from arrayloom.compiler.frontend.rewriting.editor import Editor
 from arrayloom.compiler.frontend.runtime import Array
 from arrayloom.isa.attention import MOST_NORMALIZED, NORM_FRACTION
@@ -72,14 +72,33 @@ class _Norm:
         return (size / (1 << NORM_FRACTION) / float(self.made.scale)).astype(np.float32)
 
 
-def open_norms(model: Model, _report: Report, options: ImportOptions) -> Model:
+def open_norms(model: Model, report: Report, options: ImportOptions) -> Model:
     """The model with its layer normalizations written out; one whose operand or result stays in float is left."""
     editor = Editor(model)
     for node in model.nodes if options.attention else ():
         norm = _norm(model, node)
-        if norm is not None:
+        if norm is None:
+            continue
+        try:
+            _check(norm)
+        except RefusalError as refusal:
+            report.refuse(node, refusal)
+        else:
             _write(editor, norm)
     return editor.finish()
+
+
+def _check(norm: _Norm) -> None:
+    """Refuse parameters that leave the range of int32 or float32."""
+    channel = int(np.abs(norm.bias).argmax())
+    if abs(norm.bias[channel]) >= _LARGEST_BIAS:
+        most = _LARGEST_BIAS >> NORM_FRACTION
+        raise RefusalError(f"its offset is more than {most} times its factor in channel {channel}",
+                           "set such a factor to 0, or train with weight decay on it",
+                           f"{norm.gamma[channel]:.4g} and {norm.beta[channel]:.4g}")
+    if not np.isfinite(norm.scale).all():
+        raise RefusalError("its factor over its result's scale leaves the range of float32", "calibrate again",
+                           f"scale = {norm.made.scale}")
 
 
 def _norm(model: Model, node: onnx.NodeProto) -> _Norm | None:
@@ -96,9 +115,8 @@ def _norm(model: Model, node: onnx.NodeProto) -> _Norm | None:
         return None
     gamma = np.broadcast_to(model.constants[node.input[1]].ravel(), (count,))
     beta = model.constant(node, 2)
-    norm = _Norm(node, dequantizer.input[0], given, made, gamma,
+    return _Norm(node, dequantizer.input[0], given, made, gamma,
                  np.zeros(count, np.float32) if beta is None else np.broadcast_to(beta.ravel(), (count,)))
-    return norm if np.abs(norm.bias).max() < _LARGEST_BIAS and np.isfinite(norm.scale).all() else None
 
 
 def _result(model: Model, value: str) -> Quantization | None:

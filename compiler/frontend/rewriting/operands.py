@@ -1,8 +1,8 @@
-"""Where quantized operators of ONNX and of com.microsoft carry their zero points."""
+"""The inputs of quantized operators of ONNX and com.microsoft that are zero points."""
 
 RESULT = -1
 
-#: For each operator: the place of an integer operand, or RESULT, and that of its zero point among the node's inputs.
+#: For each operator: the index of an integer operand, or RESULT -> the index of the input that is its zero point.
 OPERANDS: dict[str, dict[int, int]] = {
     "QuantizeLinear": {RESULT: 2},
     "DequantizeLinear": {0: 2},
@@ -19,5 +19,5 @@ OPERANDS: dict[str, dict[int, int]] = {
     "QLinearSoftmax": {0: 2, RESULT: 4},
 }
 
-#: Its operands come in threes after the scale and zero point of its result.
+#: Its inputs are the result's scale and zero point, then value, scale and zero point of each operand.
 CONCAT = "QLinearConcat"

@@ -1,4 +1,4 @@
-"""Split, DepthToSpace and SpaceToDepth, in float and on integers, to movements that every later pass knows."""
+"""Replaces Split, DepthToSpace and SpaceToDepth, in float and on integers, by movements that every later pass knows."""
 
 import numpy as np
 import onnx
@@ -12,12 +12,12 @@ from arrayloom.compiler.frontend.rewriting.editor import Editor
 
 
 def open_parts(model: Model, report: Report, options: ImportOptions) -> Model:  # noqa: ARG001
-    """Every Split as one Slice for each output; every shuffle of pixels as Reshape, Transpose, Reshape."""
+    """Replaces every Split by one Slice for each output, and every shuffle of pixels by Reshape, Transpose, Reshape."""
     return with_plain_movements(model)
 
 
 def with_plain_movements(model: Model) -> Model:
-    """The model with the nodes opened; itself where it has none."""
+    """Returns the model with these nodes replaced, or the model itself if it has none."""
     editor = Editor(model)
     for node in model.nodes:
         if not is_onnx(node) or model.is_constant(node.output[0]):
@@ -42,7 +42,7 @@ def _open_split(editor: Editor, node: onnx.NodeProto) -> None:
 
 
 def _extents(model: Model, node: onnx.NodeProto, axis: int) -> list[int]:
-    """What each output takes: an attribute before operator set 13, then an input, else alike but for the last."""
+    """Returns the extent of each output: given as attribute (before operator set 13) or input, otherwise equal parts."""
     given = model.constant(node, 1)
     listed = attribute(node, "split", []) if given is None else given.tolist()
     if listed:
@@ -63,7 +63,7 @@ def _slice(editor: Editor, node: onnx.NodeProto, output: str, axis: int, bounds:
 
 
 def _open_shuffle(editor: Editor, node: onnx.NodeProto) -> None:
-    """By the formulas of the ONNX specification."""
+    """Emits the movement as the ONNX specification defines it."""
     block = int(attribute(node, "blocksize"))
     _, channels, height, width = editor.model.shapes[node.input[0]]
     if node.op_type == "SpaceToDepth":

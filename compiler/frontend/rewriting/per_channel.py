@@ -1,8 +1,9 @@
-"""Activations with one scale per channel, as some quantizers give them before depthwise convolutions.
+"""Activations with one scale per channel, which some quantizers use before depthwise convolutions.
 
-Such a tensor is counted in its own steps: it becomes one of scale 1. The convolution that makes it has its weight scales
-divided by the steps, one that reads it has them multiplied, for each channel: one rounding of each scale. Everything else
-that makes or reads it divides or multiplies by the steps, which is what QuantizeLinear and DequantizeLinear compute.
+Such a tensor is expressed in units of its own steps, so that its scale becomes 1. The weight scales of a convolution that
+computes it are divided by the steps, those of one that reads it are multiplied by them, for each channel, with one rounding
+of each scale. For all other producers and readers a division or multiplication by the steps is inserted, which is what
+QuantizeLinear and DequantizeLinear compute.
 """
 
 from collections.abc import Iterator
@@ -28,25 +29,25 @@ _REMEDY = "quantize activations per tensor; weights may be per channel"
 #: Functions f with f(s * x) = s * f(x) for s > 0.
 _HOMOGENEOUS = ("Relu", "LeakyRelu", "PRelu", *NOTHING)
 
-#: They choose elements of each channel.
+#: Operators that choose elements of each channel.
 _CHOICES = ("MaxPool", "Relu", *NOTHING)
 
 
 @dataclass(frozen=True)
 class Steps:
-    """A per-channel quantization: the scale of each channel [C], and the one zero point."""
+    """A per-channel quantization: the scale of each channel [C], and a common zero point."""
 
     scales: NDArray[np.float32]
     zero_point: int
     dtype: np.dtype
 
     def along(self, rank: int) -> NDArray[np.float32]:
-        """The scales in a shape that broadcasts along axis 1 of a tensor of that rank."""
+        """Returns the scales in a shape that broadcasts along axis 1 of a tensor with that rank."""
         return self.scales.reshape(1, -1, *[1] * (rank - 2))
 
 
 def fold_activation_scales(model: Model, report: Report, _options: ImportOptions) -> Model:
-    """The model with every activation quantized per tensor; what cannot be folded is refused and stays."""
+    """Returns the model with every activation quantized per tensor; nodes that cannot be changed are refused."""
     folding = _Folding(model)
     for node in model.nodes:
         if node.op_type not in ("QuantizeLinear", "DequantizeLinear") or model.is_constant(node.output[0]):
@@ -59,7 +60,7 @@ def fold_activation_scales(model: Model, report: Report, _options: ImportOptions
 
 
 class _Folding:
-    """The change of one model."""
+    """The conversion of one model."""
 
     def __init__(self, model: Model) -> None:
         self.editor = Editor(model)
@@ -67,7 +68,7 @@ class _Folding:
         self._weights = ScaledWeights(model, self.editor)
 
     def fold(self, node: onnx.NodeProto) -> None:
-        """Give a QuantizeLinear or a DequantizeLinear of several scales the scale 1."""
+        """Gives a QuantizeLinear or DequantizeLinear with several scales the scale 1."""
         steps = self._steps(node)
         if steps is None:
             return
@@ -77,7 +78,7 @@ class _Folding:
             self._fold_into_readers(node, steps)
 
     def _steps(self, node: onnx.NodeProto) -> Steps | None:
-        """The quantization of a node with several scales; None where it has one."""
+        """Returns the quantization of a node with several scales, or None if it has one."""
         integer = node.output[0] if node.op_type == "QuantizeLinear" else node.input[0]
         rank, dtype = len(self._model.shapes[integer]), self._model.dtypes[integer]
         several = self._model.constants.get(node.input[1], np.empty(1)).size > 1
@@ -109,14 +110,14 @@ class _Folding:
         self._quantize(node, value, steps, bounds)
 
     def _chain(self, value: str) -> Iterator[onnx.NodeProto]:
-        """The homogeneous functions and Clips that make a value, from the last to the first."""
+        """Yields the homogeneous functions and Clips that compute a value, from the last to the first."""
         node = self._model.producers.get(value)
         while node is not None and node.op_type in (*_HOMOGENEOUS, "Clip"):
             yield node
             node = self._model.producers.get(node.input[0])
 
     def _repeat(self, link: onnx.NodeProto, value: str) -> str:
-        """A function of a value counted in steps; a Clip leaves what saturation and integer bounds do not."""
+        """Repeats a function on a value in steps; a Clip becomes at most a Relu, as integer bounds do the rest."""
         output = self.editor.fresh(f"{link.output[0]}_steps")
         if link.op_type != "Clip":
             attributes = attributes_of(link)
@@ -126,7 +127,7 @@ class _Folding:
         return value
 
     def _bounds(self, chain: list[onnx.NodeProto], steps: Steps) -> NDArray[np.int64]:
-        """The integers [2, C] that the Clips of a chain leave of the range of each channel; Relu sees to bounds of 0."""
+        """Returns the integers [2, C] to which the Clips of a chain bound each channel; a Relu applies bounds of 0."""
         info = np.iinfo(steps.dtype)
         bounds = np.repeat(np.array([[info.min], [info.max]], np.int64), steps.scales.size, axis=1)
         for index, link in enumerate(reversed(chain)):
@@ -145,7 +146,7 @@ class _Folding:
     def _quantize(
         self, node: onnx.NodeProto, value: str, steps: Steps, bounds: NDArray[np.int64] | None = None
     ) -> None:
-        """Quantize a value that is counted in steps, and apply bounds that saturation does not."""
+        """Quantizes a value in steps, and applies the bounds that are narrower than saturation."""
         one, zero = self._parameters(node, steps)
         info = np.iinfo(steps.dtype)
         self.editor.remove([node])
@@ -169,9 +170,9 @@ class _Folding:
         self._multiply(node, counted, steps)
 
     def _check_readers(self, value: str, steps: Steps) -> None:
-        """Refuse before anything is changed."""
+        """Refuses readers that cannot be changed, before anything is changed."""
         if value in self._model.outputs:
-            raise RefusalError("activations quantized per channel leave the model", _REMEDY)
+            raise RefusalError("an output of the model is quantized per channel", _REMEDY)
         for reader in self._model.consumers.get(value, []):
             if reader.op_type == "Conv":
                 grouped = steps.scales.reshape(int(attribute(reader, "group", 1)), -1)
@@ -185,10 +186,10 @@ class _Folding:
                 continue
             else:
                 reason = f"{described(reader)} reads activations quantized per channel"
-            raise RefusalError(reason, "quantize activations per tensor, but before depthwise convolutions", f"'{value}'")
+            raise RefusalError(reason, "quantize activations per tensor, except before depthwise convolutions", f"'{value}'")
 
     def _is_alone(self, node: onnx.NodeProto, value: str) -> bool:
-        """Whether the node is a function of the one value."""
+        """Whether the node is a function of this value only."""
         front, seen = list(node.input), {value, ""}
         while front:
             name = front.pop()
@@ -202,7 +203,7 @@ class _Folding:
         return True
 
     def _multiply(self, maker: onnx.NodeProto, counted: str, steps: Steps) -> None:
-        """Let all readers of a node's result read `counted`, which is to be multiplied by the steps, instead."""
+        """Makes all readers of a node's result read `counted` instead, which must be multiplied by the steps."""
         value = maker.output[0]
         readers = self._model.consumers.get(value, [])
         for reader in readers:
@@ -218,7 +219,7 @@ class _Folding:
             self._scale(maker, "Mul", counted, value, steps)
 
     def _check_function(self, quantizer: onnx.NodeProto, value: str) -> None:
-        """Only a function of one quantized tensor, or what the host computes of an input, may be divided by the steps."""
+        """Refuses values that cannot be divided by steps; only functions of one quantized tensor or of an input can."""
         node = self._model.producers.get(value)
         while node is not None and node.op_type in (*FUNCTIONS, *MOVEMENTS, *NOTHING):
             operands = [name for name in node.input if name and not self._model.is_constant(name)]

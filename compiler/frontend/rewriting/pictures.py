@@ -1,4 +1,4 @@
-"""Made-up pictures, and what a model's values are on them: without calibration data that is all that can be known."""
+"""Random pictures, on which a model's values are observed if there is no calibration data."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,14 +13,14 @@ from arrayloom.compiler.frontend.runtime import Array, Session, with_outputs
 SEED = 20
 COUNT = 12
 
-_COLOURS = 4  # at most so many channels make an input whose last extent they are a picture [H, W, C]
+_COLOURS = 4  # most channels for which an input is taken as a picture [H, W, C]
 
-#: Ranges that networks are trained on: plain and centred pictures, bytes, and pictures of unit variance.
+#: Usual ranges of inputs: pictures in 0..1 and -1..1, bytes, signed bytes, and pictures of unit variance.
 _USUAL_RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0), (-128.0, 127.0), (-2.64, 2.64))
 
 
 def observe(model: Model, values: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """Least and greatest element of each value on `COUNT` made-up pictures."""
+    """Returns the smallest and the largest element of each value on `COUNT` random pictures."""
     session = Session(with_outputs(model.proto, values), optimize=False)
     ranges = {value.name: _input_range(model, value) for value in model.inputs}
     runs = [session.run(_inputs(model, ranges, np.random.default_rng((SEED, index)))) for index in range(COUNT)]
@@ -41,9 +41,9 @@ def _inputs(model: Model, ranges: Mapping[str, tuple[float, float]], rng: np.ran
 
 
 def picture(shape: Sequence[int], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Random values in 0..1 of a shape [1, C, ...] or [1, H, W, C]: like a photograph's, neighbours differ little.
+    """Returns random values in 0..1 with shape [1, C, ...] or [1, H, W, C]; neighbours are similar, as in photographs.
 
-    Octaves of noise along height and width, each weaker than the coarser one before it, and some of it the same in all
+    The values are octaves of noise along height and width, each weaker than the next coarser one, and partly equal in all
     channels; brightness and contrast vary.
     """
     if len(shape) == 4 and shape[3] <= _COLOURS < shape[1]:
@@ -61,7 +61,7 @@ def picture(shape: Sequence[int], rng: np.random.Generator) -> NDArray[np.float6
 
 
 def _stretched(coarse: NDArray[np.float64], extents: tuple[int, ...]) -> NDArray[np.float64]:
-    """Planes [N, h, w] stretched to `extents`, linear between their elements."""
+    """Resizes planes [N, h, w] to `extents` by linear interpolation."""
     for axis, extent in enumerate(extents, start=1):
         at = np.linspace(0, coarse.shape[axis] - 1, extent)
         left = np.floor(at).astype(int)
@@ -72,7 +72,7 @@ def _stretched(coarse: NDArray[np.float64], extents: tuple[int, ...]) -> NDArray
 
 
 def _input_range(model: Model, value: onnx.ValueInfoProto) -> tuple[float, float]:
-    """The range of an input: of its dtype, of its QuantizeLinear, or the usual one that suits the first quantizers best."""
+    """Returns the range of an input: that of its dtype, of its QuantizeLinear, or the best of the usual ranges."""
     dtype = model.dtypes[value.name]
     if np.issubdtype(dtype, np.integer):
         info = np.iinfo(dtype)
@@ -90,7 +90,7 @@ def _quantized_range(model: Model, node: onnx.NodeProto) -> tuple[float, float]:
 
 
 def _best_range(model: Model) -> tuple[float, float]:
-    """The usual range on which the first value that is quantized fills its quantizer's range best."""
+    """Returns the usual range with which the first quantized value best fills the range of its quantizer."""
     quantizers = (node for node in model.nodes if node.op_type == "QuantizeLinear")
     quantizer = next((node for node in quantizers if not model.is_constant(node.output[0])), None)
     if quantizer is None:

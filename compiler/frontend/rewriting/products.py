@@ -1,6 +1,7 @@
-"""Products over the last axis of [N, L, K] and [N, H, W, K] by a constant matrix: Transpose, convolution, Transpose.
+"""Replaces products over the last axis of [N, L, K] and [N, H, W, K] by a constant matrix by convolutions.
 
-The kernel is 1. ONNX Runtime's QLinearMatMul and QLinearConv sum the same products and scale and round the sums alike.
+The convolution has kernel 1 and is between two Transposes. ONNX Runtime's QLinearMatMul and QLinearConv sum the same
+products, and scale and round the sums in the same way.
 """
 
 from dataclasses import dataclass
@@ -28,15 +29,17 @@ class _Matrix:
     zero_point: Array
 
     def kernel(self, rank: int) -> Array:
-        """The weight [M, K, 1] or [M, K, 1, 1] of a convolution of tensors of that rank."""
+        """Returns the weight [M, K, 1] or [M, K, 1, 1] of a convolution of tensors with that rank."""
         turned = np.ascontiguousarray(self.values.T)
         return turned.reshape([*turned.shape, *[1] * (rank - 2)])
 
 
 @dataclass(frozen=True)
 class _Matrices:
-    """Constant quantized matrices [G, K, M], one for each index of the first dimension after the batch; quantized per
-    tensor."""
+    """Constant quantized matrices [G, K, M], one for each index of the first dimension after the batch.
+
+    They are quantized per tensor.
+    """
 
     values: Array
     scale: Array
@@ -44,13 +47,13 @@ class _Matrices:
 
     @property
     def kernel(self) -> Array:
-        """The weight [G * M, K, 1] of a convolution of G groups."""
+        """The weight [G * M, K, 1] of a convolution with G groups."""
         turned = np.ascontiguousarray(self.values.swapaxes(1, 2))
         return turned.reshape(-1, turned.shape[2], 1)
 
 
 def spread_products(model: Model, _report: Report, _options: ImportOptions) -> Model:
-    """The model with products of rank 3 and 4 as convolutions; what is no product of that kind stays as it is."""
+    """Returns the model with products of rank 3 and 4 by constants replaced by convolutions."""
     editor = Editor(model)
     for node in model.nodes:
         if len(model.shapes[node.input[0]] if node.input else ()) not in RANKS or model.is_constant(node.input[0]):
@@ -63,7 +66,7 @@ def spread_products(model: Model, _report: Report, _options: ImportOptions) -> M
 
 
 def _spread_integer(editor: Editor, node: onnx.NodeProto) -> None:
-    """QLinearMatMul to QLinearConv."""
+    """Replaces QLinearMatMul by QLinearConv."""
     model = editor.model
     if not all(model.is_constant(name) for name in node.input[3:6]):
         return
@@ -80,7 +83,7 @@ def _spread_integer(editor: Editor, node: onnx.NodeProto) -> None:
 
 
 def _spread_real(editor: Editor, node: onnx.NodeProto) -> None:
-    """DequantizeLinear, MatMul, [Add of a bias for each channel] to DequantizeLinear, Conv."""
+    """Replaces DequantizeLinear, MatMul, [Add of a bias for each channel] by DequantizeLinear, Conv."""
     found = _dequantized(editor.model, node.input[1])
     if found is None:
         _spread_several(editor, node)
@@ -105,7 +108,7 @@ def _is_one_for_each(model: Model, node: onnx.NodeProto, values: Array) -> bool:
 
 
 def _spread_several(editor: Editor, node: onnx.NodeProto) -> None:
-    """DequantizeLinear of several matrices, MatMul to DequantizeLinear, Conv of as many groups."""
+    """Replaces DequantizeLinear of several matrices, MatMul by DequantizeLinear, Conv with one group per matrix."""
     model = editor.model
     quantizer = model.producers.get(node.input[1])
     if quantizer is None or quantizer.op_type != "DequantizeLinear" or not model.is_constant(node.input[1]):
@@ -119,7 +122,7 @@ def _spread_several(editor: Editor, node: onnx.NodeProto) -> None:
 
 def _convolve_groups(editor: Editor, node: onnx.NodeProto, operator: str, matrices: _Matrices, x: list[str],
                      y: list[str]) -> None:
-    """Put a convolution of groups in the place of a product [N, G, L, K] by [G, K, M]; x, y: scales and zero points."""
+    """Replaces a product [N, G, L, K] by [G, K, M] by a grouped convolution; `x` and `y` name scales and zero points."""
     output, (groups, depth, width) = node.output[0], matrices.values.shape
     rows = editor.model.shapes[node.input[0]][2]
     name = node.name or output
@@ -138,7 +141,7 @@ def _convolve_groups(editor: Editor, node: onnx.NodeProto, operator: str, matric
 
 
 def _matrix(values: Array, scale: Array, zero_point: Array) -> _Matrix | None:
-    """The matrix, unless it is several, or zero points differ, for which ONNX Runtime has no convolution."""
+    """Returns the matrix; None if there are several, or if zero points differ, for which ONNX Runtime has no convolution."""
     if values.ndim < 2 or any(extent != 1 for extent in values.shape[:-2]) or np.unique(zero_point).size > 1:
         return None
     height, width = values.shape[-2:]
@@ -151,7 +154,7 @@ def _matrix(values: Array, scale: Array, zero_point: Array) -> _Matrix | None:
 
 
 def _dequantized(model: Model, value: str) -> _Matrix | None:
-    """The matrix dequantized by a DequantizeLinear, possibly transposed afterwards, as in PyTorch's Linear."""
+    """Returns the matrix that a DequantizeLinear dequantizes, possibly transposed afterwards, as in PyTorch's Linear."""
     node = model.producers.get(value)
     turned = node is not None and node.op_type == "Transpose"
     if node is not None and turned:
@@ -182,7 +185,7 @@ def _constants(editor: Editor, node: onnx.NodeProto, matrix: _Matrix, rank: int)
 
 
 def _bias_add(model: Model, node: onnx.NodeProto, channels: int) -> onnx.NodeProto | None:
-    """The Add of a constant [M] after a MatMul, if that is all its result is used for."""
+    """Returns the Add of a constant [M] that is the only reader of a MatMul's result, or None."""
     reader = model.only_reader(node.output[0])
     if reader is None or reader.op_type != "Add":
         return None
@@ -191,7 +194,7 @@ def _bias_add(model: Model, node: onnx.NodeProto, channels: int) -> onnx.NodePro
 
 
 def _flat(editor: Editor, add: onnx.NodeProto, bias: str) -> str:
-    """A bias of one dimension, as a convolution takes it."""
+    """Returns a bias with one dimension, as a convolution takes it."""
     if len(editor.model.shapes[bias]) == 1:
         return bias
     shape = editor.constant(f"{add.output[0]}_bias_shape", np.array([-1], np.int64))
@@ -199,7 +202,7 @@ def _flat(editor: Editor, add: onnx.NodeProto, bias: str) -> str:
 
 
 def _convolve(editor: Editor, nodes: list[onnx.NodeProto], operator: str, operands: list[str]) -> None:
-    """Put a convolution, between two Transposes, in place of the product and the following Add."""
+    """Replaces the product and the following Add by a convolution between two Transposes."""
     product, output = nodes[0], nodes[-1].output[0]
     rank = len(editor.model.shapes[product.input[0]])
     editor.remove(nodes)

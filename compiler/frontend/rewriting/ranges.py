@@ -1,4 +1,4 @@
-"""Ranges of float values of a quantized model: which are possible, which matter, and which are observed."""
+"""Ranges of float values of a quantized model: possible, useful and observed ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.quantization import Quantization, known_quantization
 from arrayloom.compiler.frontend.rewriting.pictures import observe
 
-#: So much wider than observed the ranges are made: what saturates costs more than coarser steps do.
+#: Factor by which observed ranges are widened, as saturation is worse than coarser steps.
 MARGIN = 1.15
 
 _AVERAGES = ("AveragePool", "GlobalAveragePool", "ReduceMean")
@@ -20,27 +20,30 @@ _AVERAGES = ("AveragePool", "GlobalAveragePool", "ReduceMean")
 
 @dataclass(frozen=True)
 class Range:
-    """The reals from `low` to `high`."""
+    """The real numbers from `low` to `high`."""
 
     low: float = -np.inf
     high: float = np.inf
 
     def within(self, other: "Range") -> "Range":
-        """What both have in common."""
+        """Returns the intersection of both ranges."""
         return Range(max(self.low, other.low), min(self.high, other.high))
 
     def joined(self, other: "Range") -> "Range":
-        """The smallest range around both."""
+        """Returns the smallest range that contains both."""
         return Range(min(self.low, other.low), max(self.high, other.high))
 
     def clamped(self, low: float, high: float) -> "Range":
-        """The range of what a Clip makes of it."""
+        """Returns the range after a Clip."""
         return Range(min(max(self.low, low), high), min(max(self.high, low), high))
 
 
 class Ranges:
-    """The ranges of one model's values: a range that no element leaves, and one outside of which elements have the effect
-    of the nearest bound, since everything after it saturates."""
+    """The ranges of a model's values.
+
+    The possible range contains every element. Elements outside the useful range have the same effect as its nearest bound,
+    since everything after them saturates.
+    """
 
     def __init__(self, model: Model) -> None:
         self._model = model
@@ -53,7 +56,7 @@ class Ranges:
             self._useful.update((value, self._useful_of(value)) for value in node.output)
 
     def of(self, values: Sequence[str]) -> dict[str, Range]:
-        """For each value the range to quantize: what is observed and a margin, as far as it is possible and matters."""
+        """Returns the range to quantize for each value: the possible and useful part of the observed one and a margin."""
         found = {}
         for value, (low, high) in observe(self._model, values).items():
             observed = Range(low * MARGIN, high * MARGIN)
@@ -62,7 +65,7 @@ class Ranges:
         return found
 
     def _possible_of(self, node: onnx.NodeProto) -> Range:
-        """The range of a node's result, from the quantizations that it is computed of."""
+        """Returns the possible range of a node's result, which follows from the quantizations of its operands."""
         if self._model.is_constant(node.output[0]):
             return Range()
         if node.op_type == "DequantizeLinear":
@@ -79,7 +82,7 @@ class Ranges:
         return Range()
 
     def _operand(self, value: str) -> Range:
-        """The possible range of an operand, of a constant its own."""
+        """Returns the possible range of an operand, or the range of a constant."""
         constant = self._model.constants.get(value)
         if constant is not None and constant.size and constant.dtype.kind in "fiu":
             return Range(float(constant.min()), float(constant.max()))
@@ -106,13 +109,13 @@ class Ranges:
 
 
 def _representable(model: Model, node: onnx.NodeProto) -> Range:
-    """The reals between the lowest and the highest byte of a QuantizeLinear or DequantizeLinear."""
+    """Returns the range from the lowest to the highest byte of a QuantizeLinear or DequantizeLinear."""
     quantization = known_quantization(model, node)
     return Range() if quantization is None else Range(*quantization.bounds)
 
 
 def quantization_of(found: Range, dtype: np.dtype) -> Quantization:
-    """The quantization of `dtype` whose 256 steps cover a range and 0, which it represents exactly."""
+    """Returns the quantization of `dtype` whose 256 steps cover a range and 0, which is represented exactly."""
     info = np.iinfo(dtype)
     low, high = min(found.low, 0.0), max(found.high, 0.0)
     scale = np.float32((high - low) / (info.max - info.min)) or np.float32(1)

@@ -1,7 +1,8 @@
-"""Linear Resize of integers, as ONNX Runtime's kernel of bytes computes it: the float sum, cut off towards zero.
+"""Linear Resize of integers, with the results of ONNX Runtime's kernel for bytes: the float sum, truncated towards zero.
 
-Where the weights are multiples of a power of two the float sum is exact, and cutting off is rounding a sum that is a little
-less than half a step smaller: a convolution with a bias does both. Elsewhere float rounding decides what is cut off.
+If the weights are multiples of a power of two, the float sum is exact, and truncating equals rounding after a little less
+than half a step is subtracted, which the bias of a convolution does. For other weights the truncated result depends on float
+rounding.
 """
 
 from contextlib import suppress
@@ -20,11 +21,11 @@ from arrayloom.compiler.frontend.rewriting.editor import Editor
 
 
 def resize_integers(model: Model, report: Report, options: ImportOptions) -> Model:  # noqa: ARG001
-    """Every linear Resize of bytes as Gathers and a QLinearConv; two of these for int8, since zero lies within."""
+    """Replaces every linear Resize of bytes by Gathers and a QLinearConv; int8 needs two, one for each sign."""
     editor = Editor(model)
     for node in model.nodes:
         if is_interpolation(node) and model.dtypes[node.output[0]] in BYTES and not model.is_constant(node.output[0]):
-            with suppress(RefusalError):  # the rule of movements refuses what stays
+            with suppress(RefusalError):  # the rule for movements refuses the node
                 _Replacement(editor, node).write()
     return editor.finish()
 
@@ -34,7 +35,7 @@ class _Replacement:
         self._editor, self._node = editor, node
         self._dtype = editor.model.dtypes[node.output[0]]
         self._axes = interpolated_axes(editor.model, node)
-        self._kernel = 2 * _product([axis.kernel for axis in self._axes])  # so that a bias can be half a step less a half
+        self._kernel = 2 * _product([axis.kernel for axis in self._axes])  # doubled: the bias is just below half a step
         self._parts = int(self._kernel.sum())
         self._check()
 
@@ -72,13 +73,16 @@ class _Replacement:
         return editor.add("Clip", [whole, *limits], editor.fresh(name), self._node)
 
     def _unit(self) -> list[str]:
-        """Scale 1 and zero point 0: the bytes themselves are interpolated."""
+        """Returns scale 1 and zero point 0, with which the bytes themselves are interpolated."""
         output = self._node.output[0]
         return [self._editor.constant(f"{output}_scale", np.array(1, np.float32)),
                 self._editor.constant(f"{output}_zero", np.array(0, self._dtype))]
 
     def _check(self) -> None:
-        """Raise RefusalError where float rounding would show, or the weights do not fit; the rule of movements says why."""
+        """Raises RefusalError if float rounding affects results or the weights do not fit.
+
+        The node then stays, and the rule for movements refuses it.
+        """
         exact = all(axis.error == 0 and axis.parts & (axis.parts - 1) == 0 for axis in self._axes)
         fits = self._kernel.max() <= np.iinfo(self._dtype).max
         if not exact or not fits or (self._dtype == np.int8 and self._editor.model.opset < CLIP_OPSET):

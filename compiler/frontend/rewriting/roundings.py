@@ -1,4 +1,4 @@
-"""Float values between integer layers, quantized here: where nothing is lost always, else where the user permits it."""
+"""Quantizes float values between integer layers: always if nothing is lost, otherwise if the user permits it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,19 +19,19 @@ from arrayloom.compiler.frontend.rewriting.pictures import COUNT
 from arrayloom.compiler.frontend.rewriting.ranges import Ranges, quantization_of
 from arrayloom.isa.host_parts import InsertedRounding
 
-_NAMED = 3  # so many values a notice names
+_NAMED = 3  # most values that a notice names
 
 
 @dataclass(frozen=True)
 class _Grid:
-    """A quantization for a value, and whether every element of it is one of its steps."""
+    """A quantization for a value, and whether it represents every element exactly."""
 
     quantization: Quantization
     exact: bool
 
 
 def quantize_float_values(model: Model, report: Report, options: ImportOptions) -> Model:
-    """The model with quantized values between its integer layers; roundings stand in the report, with one notice."""
+    """Returns the model with float values between integer layers quantized; the report gets the roundings and one notice."""
     visit = FloatValues(model)
     values = visit.find()
     if not values:
@@ -53,20 +53,21 @@ def quantize_float_values(model: Model, report: Report, options: ImportOptions) 
 
 
 class _Grids:
-    """Quantizations that the model itself offers for its float values."""
+    """Quantizations for float values that follow from the model itself."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._known: dict[str, _Grid | None] = {}  # of the values before the node in question
+        self._known: dict[str, _Grid | None] = {}  # for all values computed so far
 
     def choose(self, values: Sequence[str], rounded: bool) -> dict[str, _Grid]:
-        """The model's own quantizations for float values, which replace them in the nodes after them; none where it has
-        none.
+        """Returns the quantizations that the model offers; a chosen one also counts for values computed from it.
+
+        Values without one are not in the result.
 
         Parameters
         ----------
         values
-            The values.
+            The float values.
         rounded
             Whether they may be rounded.
         """
@@ -82,7 +83,7 @@ class _Grids:
         return chosen
 
     def dtype(self, value: str) -> np.dtype:
-        """The dtype of the integers that a value is computed of."""
+        """Returns the dtype of the integers from which a value is computed."""
         node = self._model.producers[value]
         while node.op_type != "DequantizeLinear":
             operands = [name for name in node.input if name in self._model.producers and not self._model.is_constant(name)]
@@ -90,7 +91,7 @@ class _Grids:
         return self._model.dtypes[node.input[0]]
 
     def _of_node(self, node: onnx.NodeProto) -> _Grid | None:
-        """The quantization that the result of a node has by those of its operands."""
+        """Returns the quantization of a node's result that follows from those of its operands."""
         if self._model.is_constant(node.output[0]):
             return None
         if node.op_type == "DequantizeLinear":
@@ -108,7 +109,7 @@ class _Grids:
         return None
 
     def _clipped(self, node: onnx.NodeProto) -> _Grid | None:
-        """Bounds between two steps move to a step: only elements at the bound do."""
+        """Returns the quantization after bounds, which is not exact if elements at a bound lie between two steps."""
         given = self._known.get(node.input[0])
         if given is None:
             return None
@@ -121,17 +122,20 @@ class _Grids:
         return _Grid(quantization, exact)
 
     def _of_moved(self, value: str) -> _Grid | None:
-        """That of the one QuantizeLinear form after movement, Concat and maxima: to quantize before them gives the same."""
+        """Returns the quantization of the only QuantizeLinear after movement, Concat and maxima, if nothing else follows.
+
+        Quantizing commutes with these operators.
+        """
         found = set(self._behind(value))
         return found.pop() if len(found) == 1 else None
 
     def _of_reader(self, value: str) -> _Grid | None:
-        """That of a QuantizeLinear that reads the value in addition to other nodes."""
+        """Returns the quantization of a QuantizeLinear among several readers of the value."""
         grid = next((grid for grid in self._behind(value) if grid is not None), None)
         return None if grid is None else replace(grid, exact=False)
 
     def _behind(self, value: str) -> Iterator[_Grid | None]:
-        """The quantizations of all that reads a value, through what keeps the order; None for what reads it as it is."""
+        """Yields the quantization of each reader of a value, also after monotone functions; None for other readers."""
         stack, seen = [value], {value}
         while stack:
             value = stack.pop()
@@ -152,7 +156,7 @@ class _Grids:
 
 
 def _insert(editor: Editor, value: str, quantization: Quantization) -> None:
-    """Let all that reads a float value read it quantized and dequantized, and its QuantizeLinears the value before that."""
+    """Inserts QuantizeLinear and DequantizeLinear after a float value; its QuantizeLinear nodes read the value before."""
     model = editor.model
     producer, readers = model.producers[value], model.consumers.get(value, [])
     unrounded = editor.fresh(f"{value}_unrounded")
@@ -169,7 +173,7 @@ def _insert(editor: Editor, value: str, quantization: Quantization) -> None:
 
 
 def _free_biases(editor: Editor, layers: Sequence[onnx.NodeProto]) -> None:
-    """Let biases that were quantized for another scale of the input be float: they are quantized for this one later."""
+    """Makes biases float that were quantized for another scale of the input; they are quantized for the new scale later."""
     model = editor.model
     changed = {tuple(node.output) for node in layers if node.op_type in WEIGHTED and len(node.input) > 2 and node.input[2]}
     for node in editor.nodes:
@@ -181,7 +185,7 @@ def _free_biases(editor: Editor, layers: Sequence[onnx.NodeProto]) -> None:
 
 
 def _tell(report: Report, model: Model, rounded: list[tuple[str, _Grid]], observed: int) -> None:
-    """Record the roundings, and say so once."""
+    """Records the roundings in the report, and adds one notice about them."""
     for value, grid in rounded:
         given = grid.quantization
         node = origin_name(model.producers[value])

@@ -1,4 +1,4 @@
-"""Convolutions whose dequantized weights take in a factor for each channel of their input or their result."""
+"""Merges a factor for each channel of a convolution's input or result into the scales of its dequantized weights."""
 
 import numpy as np
 import onnx
@@ -15,9 +15,9 @@ Factors = NDArray[np.float32]
 
 
 class ScaledWeights:
-    """Changes the scales of weights and biases; their integers stay.
+    """Changes the scales of weights and biases; their integers do not change.
 
-    Each factor is met once for its convolution: a convolution may be divided and multiplied by different ones.
+    Input factors and result factors can be set in any order, and a convolution can have both.
     """
 
     def __init__(self, model: Model, editor: Editor) -> None:
@@ -28,7 +28,7 @@ class ScaledWeights:
         self._divided: list[tuple[onnx.NodeProto, str, Factors]] = []
 
     def multiply(self, conv: onnx.NodeProto, x: str, scales: Factors) -> None:
-        """Let a convolution read `x` instead of its input, which is `x` times `scales` [C], equal within each group."""
+        """Makes a convolution read `x` instead of its input, `x` times `scales` [C], which are equal within each group."""
         group = int(attribute(conv, "group", 1))
         outputs = self._model.shapes[conv.output[0]][1]
         factors = np.repeat(scales.reshape(group, -1)[:, 0], outputs // group)
@@ -42,14 +42,14 @@ class ScaledWeights:
                 self._add_divided(conv, result, divisors)
 
     def divided(self, conv: onnx.NodeProto, scales: Factors) -> str:
-        """A value that is the convolution's result divided by `scales` [C]."""
+        """Returns the name of a value that is the convolution's result divided by `scales` [C]."""
         result = self._editor.fresh(f"{conv.output[0]}_steps")
         self._add_divided(conv, result, scales)
         self._divided.append((conv, result, scales))
         return result
 
     def _add_divided(self, conv: onnx.NodeProto, result: str, scales: Factors) -> None:
-        """Add, or add anew, a copy of the convolution as it is now with its scales divided."""
+        """Adds or replaces a copy of the convolution, as it is now, with its scales divided."""
         if result in self._results:
             self._editor.remove([self._editor.maker(result)])
         self._results.add(result)
@@ -61,7 +61,7 @@ class ScaledWeights:
         self._editor.add("Conv", inputs, result, conv, **attributes)
 
     def _weight(self, conv: onnx.NodeProto, factors: NDArray[np.float64]) -> str:
-        """The dequantized weights of a convolution times factors [M], as a DequantizeLinear of the same integers."""
+        """Returns the dequantized weights of a convolution times factors [M], as a DequantizeLinear of the same integers."""
         node = self._model.producers.get(conv.input[1])
         if node is None or node.op_type != "DequantizeLinear" or not self._model.is_constant(conv.input[1]):
             raise RefusalError(
@@ -71,7 +71,7 @@ class ScaledWeights:
         given = self._model.constants[node.input[1]]
         if given.size > 1 and dequantizer_axis(node, len(self._model.shapes[node.input[0]])) != 0:
             raise RefusalError(
-                f"the weights of {described(conv)} are quantized along another axis than the output channels",
+                f"the weights of {described(conv)} are quantized along an axis other than the output channels",
                 "quantize them per tensor or along axis 0",
             )
         scale = (np.broadcast_to(given.reshape(-1), factors.shape) * factors).astype(np.float32)
@@ -84,7 +84,7 @@ class ScaledWeights:
         return self._editor.add("DequantizeLinear", inputs, result, node, node.domain, axis=0)
 
     def _bias(self, conv: onnx.NodeProto, scales: Factors) -> str:
-        """The bias of a convolution divided by `scales`, with the same integers where it is quantized."""
+        """Returns the bias of a convolution divided by `scales`, with the same integers if it is quantized."""
         node = self._model.producers.get(conv.input[2])
         result = self._editor.fresh(f"{conv.input[2]}_folded")
         if not self._model.is_constant(conv.input[2]):

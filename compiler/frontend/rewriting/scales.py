@@ -1,4 +1,4 @@
-"""Scales of float16, which integer operators may have, as the float32 numbers that they are."""
+"""Converts float16 scales of integer operators to float32, which does not change their values."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ SCALED = ("QLinearMatMul", "QLinearConv")
 
 
 def widen_scales(model: Model, _report: Report, _options: ImportOptions) -> Model:
-    """The model whose integer products have float32 scales."""
+    """Returns the model with float32 scales in its integer products."""
     editor = Editor(model)
     for node in editor.nodes:
         if node.op_type not in SCALED:

@@ -1,7 +1,7 @@
-"""Shapes and amounts that a model computes from the shapes of its values, stored as constants.
+"""Stores shapes and amounts that a model computes from the shapes of its values as constants.
 
-Exporters write them for whatever extents may be open, and only the batch is. Stored, they no longer read the float values
-whose shapes they take, which then need not exist.
+Exporters compute them for any extents, although only the batch is open. As constants they no longer depend on the float
+values whose shapes they use, so that these need not be computed.
 """
 
 import numpy as np
@@ -14,12 +14,12 @@ from arrayloom.compiler.frontend.options import ImportOptions
 from arrayloom.compiler.frontend.report import Report
 from arrayloom.compiler.frontend.rewriting.editor import Editor
 
-_SIZES = 3  # the place of a Resize's sizes
+_SIZES = 3  # index of the input with a Resize's sizes
 _MOVING = (*MOVEMENTS, "Split")
 
 
 def settle_shapes(model: Model, _report: Report, _options: ImportOptions) -> Model:
-    """The model in which movements take their shapes and amounts from constants, the batch left open."""
+    """Returns the model in which shapes and amounts of movements are constants, except for the batch."""
     derived = _shape_derived(model)
     if not derived:
         return model
@@ -34,7 +34,7 @@ def settle_shapes(model: Model, _report: Report, _options: ImportOptions) -> Mod
 
 
 def _shape_derived(model: Model) -> set[str]:
-    """Constants that follow from the shape of a value that is none."""
+    """Returns the constants that follow from the shape of a value that is not constant."""
     found: set[str] = set()
     for node in model.nodes:
         takes_shape = node.op_type in ("Shape", "Size") and not model.is_constant(node.input[0])
@@ -44,7 +44,7 @@ def _shape_derived(model: Model) -> set[str]:
 
 
 def _settle(editor: Editor, node: onnx.NodeProto, place: int) -> None:
-    """Store one operand of a movement."""
+    """Stores one operand of a movement as a constant."""
     model, name = editor.model, node.input[place]
     value = model.constants[name]
     extents = list(model.shapes[node.output[0]])
@@ -65,7 +65,7 @@ def _settle(editor: Editor, node: onnx.NodeProto, place: int) -> None:
 
 
 def _with_batch(editor: Editor, node: onnx.NodeProto, rest: str) -> str:
-    """The batch at run time, from the shape of an input of the model, and then `rest`."""
+    """Emits the batch at run time, taken from the shape of an input of the model, followed by `rest`."""
     stem = node.output[0]
     shape = editor.add("Shape", [editor.model.inputs[0].name], editor.fresh(f"{stem}_input_shape"), node)
     first = editor.constant(f"{stem}_first", np.array([0], np.int64))

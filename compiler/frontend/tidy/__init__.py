@@ -1,7 +1,7 @@
-"""Putting a model in order before anything is known about its values.
+"""Normalizes a model before anything is known about its values.
 
-Exporters and graph tools leave nodes unsorted, inputs that nothing reads, Identity nodes, and weights that several nodes
-share. None of that changes what a network computes.
+Exporters and graph tools create unsorted nodes, unused inputs, Identity nodes, and weights that several nodes share.
+Removing these does not change what a network computes.
 """
 
 import onnx
@@ -15,22 +15,21 @@ __all__ = ["tidy"]
 
 
 def tidy(model: onnx.ModelProto, label: str, notes: list[str]) -> onnx.ModelProto:
-    """The model in order; the given one is not changed, and is returned where nothing was to do.
+    """Returns the normalized model; the given model is not changed, and is returned if it is already normalized.
 
     Parameters
     ----------
     model
-        The model, local functions inlined.
+        The model, with local functions inlined.
     label
-        How messages call it.
+        The term for the model in messages.
     notes
-        Gets a sentence about whatever a user could miss.
+        Receives a sentence about each removed part that a user could miss.
 
     Raises
     ------
     ModelError
-        A value that nothing gives, or that two nodes give; nodes that feed each other; an output that no
-        node computes.
+        No node or several nodes produce a value, nodes depend on their own results, or an output is not computed.
     """
     model = sort_model(model, label)
     model = bypass_identities(model)

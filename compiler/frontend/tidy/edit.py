@@ -1,4 +1,4 @@
-"""Small edits of ONNX models that the passes share."""
+"""Small edits of ONNX models that several passes use."""
 
 from collections.abc import Mapping
 
@@ -6,21 +6,21 @@ import onnx
 
 
 def copied(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy that may be changed."""
+    """Returns a copy of the model, which may be changed."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     return copy
 
 
 def copied_node(node: onnx.NodeProto) -> onnx.NodeProto:
-    """A copy of a node that may be changed."""
+    """Returns a copy of the node, which may be changed."""
     copy = onnx.NodeProto()
     copy.CopyFrom(node)
     return copy
 
 
 def rename_reads(node: onnx.NodeProto, names: Mapping[str, str]) -> None:
-    """Let a node, and the subgraphs in it, read other values."""
+    """Renames values that a node and its subgraphs read, in place."""
     for place, name in enumerate(node.input):
         if name in names:
             node.input[place] = names[name]
@@ -30,7 +30,7 @@ def rename_reads(node: onnx.NodeProto, names: Mapping[str, str]) -> None:
 
 
 def _rename_in_graph(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
-    """A name that the subgraph gives itself hides the one outside. Its outputs may be values from outside, too."""
+    """Renames values that a subgraph takes from outside, also as its outputs; names defined inside hide those outside."""
     inside = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
     inside.update(name for node in graph.node for name in node.output)
     outer = {name: new for name, new in names.items() if name not in inside}
@@ -41,13 +41,13 @@ def _rename_in_graph(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
 
 
 def used_names(graph: onnx.GraphProto) -> set[str]:
-    """Every name of a value in the graph."""
+    """Returns the names of all values in the graph."""
     names = {value.name for value in [*graph.input, *graph.output]} | {tensor.name for tensor in graph.initializer}
     return names.union(*(set(node.input) | set(node.output) for node in graph.node))
 
 
 def unused(name: str, used: set[str]) -> str:
-    """`name`, with a number appended where it is used already; it is used from now on."""
+    """Returns `name`, with a number appended if it is already used, and adds the result to `used`."""
     candidate, count = name, 1
     while candidate in used:
         count += 1

@@ -1,4 +1,4 @@
-"""Identity nodes left out: what read their results reads their operands."""
+"""Removes Identity nodes: readers of their results read their operands instead."""
 
 import onnx
 
@@ -7,12 +7,12 @@ from arrayloom.compiler.frontend.tidy.edit import copied, rename_reads
 
 
 def bypass_identities(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model in which no node reads through an Identity; those that make an output of the model stay."""
+    """Returns the model without Identity nodes, except those that compute an output of the model."""
     found = {node.output[0]: node.input[0] for node in model.graph.node if _is_identity(node)}
     if not found:
         return model
     names: dict[str, str] = {}
-    for name, source in found.items():  # sorted, so that the source's own is known
+    for name, source in found.items():  # sorted, so that the entry of the source exists if it is an Identity
         names[name] = names.get(source, source)
     tidied = copied(model)
     graph = tidied.graph

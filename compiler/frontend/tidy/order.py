@@ -1,4 +1,4 @@
-"""Nodes in topological order; ONNX Runtime itself takes them in any."""
+"""Sorts nodes topologically; ONNX Runtime accepts them in any order."""
 
 import onnx
 
@@ -8,12 +8,12 @@ from arrayloom.compiler.frontend.reads import reads
 
 
 def sort_model(model: onnx.ModelProto, label: str) -> onnx.ModelProto:
-    """The model with every node after those it reads from.
+    """Returns the model with every node after those whose results it reads.
 
     Raises
     ------
     ModelError
-        A value that nothing gives, or that two nodes give, or nodes that feed each other.
+        No node or several nodes produce a value, or nodes depend on their own results.
     """
     graph = model.graph
     given = {"", *(value.name for value in graph.input), *(tensor.name for tensor in graph.initializer)}
@@ -26,7 +26,7 @@ def sort_model(model: onnx.ModelProto, label: str) -> onnx.ModelProto:
             if name not in given and name not in producers:
                 raise ModelError(
                     f"node '{node_name(node) or node.op_type}' of {label} reads '{name}', which no node, input or "
-                    "initializer gives; the graph is damaged: export the model again"
+                    "initializer produces; the graph is damaged: export the model again"
                 )
             ordered = ordered and name in known
         known.update(node.output)
@@ -47,7 +47,7 @@ def _producers(graph: onnx.GraphProto, label: str) -> dict[str, onnx.NodeProto]:
             if name in producers:
                 first, second = node_name(producers[name]), node_name(node)
                 raise ModelError(
-                    f"nodes '{first}' and '{second}' of {label} both give '{name}'; the graph is damaged: "
+                    f"nodes '{first}' and '{second}' of {label} both produce '{name}'; the graph is damaged: "
                     "export the model again"
                 )
             if name:
@@ -56,7 +56,7 @@ def _producers(graph: onnx.GraphProto, label: str) -> dict[str, onnx.NodeProto]:
 
 
 def _sorted(graph: onnx.GraphProto, producers: dict[str, onnx.NodeProto], label: str) -> list[onnx.NodeProto]:
-    """Depth first, so that a node stands as near to its place as it can."""
+    """Sorts the nodes depth first, so that the order changes as little as possible."""
     ordered: list[onnx.NodeProto] = []
     placed: set[int] = set()
     open_nodes: set[int] = set()

@@ -1,19 +1,19 @@
-"""Weights and zero points that several nodes share, given to each by itself.
+"""Copies weights and zero points that several nodes share, so that each node has its own.
 
-When configured for exact kernels, ONNX Runtime turns int8 weights to uint8 node by node, and fails on a weight or a zero
-point that it has turned already ("Attempt to replace the existing tensor").
+When configured for exact kernels, ONNX Runtime converts int8 weights to uint8 node by node, and fails on a weight or a zero
+point that it has already converted ("Attempt to replace the existing tensor").
 """
 
 import onnx
 
 from arrayloom.compiler.frontend.tidy.edit import copied, unused, used_names
 
-#: Places of a weight and its zero point among the inputs.
+#: Indices of the inputs with a weight and its zero point.
 _PLACES = {"DequantizeLinear": (0, 2), "QLinearConv": (3, 5), "QLinearMatMul": (3, 5), "QGemm": (3, 5)}
 
 
 def unshare_parameters(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model in which no two nodes share an int8 weight, a zero point of one, or the DequantizeLinear of one."""
+    """Returns the model in which no two nodes share an int8 weight, its zero point, or its DequantizeLinear."""
     tensors = {name: tensor for name, tensor in _constants(model.graph).items() if tensor.data_type == onnx.TensorProto.INT8}
     if not _shared(model.graph, tensors):
         return model
@@ -44,7 +44,7 @@ def _constants(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
 
 
 def _weight_places(node: onnx.NodeProto, tensors: dict[str, onnx.TensorProto]) -> list[int]:
-    """The inputs of a node that hold a constant int8 weight and its zero point; none where the weight is no constant."""
+    """Returns the indices of a node's inputs with a constant int8 weight and its zero point; empty if it has none."""
     places = _PLACES.get(node.op_type, ())
     if not places or len(node.input) <= places[0] or node.input[places[0]] not in tensors:
         return []
@@ -59,7 +59,7 @@ def _shared(graph: onnx.GraphProto, tensors: dict[str, onnx.TensorProto]) -> boo
 def _dequantizers(
     graph: onnx.GraphProto, tensors: dict[str, onnx.TensorProto]
 ) -> list[tuple[onnx.NodeProto, list[onnx.NodeProto]]]:
-    """Each DequantizeLinear of a constant int8 weight, with the nodes that read it."""
+    """Returns each DequantizeLinear of a constant int8 weight, with the nodes that read its result."""
     readers: dict[str, list[onnx.NodeProto]] = {}
     for node in graph.node:
         for name in dict.fromkeys(node.input):

@@ -1,4 +1,4 @@
-"""Inputs that nothing reads, and outputs that are constants or inputs."""
+"""Handles inputs that nothing reads, and outputs that are constants or inputs."""
 
 import onnx
 
@@ -12,10 +12,10 @@ _BYTES = (onnx.TensorProto.UINT8, onnx.TensorProto.INT8)
 
 
 def drop_unused_inputs(model: onnx.ModelProto, notes: list[str]) -> onnx.ModelProto:
-    """The model without the inputs that no output depends on, nor the nodes that read them.
+    """Returns the model without the inputs on which no output depends, and without the nodes that read them.
 
-    They may have any shape: the exporter of PyTorch declares scales as inputs and then stores them as constants. Where
-    no input is read at all, the model stays as it is.
+    Such inputs may have any shape: PyTorch's exporter declares scales as inputs and then stores them as constants. If no
+    input is read at all, the model is returned unchanged.
     """
     graph = model.graph
     wanted = {value.name for value in graph.output}
@@ -40,13 +40,12 @@ def drop_unused_inputs(model: onnx.ModelProto, notes: list[str]) -> onnx.ModelPr
 
 
 def separate_outputs(model: onnx.ModelProto, label: str) -> onnx.ModelProto:
-    """The model in which every constant output is made by an Identity of its own, which the host can compute.
+    """Returns the model in which an Identity, which the host can compute, produces each constant output.
 
     Raises
     ------
     ModelError
-        An output is given by nothing, is an input itself (bytes excepted, which pass through memory), or
-        is a constant without a batch.
+        An output is not produced by any node, or is an input (except bytes, which are passed through memory).
     """
     graph = model.graph
     inputs = {value.name: value for value in model_inputs(graph)}
@@ -86,12 +85,12 @@ def _separated(model: onnx.ModelProto, names: list[str]) -> onnx.ModelProto:
 
 
 def check_constant_outputs(model: Model) -> None:
-    """Refuse constant outputs without a batch: the host loops over images, and gives every output for each.
+    """Refuses constant outputs without a batch, since the host returns every output for each image.
 
     Raises
     ------
     ModelError
-        A constant output whose first extent is not 1.
+        The first extent of a constant output is not 1.
     """
     for name in model.outputs:
         if model.is_constant(name) and model.shapes[name][:1] != (1,):
@@ -102,7 +101,7 @@ def check_constant_outputs(model: Model) -> None:
 
 
 def constant_names(graph: onnx.GraphProto) -> set[str]:
-    """Values that depend on no input: initializers, and what nodes compute of them. The nodes must be sorted."""
+    """Returns the values that depend on no input: initializers, and results computed from them. Nodes must be sorted."""
     constants = {tensor.name for tensor in graph.initializer} | {""}
     for node in graph.node:
         if not node.op_type.startswith("Random") and constants.issuperset(reads(node)):

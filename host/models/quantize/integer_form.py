@@ -13,11 +13,12 @@ from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.calibrate import TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
-from arrayloom.compiler.frontend import import_model
+from arrayloom.compiler.frontend import ImportOptions, import_model
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.kinds import RESHAPES
 from arrayloom.compiler.frontend.lowering import lower
 from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.options import DEFAULT_OPTIONS
 from arrayloom.compiler.frontend.origin import described, trace_origins
 from arrayloom.compiler.frontend.report import Report
 from arrayloom.compiler.frontend.runtime import quiet
@@ -98,18 +99,25 @@ def _named_failures() -> Iterator[None]:
                             "or later") from error
 
 
-def integer_form(quantized: onnx.ModelProto) -> onnx.ModelProto:
+def integer_form(quantized: onnx.ModelProto, options: ImportOptions = DEFAULT_OPTIONS) -> onnx.ModelProto:
     """The same network in integer operators.
+
+    Parameters
+    ----------
+    quantized : onnx.ModelProto
+        The network with QuantizeLinear and DequantizeLinear.
+    options : ImportOptions
+        Whether products of activations and softmax become integer operators too.
 
     Raises
     ------
     UnsupportedError
         Operators that have no integer form; all of them are listed.
     """
-    report = Report()
+    report = Report(attention=options.attention)
     lowered = lower(Model(quantized), report)
     if report.entries:
-        import_model(quantized)  # also raises what the passes after the lowering refuse
+        import_model(quantized, options)  # also raises what the passes after the lowering refuse
         report.close()
     return lowered
 

@@ -11,9 +11,12 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from arrayloom.compiler.frontend.attention import is_product
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING, RESHAPES
+from arrayloom.compiler.frontend.lowering.scaling import factor_of
 from arrayloom.compiler.frontend.model import Model
+from arrayloom.compiler.frontend.tabulate import differs_between_positions
 
 Floats = NDArray[np.float64]
 
@@ -28,6 +31,9 @@ CLAMPS = ("Relu", "Clip")
 
 #: Operators that the host computes after the last integer.
 TAIL = ("Softmax",)
+
+#: Sums and products with a constant that differs between positions, such as the positions of tokens.
+_WITH_CONSTANTS = ("Add", "Mul")
 
 
 @dataclass
@@ -47,6 +53,12 @@ class Plan:
     nodes: list[str] = field(default_factory=list)
     values: dict[str, None] = field(default_factory=dict)
     kept: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+
+def ends(model: Model, node: onnx.NodeProto) -> bool:
+    """Whether only reshapes follow a node, which the host does together with it."""
+    readers = [reader for name in node.output for reader in model.consumers.get(name, [])]
+    return all(reader.op_type in (*RESHAPES, *NOTHING, "Transpose") and ends(model, reader) for reader in readers)
 
 
 def make_plan(model: Model, ranges: Mapping[str, Floats]) -> Plan:
@@ -119,6 +131,7 @@ class _Planner:
         self.plan = Plan()
         self._origins: dict[str, str] = {}  # for each float value, the integer that it is a function of
         self._tail: set[str] = set()
+        self._scaled: set[str] = set()  # products of activations whose result is quantized after a factor
         for value in model.inputs:
             self._integer([value.name])
         for node in model.nodes:
@@ -133,6 +146,11 @@ class _Planner:
             self._tail.update(outputs)
             self._origins.update({name: name for name in outputs})
             self.plan.values.update(dict.fromkeys(name for name in operands if name not in self._tail))
+        elif is_product(self._model, node) and self._factor(node):
+            self._integer(operands)
+            self._scaled.update(outputs)
+        elif self._scaled.issuperset(operands):
+            self._integer(outputs)
         elif self._is_clamp(node):
             self.plan.nodes.append(node.name)
             self._integer(outputs)
@@ -140,7 +158,8 @@ class _Planner:
             self._origins.update(dict.fromkeys(outputs, self._origins[operands[0]]))
         else:
             self._integer([*operands, *outputs])
-            if node.op_type in WEIGHTED:
+            self._integer([name for name in node.input if self._is_quantized_constant(node, name)])
+            if node.op_type in WEIGHTED and not is_product(self._model, node):
                 self.plan.nodes.append(node.name)
             elif self._keeps_scale(node):
                 self.plan.kept.update(dict.fromkeys(outputs, (node.input[0], node.name)))
@@ -151,9 +170,22 @@ class _Planner:
         for name in names:
             self._origins[name] = name
 
+    def _factor(self, node: onnx.NodeProto) -> bool:
+        """Whether the result of a node is multiplied by one positive constant and nothing else reads it."""
+        reader = self._model.only_reader(node.output[0])
+        return reader is not None and factor_of(self._model, reader) is not None
+
+    def _is_quantized_constant(self, node: onnx.NodeProto, name: str) -> bool:
+        """Whether a constant operand is quantized as an activation: it differs between positions, or nodes make it."""
+        if not name or not self._model.is_constant(name):
+            return False
+        if node.op_type in _WITH_CONSTANTS:
+            return differs_between_positions(self._model.constants[name], len(self._model.shapes[node.output[0]]))
+        return node.op_type == "Concat" and name in self._model.producers
+
     def _is_tail(self, node: onnx.NodeProto, operands: list[str]) -> bool:
         if node.op_type in TAIL:
-            return True
+            return ends(self._model, node)
         return node.op_type in (*RESHAPES, *NOTHING) and all(name in self._tail for name in operands)
 
     def _is_clamp(self, node: onnx.NodeProto) -> bool:
@@ -183,6 +215,8 @@ class _Planner:
     def _is_function(self, node: onnx.NodeProto, operands: list[str]) -> bool:
         """Whether each element of the result depends on one element of one integer value."""
         if node.op_type not in (*FUNCTIONS, *NOTHING):
+            return False
+        if any(self._is_quantized_constant(node, name) for name in node.input):
             return False
         shape = self._model.shapes[node.output[0]]
         alike = all(self._model.shapes[name] == shape for name in operands)

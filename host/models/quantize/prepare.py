@@ -18,6 +18,7 @@ from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.options import DEFAULT_OPTIONS
 from arrayloom.compiler.frontend.origin import trace_origins
 from arrayloom.compiler.frontend.report import Report
+from arrayloom.compiler.frontend.rewriting.heads import gather_heads
 from arrayloom.compiler.frontend.rewriting.layout import arrange_dimensions
 from arrayloom.compiler.frontend.rewriting.parts import with_plain_movements
 from arrayloom.compiler.frontend.runtime import Session, model_inputs, quiet
@@ -28,6 +29,7 @@ from arrayloom.host.models.quantize.averages import with_counted_padding
 from arrayloom.host.models.quantize.calibration_files import Port
 from arrayloom.host.models.quantize.fold import fold_batch_norms, normalize_gemm
 from arrayloom.host.models.quantize.modernize import modernize, split_sums
+from arrayloom.host.models.quantize.tokens import needs_attention, with_convolutions, with_scaled_scores
 
 _INPUTS = (onnx.TensorProto.FLOAT, onnx.TensorProto.UINT8, onnx.TensorProto.INT8)  # the host casts 8-bit inputs
 _WIDE = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE)
@@ -80,9 +82,10 @@ def prepare(source: str | Path | onnx.ModelProto) -> Prepared:
     proto = fold_batch_norms(proto, notes)
     name_nodes(proto)
     model = with_plain_movements(with_counted_padding(Model(proto)))
+    if needs_attention(model):  # its dimensions are arranged when the integer network is imported
+        return Prepared(original, gather_heads(with_scaled_scores(with_convolutions(model)), real=True), notes)
     # Not earlier: the optimizer moves Transposes to places that suit a CPU.
-    model = arrange_dimensions(model, Report(), DEFAULT_OPTIONS)
-    return Prepared(original, model, notes)
+    return Prepared(original, arrange_dimensions(model, Report(), DEFAULT_OPTIONS), notes)
 
 
 def load_float(source: str | Path | onnx.ModelProto) -> onnx.ModelProto:
@@ -108,6 +111,12 @@ def load_float(source: str | Path | onnx.ModelProto) -> onnx.ModelProto:
         raise QuantizeError(f"{label} is quantized already; give the float network it was made from, or compile it as it is")
     for value in model_inputs(model.graph):
         kind = value.type.tensor_type.elem_type
+        table = next((node for node in model.graph.node if node.op_type == "Gather" and node.input[1] == value.name), None)
+        if kind not in _INPUTS and table is not None:
+            raise QuantizeError(f"input '{value.name}' of {label} has dtype {_name(kind)}: Gather '{table.name}' looks up "
+                                f"'{table.input[0]}' with it, which an accelerator does not do; look it up before, and give "
+                                f"the network the float32 result '{table.output[0]}' as input, for instance with "
+                                "onnx.utils.Extractor")
         if kind not in _INPUTS:
             raise QuantizeError(f"input '{value.name}' of {label} has dtype {_name(kind)}; give the network a float32 "
                                 "input, or bytes that it casts to float32")

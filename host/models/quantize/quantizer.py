@@ -1,7 +1,7 @@
 """`quantize` with its steps in order, and the agreement of the float and the quantized network's top classes."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,9 +31,13 @@ from arrayloom.host.models.quantize.plan import make_plan
 from arrayloom.host.models.quantize.prepare import Prepared, annotate, prepare
 from arrayloom.host.models.quantize.scales import Progress, all_bounds, find_ranges, middle_feeds
 from arrayloom.host.models.quantize.split import split
+from arrayloom.host.models.quantize.tokens import needs_attention
 from arrayloom.isa.host_parts import HostWork, InsertedRounding
 
 _NAMED = 5  # nodes in a note
+
+_NEEDS_ATTENTION = ("the network has attention or layer normalization: compile it for a configuration with attention_lanes, "
+                    "such as the preset 16x16-vit")
 
 #: Number of calibration images on which networks with plain and corrected biases are compared.
 COMPARED = 32
@@ -113,13 +117,16 @@ def quantize(
         Operators that the accelerator does not have; all of them are listed.
     """
     prepared = prepare(model)
+    if needs_attention(prepared.model):
+        options = replace(options, attention=True)
+        prepared.notes.append(_NEEDS_ATTENTION)
     parts = split(prepared.model, options.host)
     middle = _middle(parts)
     ranges = find_ranges(prepared, middle, calibration, method, progress)
     refused: set[str] = set()
     while True:
         try:
-            attempt = _integers(middle, ranges, prepared)
+            attempt = _integers(middle, ranges, prepared, options)
             check_scales(middle, attempt.quantized, ranges, len(calibration))
             joined = join(parts, attempt.integer)
             graph = import_model(joined, options).graph
@@ -133,7 +140,7 @@ def quantize(
         if left == parts:
             break
         parts, middle = left, _middle(left)
-    best = _with_better_biases(prepared, parts, middle, attempt, ranges, calibration)
+    best = _with_better_biases(prepared, parts, middle, attempt, ranges, calibration, options)
     if best is not attempt:
         joined = join(parts, best.integer)
         graph = import_model(joined, options).graph
@@ -161,20 +168,20 @@ class _Integers(NamedTuple):
     integer: onnx.ModelProto
 
 
-def _integers(middle: Model, ranges: TensorsData, prepared: Prepared) -> _Integers:
+def _integers(middle: Model, ranges: TensorsData, prepared: Prepared, options: ImportOptions) -> _Integers:
     quantized = quantized_form(middle, make_plan(middle, all_bounds(ranges)), ranges)
-    return _Integers(quantized, finish(integer_form(quantized), prepared.original.metadata_props))
+    return _Integers(quantized, finish(integer_form(quantized, options), prepared.original.metadata_props))
 
 
 def _with_better_biases(prepared: Prepared, parts: Partition, middle: Model, plain: _Integers, ranges: TensorsData,
-                        calibration: Calibration) -> _Integers:
+                        calibration: Calibration, options: ImportOptions) -> _Integers:
     """The integer network with corrected biases if it is closer to float on calibration images, else the plain one."""
     corrected = correct_biases(middle, plain.quantized, middle_feeds(prepared, middle, calibration))
     if corrected is None:
         return plain
     model = Model(corrected)
     annotate(model)
-    candidate = _integers(model, ranges, prepared)
+    candidate = _integers(model, ranges, prepared, options)
     some = calibration.some(COMPARED)
     before, after = (mean_sqnr(prepared.model, join(parts, each.integer), some.feeds(prepared.ports))
                      for each in (plain, candidate))

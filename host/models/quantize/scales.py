@@ -18,7 +18,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationMethod
-from onnxruntime.quantization.calibrate import CalibraterBase, TensorsData, create_calibrator
+from onnxruntime.quantization.calibrate import CalibraterBase, TensorData, TensorsData, create_calibrator
 
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.model import Model
@@ -27,6 +27,7 @@ from arrayloom.compiler.frontend.runtime import Session, quiet, with_only_output
 from arrayloom.host.models.errors import QuantizeError
 from arrayloom.host.models.quantize.calibration import Calibration, Feed
 from arrayloom.host.models.quantize.prepare import Prepared
+from arrayloom.isa.attention import MOST_QUOTIENT
 
 #: The calibration methods by their public names, the default first.
 METHODS = {
@@ -40,6 +41,8 @@ PERCENTILE = 99.999
 
 #: Significant bits of a bias; as many as float32 has.
 BIAS_BITS = 24
+
+_ABOVE = 2.0**-10    # above a whole number, far enough that no rounding of a reciprocal goes below it
 
 Progress = Callable[[str, int, int], None]
 Scales = NDArray[np.float64]
@@ -78,6 +81,7 @@ def find_ranges(prepared: Prepared, middle: Model, calibration: Calibration, met
             feeds = _counted(middle_feeds(prepared, middle, calibration), len(calibration), progress)
             ranges = _from_extremes(calibrator, feeds) if method == "minmax" else _from_histograms(calibrator, feeds)
     _check_finite(middle, ranges)
+    _settle_softmax(middle, ranges)
     return ranges
 
 
@@ -125,6 +129,15 @@ def bounds(ranges: TensorsData, name: str) -> NDArray[np.float64]:
 def all_bounds(ranges: TensorsData) -> dict[str, NDArray[np.float64]]:
     """Minimum and maximum of every value."""
     return {name: bounds(ranges, name) for name in ranges.keys()}  # noqa: SIM118 (it is no mapping)
+
+
+def _settle_softmax(middle: Model, ranges: TensorsData) -> None:
+    """Let the range of every softmax begin at 0, and end where 1 / scale is a whole number, as QLinearSoftmax takes it."""
+    steps = np.iinfo(np.uint8).max
+    for node in middle.nodes:
+        if node.op_type == "Softmax" and node.output[0] in ranges:
+            whole = min(int(steps / max(bounds(ranges, node.output[0])[1], steps / MOST_QUOTIENT)), MOST_QUOTIENT)
+            ranges[node.output[0]] = TensorData(lowest=np.float32(0), highest=np.float32(steps / (whole + _ABOVE)))
 
 
 def _check_finite(middle: Model, ranges: TensorsData) -> None:

@@ -11,14 +11,15 @@ from collections.abc import Collection, Iterable
 import onnx
 
 from arrayloom.compiler.frontend.attributes import attribute
-from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING, RESHAPES
+from arrayloom.compiler.frontend.kinds import FUNCTIONS, MOVEMENTS, NOTHING
 from arrayloom.compiler.frontend.known import is_known
 from arrayloom.compiler.frontend.macs import multiply_accumulates
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.options import SMALL_SHARE, HostPolicy
 from arrayloom.compiler.frontend.origin import origin_name
 from arrayloom.compiler.frontend.partition import Partition
-from arrayloom.host.models.quantize.plan import CLAMPS, WEIGHTED
+from arrayloom.host.models.quantize.plan import CLAMPS, WEIGHTED, ends
+from arrayloom.host.models.quantize.tokens import needs_attention
 
 #: After the last product, they compute an element from many, or from one at another position; the host does so exactly.
 _ARRANGING = ("DepthToSpace", "Resize", "Upsample")
@@ -46,6 +47,7 @@ class _Splitter:
     def __init__(self, model: Model, policy: HostPolicy, refused: frozenset[str]) -> None:
         self._model, self._policy, self._refused = model, policy, refused
         self._places = [place for place, node in enumerate(model.nodes) if not model.is_constant(node.output[0])]
+        self._attention = needs_attention(model)
         self._total = sum(multiply_accumulates(model, node) for node in model.nodes)
 
     def parts(self) -> Partition:
@@ -69,14 +71,9 @@ class _Splitter:
         return found
 
     def _is_impossible(self, node: onnx.NodeProto) -> bool:
-        if node.op_type == "Softmax":
-            return not self._ends(node)
+        if node.op_type == "Softmax" and not self._attention:
+            return not ends(self._model, node)
         return origin_name(node) in self._refused or not is_known(node)
-
-    def _ends(self, node: onnx.NodeProto) -> bool:
-        """Whether only reshapes follow, which the host does together with the softmax."""
-        readers = [reader for name in node.output for reader in self._model.consumers.get(name, [])]
-        return all(reader.op_type in (*RESHAPES, *NOTHING, "Transpose") and self._ends(reader) for reader in readers)
 
     def _is_product(self, place: int) -> bool:
         node = self._model.nodes[place]

@@ -3,12 +3,14 @@
 from typing import Any
 
 import numpy as np
+import onnx.parser
 import pytest
 from qdq_cases import ON_THE_DEVICE, Case, operators
 
 from arrayloom.compiler.errors import UnsupportedError
 from arrayloom.compiler.frontend import import_model
 from arrayloom.compiler.graph import BinaryLookup
+from arrayloom.host.runtime.reference import Reference
 
 SHAPE = (5, 6, 7)
 DTYPES = [np.uint8, np.int8]
@@ -118,3 +120,21 @@ def test_a_function_of_three_activations_is_refused() -> None:
     case.quantize(case.node("Add", [product, case.node("Tanh", [case.real["c"]])]), 0.04, 90, output="y")
     with pytest.raises(UnsupportedError, match="put QuantizeLinear and DequantizeLinear between the two"):
         import_model(case.model({name: (np.uint8, ["N", *SHAPE]) for name in "abc"}, ["y"]), ON_THE_DEVICE)
+
+
+def test_a_sum_of_int8_with_a_scalar_is_the_table_of_the_float_sum() -> None:
+    """As in a GELU that is quantized step by step: sums lie between two bytes, and ONNX Runtime computes them in float."""
+    model = onnx.parser.parse_model("""
+    <ir_version: 9, opset_import: ["" : 17]>
+    gelu (int8[N, 4, 8, 8] x) => (int8[N, 4, 8, 8] y)
+    <float s = {0.0078739}, float one_s = {0.00787402}, float y_s = {0.0157480}, int8 one = {127}, int8 z = {0}> {
+        erf = DequantizeLinear(x, s, z)
+        scalar = DequantizeLinear(one, one_s, z)
+        sum = Add(erf, scalar)
+        y = QuantizeLinear(sum, y_s, z)
+    }""")
+    imported = import_model(model)
+    assert operators(imported).count("QLinearAdd") == 0
+    inputs = {"x": np.arange(-128, 128).astype(np.int8).reshape(1, 4, 8, 8)}
+    given, lowered = (Reference(each).run_all(inputs)["y"] for each in (imported.original, imported.lowered))
+    np.testing.assert_array_equal(given, lowered)

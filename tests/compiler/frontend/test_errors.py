@@ -106,7 +106,7 @@ def test_float_model() -> None:
     [
         (["N", 4, "height", 6], r"dimension 2 of input 'x' is 'height': only the batch may be open; fix it"),
         (["N", 4, 0, 6], r"dimension 2 of input 'x' is 0"),
-        ([], r"input 'x' has rank 0; legal are \[N, C, H, W\]"),
+        ([], r"input 'x' has rank 0; use \[N, C, H, W\]"),
         (["N", 4, 3, 6, 6], r"input 'x' has rank 5"),
     ],
 )
@@ -126,7 +126,7 @@ def test_inputs_that_disagree_on_the_batch() -> None:
 def test_a_reshape_that_mixes_images() -> None:
     net = Network()
     net.node("Reshape", ["x", net.constant(np.array([1, -1]))], "y")
-    with pytest.raises(ModelError, match=r"Reshape 'Reshape_y' gives shape \(1, 288\) at batch 2: the batch must stay"):
+    with pytest.raises(ModelError, match=r"Reshape 'Reshape_y' has a result of shape \(1, 288\) at batch 2: the batch must"):
         import_model(net.model({"x": BYTES}, ["y"]))
 
 
@@ -147,7 +147,7 @@ def test_what_onnxruntime_rejects_is_passed_on() -> None:
 def test_windows_larger_than_the_image() -> None:
     net = Network()
     net.node("MaxPool", ["x"], "y", kernel_shape=[9, 9])
-    with pytest.raises(ModelError, match=r"MaxPool 'MaxPool_y' has a negative extent, shape \[1, 4, -2, -2\]; mend it"):
+    with pytest.raises(ModelError, match=r"MaxPool 'MaxPool_y' has a negative extent, shape \[1, 4, -2, -2\]; fix it"):
         import_model(net.model({"x": BYTES}, ["y"]))
 
 
@@ -156,7 +156,7 @@ def test_windows_larger_than_the_image() -> None:
 def test_values_that_no_machine_holds(operator: str, extents: list[int]) -> None:
     net = _pool()
     net.node(operator, ["y"] * (operator != "ConstantOfShape") + [net.constant(np.array(extents))], "z")
-    with pytest.raises(ModelError, match=rf"{operator} '{operator}_z' has shape .*: with it the values of one image take"):
+    with pytest.raises(ModelError, match=rf"{operator} '{operator}_z' has shape .*: the values of one image then take"):
         import_model(net.model({"x": BYTES}, ["y", "z"]))
 
 
@@ -175,7 +175,7 @@ def test_all_offending_nodes_stand_in_one_report() -> None:
     lines = str(caught.value).splitlines()
     assert lines[0] == "3 nodes of the model cannot be compiled:"
     assert lines[1].startswith("  Sign 'Sign_a': this operator is not supported; replace it")
-    assert lines[2].startswith("  Resize 'Resize_b' [mode = linear]: it interpolates between pixels")
+    assert lines[2].startswith("  Resize 'Resize_b' [mode = linear]: it interpolates between integer pixels")
     assert lines[3].startswith(
         "  CumSum 'CumSum_sum': this operator is not supported; use ReduceMean, ReduceSum, ReduceMax or ReduceMin over "
         "channels, height and width; or leave out --no-host"
@@ -301,13 +301,13 @@ REFUSED: list[tuple[Build, str]] = [
     (_channels_last, "[channels_last = 1]: its layout has the channels last"),
     (_per_channel_activation, "Conv 'Conv_conv' adds up channels that are quantized with different scales"),
     (_zero_scale, "= 0.0]: a scale is zero, negative or not finite; calibrate again"),
-    (_flat_then_channels, "functions for 144 channels meet"),
+    (_flat_then_channels, "functions for 144 channels are applied"),
     (_positions, "differs between positions; use one value, or one for each channel"),
-    (_channels_and_movement, "functions that differ between channels meet channels that were moved before"),
+    (_channels_and_movement, "functions that differ between channels are applied to channels that were moved before"),
     (_three_sources, "its float operand combines several quantized values ('maxpool_0_0', 'maxpool_2_2', 'maxpool_4_4')"),
     (_shifted_branch, "combines elements of different positions"),
     (_two_paddings, "it pads with several values ([3, 4] once quantized)"),
-    (_padding_before_normalization, "padding becomes another value in each channel"),
+    (_padding_before_normalization, "padding becomes a different value in each channel"),
     (_bounds_reversed, "[9 > 3]: its lower bound is above its upper one"),
     (_float_tail, "it computes in float after the last quantized operator"),
 ]
@@ -394,7 +394,7 @@ REFUSED_QDQ: list[tuple[Build, str]] = [
     (_bias_scale, "its bias has scale 0.699999988, x_scale * w_scale is 0.5; quantize the bias with"),
     (_no_pair, "its input 'gate' is computed in float by Sigmoid 'Sigmoid_gate'; put QuantizeLinear"),
     (_activation_in_float, "its result 'conv' is not quantized before Sigmoid 'Sigmoid_gate'; put QuantizeLinear"),
-    (_unquantized_output, "it computes in float after the last quantized operator, so that it would be the host's"),
+    (_unquantized_output, "it computes in float after the last quantized operator, so the host would have to compute it"),
     (_average_dilated, "[dilations = [2, 2]]: ONNX Runtime has no quantized average pooling with dilation"),
     (_pad_between_steps, "the padding value lies between two steps of the scale 0.5; pad with 0.5"),
     (_two_activations, "is not constant; make it a constant, compute this product of two activations after"),

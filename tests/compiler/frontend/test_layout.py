@@ -321,7 +321,7 @@ def test_a_batch_that_is_lost_otherwise_is_refused_by_the_node() -> None:
     flat = net.node("Reshape", [net.real("x"), net.constant(np.array([30, 4]))], "flat")
     net.bytes(net.node("MatMul", [flat, net.weight(4, 3)]), "y")
     model = net.model({"x": (np.int8, [1, 6, 5, 4])}, ["y"])
-    with pytest.raises(ModelError, match=r"Reshape 'Reshape_flat' gives shape \(30, 4\) at batch 1"):
+    with pytest.raises(ModelError, match=r"Reshape 'Reshape_flat' has a result of shape \(30, 4\) at batch 1"):
         import_model(model)
 
 

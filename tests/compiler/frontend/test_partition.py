@@ -162,7 +162,7 @@ def test_nothing_left_to_the_accelerator_is_refused() -> None:
     with pytest.raises(UnsupportedError) as refused:
         import_model(net.model({"x": (np.float32, ["N", 3, 8, 8])}, ["y"]), ANY)
     (entry,) = refused.value.nodes
-    assert (entry.operator, entry.remedy) == ("Conv", "quantize the network: nothing would be left to the accelerator")
+    assert (entry.operator, entry.remedy) == ("Conv", "quantize the network: the accelerator would have nothing to compute")
 
 
 def test_quantized_weights_alone_are_refused_as_such() -> None:

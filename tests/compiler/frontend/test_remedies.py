@@ -126,7 +126,7 @@ TABLE: list[tuple[Build, str, str, str]] = [
     (_skipping, "MaxPool_y", "auto_pad = SAME_UPPER: its windows skip rows", "give explicit pads"),
     (_empty_windows, "MaxPool_y", "a window lies wholly in the padding", "use less padding"),
     (_channels_last, "QLinearAveragePool_y", "channels_last = 1: its layout has the channels last", "use [N, C, H, W]"),
-    (_bounds, "Clip_y", "9 > 8: its lower bound is above its upper one", "mend the bounds"),
+    (_bounds, "Clip_y", "9 > 8: its lower bound is above its upper one", "fix the bounds"),
 ]
 
 

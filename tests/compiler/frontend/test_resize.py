@@ -116,7 +116,7 @@ def test_integers_are_cut_off_as_by_onnxruntime(dtype: Any, factors: tuple[float
     """The user's own model is equal, not only its lowered form; 1.5 is refused."""
     model = _of_integers(dtype, factors, mode)
     if factors[0] == 1.5:
-        with pytest.raises(UnsupportedError, match="with weights that float rounds"):
+        with pytest.raises(UnsupportedError, match="with weights that are rounded in float"):
             import_model(model)
         return
     imported = import_model(model)

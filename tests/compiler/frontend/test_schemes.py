@@ -97,7 +97,7 @@ TABLE: list[tuple[str, Build, list[str], str, str, str]] = [
      "its scales are computed at run time", COMMAND),
     *((f"16 bits, {kind}", lambda kind=kind: _pair_of(kind),  # type: ignore[misc]
        ["QuantizeLinear_q0", "DequantizeLinear_d0", "QuantizeLinear_q1", "DequantizeLinear_d1"],
-       "is quantized to another type than int8 and uint8", f"type {TensorProto.DataType.Name(kind).lower()}: ", COMMAND)
+       "is quantized to a type other than int8 and uint8", f"type {TensorProto.DataType.Name(kind).lower()}: ", COMMAND)
       for kind in (TensorProto.UINT16, TensorProto.INT16, TensorProto.INT4, TensorProto.UINT4, TensorProto.FLOAT8E4M3FN)),
     ("blocks", _blocks, ["DequantizeLinear_w"], "is quantized in blocks", "block_size = 2: quantized in blocks", COMMAND),
     ("packed", _four_bits_in_blocks, ["MatMulNBits_y"], "is quantized in blocks", "quantized in blocks", COMMAND),
@@ -135,7 +135,7 @@ def test_two_schemes_stand_in_one_report() -> None:
     model.graph.node.append(helper.make_node("DynamicQuantizeLinear", ["r1"], ["a", "b", "c"], "late"))
     text, found = _refused(model)
     assert "dynamically quantized" in text.splitlines()[0]
-    assert "another type" in text.splitlines()[1]
+    assert "a type other than int8" in text.splitlines()[1]
     assert {entry.node for entry in found} >= {"late", "QuantizeLinear_q0"}
 
 

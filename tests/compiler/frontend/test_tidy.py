@@ -80,7 +80,7 @@ def test_nodes_that_feed_each_other() -> None:
 def test_a_value_of_two_nodes() -> None:
     net = _network()
     net.node("Relu", ["x"], "y")
-    with pytest.raises(ModelError, match=r"nodes 'QuantizeLinear_y' and 'Relu_y' of the model both give 'y'"):
+    with pytest.raises(ModelError, match=r"nodes 'QuantizeLinear_y' and 'Relu_y' of the model both produce 'y'"):
         import_model(_model(net))
 
 

@@ -22,7 +22,7 @@ def test_dropout() -> None:
         given = [net.constant(np.float32(0.3)), net.constant(np.array(training))]
         net.quantize(net.node("Dropout", [net.dequantize("x", 0.1, 3), *given], "dropped"), 0.1, 3, output="y")
         if refused:
-            assert _refused(net, ["y"]) == "Dropout_dropped: it is in training mode: it takes values out at random"
+            assert _refused(net, ["y"]) == "Dropout_dropped: it is in training mode: it drops values at random"
         else:
             import_model(net.model({"x": (np.uint8, ["N", 3, 4, 4])}, ["y"]))
 
@@ -33,7 +33,7 @@ def test_the_mask_of_dropout() -> None:
     net.node("Dropout", [real], "dropped")
     net.nodes[-1].output.append("mask")
     net.quantize("dropped", 0.1, 3, output="y")
-    assert _refused(net, ["y", "mask"]) == "Dropout_dropped: its mask 'mask' is used, which is of training alone"
+    assert _refused(net, ["y", "mask"]) == "Dropout_dropped: its mask 'mask' is used, which exists only in training"
     import_model(net.model({"x": (np.uint8, ["N", 3, 4, 4])}, ["y"]))
 
 

@@ -9,29 +9,33 @@ import pytest
 from amaranth.sim import Simulator
 from numpy.typing import NDArray
 
+from arrayloom.compiler.cost.busy import busy_cycles
 from arrayloom.hdl.attention import AttentionUnit
 from arrayloom.hdl.interfaces import MEMORY_LATENCY
 from arrayloom.isa.attention import softmax_table
 from arrayloom.isa.config import PRESETS, Config
 from arrayloom.isa.fields import FIELD_BYTES, Instruction
 from arrayloom.isa.instructions import FeedWeights, Moments, Normalize, Softmax, Turn
+from arrayloom.isa.registers import Cause
 from arrayloom.sim.emulator.attention import Attention
 from arrayloom.sim.emulator.machine import EmulatorError, Machine
 
 TINY = PRESETS["tiny-vit"]
 ONE_LANE = replace(TINY, name="one-lane", attention_lanes=1, activation_bytes=1024 * 4)
+ALL_LANES = replace(TINY, name="all-lanes", attention_lanes=4, activation_bytes=1024 * 4)
 WIDE = replace(PRESETS["16x16-vit"], name="wide", accumulator_depth=16, activation_bytes=1 << 14, attention_lanes=8)
-EDGE = replace(PRESETS["edge-vit"], name="shallow", accumulator_depth=16, activation_bytes=1 << 13)     # additions in four stages
+EDGE = replace(PRESETS["edge-vit"], name="shallow", accumulator_depth=16, activation_bytes=1 << 13)    # four-stage additions
 PATIENCE = 200_000
 
 
 class Bench:
     """The unit with a scratchpad that sometimes refuses; feeds and sums are kept."""
 
-    def __init__(self, config: Config, words: NDArray[np.int8], seed: int) -> None:
-        self.config, self.words = config, words.copy()
+    def __init__(self, config: Config, words: NDArray[np.int8], seed: int, ready: float = 0.8) -> None:
+        self.config, self.words, self.ready = config, words.copy(), ready
         self.rng = np.random.default_rng(seed)
         self.refused = False
+        self.works: list[int] = []      # cycles of each instruction
         self.fed: list[list[int]] = []
         self.banks: list[NDArray[np.int64]] = []
 
@@ -60,9 +64,12 @@ class Bench:
         raise AssertionError("the unit does not come to an end")
 
     async def _count(self, context: Any) -> None:
-        unit = self.unit
-        async for _, _, retired, illegal, fed, word in context.tick().sample(
-                unit.unit.retired, unit.unit.illegal, unit.feed.valid, unit.feed.data):
+        unit, worked = self.unit, False
+        async for _, _, retired, illegal, cause, fed, word in context.tick().sample(
+                unit.unit.retired, unit.unit.illegal, unit.unit.cause, unit.feed.valid, unit.feed.data):
+            if cause == Cause.COMPUTING.value:
+                self.works[-1:] = [self.works[-1] + 1] if worked else [*self.works[-1:], 1]
+            worked = cause == Cause.COMPUTING.value
             self.refused |= bool(illegal)
             self.left -= retired
             if fed:
@@ -74,7 +81,7 @@ class Bench:
         due = deque[int | None]([None] * (MEMORY_LATENCY - 1))
         while True:
             for ready in (unit.read.ready, unit.write.ready, unit.feed.free):
-                context.set(ready, int(self.rng.random() < 0.8))
+                context.set(ready, int(self.rng.random() < self.ready))
             _, _, asks, address, writes, target, word = await context.tick().sample(
                 unit.read.valid & unit.read.ready, unit.read.address, unit.write.valid & unit.write.ready,
                 unit.write.address, unit.write.data)
@@ -144,7 +151,8 @@ def _program(config: Config, rng: np.random.Generator) -> list[Instruction]:
     ]
 
 
-def _emulated(config: Config, words: NDArray[np.int8], program: list[Instruction]) -> tuple[Machine, list[NDArray[np.int32]]]:
+def _emulated(config: Config, words: NDArray[np.int8],
+              program: list[Instruction]) -> tuple[Machine, list[NDArray[np.int32]]]:
     """The machine after the program, and the banks that it fills."""
     machine = Machine(config, np.zeros(0, np.uint8))
     machine.activations = words.copy()
@@ -163,7 +171,7 @@ POWERS = np.ldexp(np.float32(1), np.arange(-255, 1)).astype(np.float32)     # of
 
 
 @pytest.mark.parametrize("table", [EXPONENTIALS, POWERS], ids=["exponentials", "powers"])
-@pytest.mark.parametrize(("config", "seed"), [(TINY, 1), (TINY, 2), (ONE_LANE, 3), (WIDE, 4), (EDGE, 5)])
+@pytest.mark.parametrize(("config", "seed"), [(TINY, 1), (TINY, 2), (ONE_LANE, 3), (WIDE, 4), (EDGE, 5), (ALL_LANES, 6)])
 def test_sums_and_words_are_those_of_the_emulator(config: Config, seed: int, table: NDArray[np.float32]) -> None:
     rng = np.random.default_rng(seed)
     words = _scratchpad(config, rng, table)
@@ -186,12 +194,31 @@ def _table(**changed: float) -> NDArray[np.float32]:
     return values
 
 
+@pytest.mark.parametrize("config", [TINY, ALL_LANES, WIDE, EDGE], ids=lambda config: config.name)
+def test_the_cost_model_knows_the_cycles(config: Config) -> None:
+    """Of each instruction, with a scratchpad and a FIFO that are always ready."""
+    rng = np.random.default_rng(8)
+    words, size = _scratchpad(config, rng, EXPONENTIALS), config.size
+    squares = {"source": 300, "pitch": 9, "tiles": 3}
+    moments = Moments(source=300, plane_pitch=9, blocks=2, channels=size + 1, width=5, epsilon=9)
+    softmax = Softmax(source=300, width=1, table=16, factor=255)
+    program: list[Instruction] = [
+        FeedWeights(**squares, rows=1), FeedWeights(**squares, rows=size, turned=1),
+        Turn(**squares, rows=2, destination=600, destination_pitch=size), softmax, softmax.changed(width=9),
+        moments.changed(width=1), moments.changed(width=3, blocks=40, channels=40 * size), moments,
+        Normalize(source=300, width=5, signs=0)]
+    bench = Bench(config, words, 8, ready=1)
+    bench.run(program)
+    assert bench.works == [busy_cycles(one, config) for one in program]
+
+
 LARGEST = float(np.finfo(np.float32).max)
 
 
 @pytest.mark.parametrize(("table", "legal"), [
-    (_table(), True), (_table(e7=-0.0), True), (_table(e7=-1.0), False), (_table(e255=0.0), False), (_table(e255=-0.0), False),
-    (_table(e0=np.inf), False), (_table(e9=np.nan), False), (_table(e255=2.0**-149), True), (_table(e255=LARGEST), False),
+    (_table(), True), (_table(e7=-0.0), True), (_table(e7=-1.0), False), (_table(e255=0.0), False),
+    (_table(e255=-0.0), False), (_table(e0=np.inf), False), (_table(e9=np.nan), False),
+    (_table(e255=2.0**-149), True), (_table(e255=LARGEST), False),
     (_table(e255=LARGEST / 8), True)])
 @pytest.mark.parametrize("config", [TINY, EDGE], ids=lambda config: config.name)
 def test_tables_are_refused_alike(config: Config, table: NDArray[np.float32], legal: bool) -> None:
@@ -206,7 +233,7 @@ def test_tables_are_refused_alike(config: Config, table: NDArray[np.float32], le
     if legal:
         assert np.array_equal(bench.banks[0], _emulated(config, words, program)[1][0])
     else:
-        with pytest.raises(EmulatorError, match="table of a softmax|more than float32 holds"):
+        with pytest.raises(EmulatorError, match=r"table of a softmax|more than float32 holds"):
             _emulated(config, words, program)
 
 

@@ -3,7 +3,7 @@
 import pytest
 from board_checks import CHECKS
 from board_faults import FAULTS
-from sessions import ARITHMETIC, CONFIG, CORNERS, PROGRAMS, SESSIONS, TIES, TIMINGS, Session, check_session
+from sessions import ARITHMETIC, CONFIG, CORNERS, EXACT, PROGRAMS, SESSIONS, TIES, TIMINGS, Session, check_session
 from transcript import Record, compare, recorded
 
 from arrayloom.isa.fields import CORE_UNITS, Unit
@@ -41,9 +41,14 @@ def test_values_where_rounding_decides_are_the_emulator_s(fast: Build, seed: int
 
 
 @pytest.mark.parametrize("seed", TIES)
-@pytest.mark.parametrize("kind", ["adds", "averages"])
+@pytest.mark.parametrize("kind", ["adds", "averages", "small_averages"])
 def test_values_that_all_lie_where_a_rounding_turns(fast: Build, kind: str, seed: int) -> None:
     check_session(fast, f"{kind} {seed}")
+
+
+@pytest.mark.parametrize("seed", EXACT)
+def test_totals_of_adds_to_which_every_bit_contributes(fast: Build, seed: int) -> None:
+    check_session(fast, f"exact adds {seed}")
 
 
 @pytest.mark.parametrize("name", [check.__name__ for check in CORNERS])

@@ -46,12 +46,12 @@ ROUNDED = Limits(5.0, 25.0)     # for rounded values on estimated ranges
 #: Parts of the reasons for which a network may be refused.
 PERMITTED = (
     "the padding value lies between two steps of the scale",
-    "functions that differ between channels meet channels that were moved before",
-    "padding becomes another value in each channel",
-    "channels meet a tensor of shape",
-    "meets the constant",
+    "functions that differ between channels are applied to channels that were moved before",
+    "padding becomes a different value in each channel",
+    "channels are applied to a tensor of shape",
+    "is combined with the constant",
     "and moves them by",
-    "lies outside of what ONNX Runtime computes",
+    "is outside ONNX Runtime's range",
 )
 
 
@@ -144,7 +144,8 @@ def _forced_to_host(refusal: UnsupportedError | None, operators: list[str]) -> F
     """Explains why nodes with these operators, between integers, run on the host."""
     if refusal is None:
         return Failure("on the host: nothing is refused", str(operators))
-    entries = [entry for entry in refusal.nodes if "so that it would be the host's" not in entry.reason] or refusal.nodes
+    causes = [entry for entry in refusal.nodes if "so the host would have to compute it" not in entry.reason]
+    entries = causes or refusal.nodes
     reason = f"{entries[0].operator}: {_without_names(entries[0].reason)}"
     return Failure(f"on the host: {reason}", f"nodes between integers that the host computes: {operators} {refusal}")
 

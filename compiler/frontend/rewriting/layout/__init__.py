@@ -1,8 +1,8 @@
-"""The order of dimensions: networks of channels last, with Transposes around what has channels first.
+"""Rearranges the dimensions of networks with channels last, which have Transposes around operators with channels first.
 
-Each Transpose only changes how a value is stored; what follows works on the stored value, until a Transpose meets its
-inverse, the rows of a matrix product's weights take up the order, or the end of the network is reached, where the host
-does it. Inputs may be transposed by the host at once. Values do not change, and outputs keep their shapes.
+A Transpose only changes how a value is stored. The nodes after it work on the stored value until a Transpose meets its
+inverse, the rows of a matrix product's weights can be permuted instead, or the end of the network is reached, where the host
+does it. The host may also transpose inputs. Values do not change, and outputs keep their shapes.
 """
 
 import onnx
@@ -26,8 +26,11 @@ _ALL_RULES: dict[str, dict[str, Rule]] = {
 
 
 def arrange_dimensions(model: Model, _report: Report, _options: ImportOptions) -> Model:
-    """The model with fewer Transposes that mix channels with rows or columns, or operators better placed; as it is where
-    that cannot be had, or takes more Transposes inside than it has: a new one may be more than the accelerator can do."""
+    """Returns the model with fewer Transposes that mix channels with rows or columns, or fewer misplaced operators.
+
+    The model is returned unchanged if there is no such arrangement, or only with more Transposes inside the network, as the
+    accelerator may not be able to compute an additional one.
+    """
     before = cost_of(model)
     if before == (0, 0):
         return model
@@ -61,7 +64,7 @@ def _propagated(model: Model, input_orders: dict[str, Order]) -> Propagation:
 
 
 def _order(model: Model, node: onnx.NodeProto) -> Order | None:
-    """The order of a Transpose that leaves the batch in its place; None of other nodes."""
+    """Returns the order of a Transpose that keeps the batch first; None for other nodes."""
     if node.op_type != "Transpose":
         return None
     order = tuple(attribute(node, "perm", range(len(model.shapes[node.input[0]]))[::-1]))
@@ -69,8 +72,10 @@ def _order(model: Model, node: onnx.NodeProto) -> Order | None:
 
 
 def _orders(model: Model, name: str) -> list[Order]:
-    """Orders in which an input may be stored: of the model's Transposes of so many dimensions, their inverses, and the
-    last dimension first."""
+    """Returns orders in which an input may be stored.
+
+    These are those of the model's Transposes with the same rank, their inverses, and the last dimension first.
+    """
     rank = len(model.shapes[name])
     found = [order for node in model.nodes if (order := _order(model, node)) is not None and len(order) == rank]
     last_first = [(0, rank - 1, *range(1, rank - 1))] if rank > 2 else []

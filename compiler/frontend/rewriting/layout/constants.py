@@ -1,6 +1,6 @@
-"""Constant operands in the order of the dimensions that the other operand is stored in.
+"""Copies constant operands into the order of dimensions in which the other operand is stored.
 
-A dequantized constant stays quantized, so that its scale and zero point stay known.
+A dequantized constant stays quantized, so that its scale and zero point remain known.
 """
 
 from collections.abc import Callable
@@ -16,14 +16,14 @@ from arrayloom.compiler.frontend.runtime import Array
 
 
 class Constants:
-    """Makes constants of a model anew, in other orders."""
+    """Creates copies of a model's constants in other orders."""
 
     def __init__(self, model: Model, editor: Editor) -> None:
         self._model = model
         self._editor = editor
 
     def spread(self, name: str, layout: Layout, rank: int) -> str:
-        """The operand of an elementwise operator of `rank` dimensions whose other operand is stored in `layout`."""
+        """Returns the constant operand of an element-wise operator of `rank` whose other operand is stored in `layout`."""
         values = self._model.constants[name]
         if values.size == 1:
             return name
@@ -42,7 +42,7 @@ class Constants:
         return self._through_dequantizer(name, arranged, moved)
 
     def picked(self, name: str, axis: int, picks: Array) -> str:
-        """A weight whose elements along `axis` are `picks` of the given one's."""
+        """Returns a weight with the elements `picks` along `axis` of the given one."""
         node = self._model.producers.get(name)
         if node is not None and node.op_type == "Transpose":
             rank = len(self._model.shapes[node.input[0]])
@@ -55,7 +55,7 @@ class Constants:
         return self._through_dequantizer(name, lambda array: np.take(array, picks, axis), lambda given: given)
 
     def _follows_batch(self, name: str) -> bool:
-        """Whether a constant takes its extents from a value of the model, as a class token for each image does."""
+        """Whether the extents of a constant depend on the shape of a value, such as a class token repeated per image."""
         waiting, seen = [name], {name}
         while waiting:
             node = self._model.producers.get(waiting.pop())
@@ -68,7 +68,7 @@ class Constants:
         return False
 
     def _transposed(self, name: str, order: Order) -> str:
-        """The constant after a Transpose, which keeps what its extents follow; before a DequantizeLinear."""
+        """Emits a Transpose of a constant whose extents depend on the batch, before its DequantizeLinear if it has one."""
         node = self._model.producers[name]
         output = self._editor.fresh(f"{name}_arranged")
         if node.op_type != "DequantizeLinear" or self._channel_axis(node) is not None:
@@ -90,7 +90,7 @@ class Constants:
         )
 
     def _channel_axis(self, node: onnx.NodeProto) -> int | None:
-        """The axis of a DequantizeLinear per channel, from 0; None of one per tensor."""
+        """Returns the non-negative axis of a per-channel DequantizeLinear, or None if it is per tensor."""
         if self._model.constants[node.input[1]].size == 1:
             return None
         return int(attribute(node, "axis", 1)) % len(self._model.shapes[node.input[0]])

@@ -1,16 +1,16 @@
-"""What is in the accelerator's way in a model as it is."""
+"""Counts the operators of a model that the accelerator cannot compute or that cost additional passes."""
 
 from arrayloom.compiler.frontend.attributes import attribute
 from arrayloom.compiler.frontend.model import Model
 from arrayloom.compiler.frontend.rewriting.layout.order import keeps_elements, mixes_channels, plain
 from arrayloom.compiler.frontend.rewriting.layout.placement import host_values, is_misplaced, placed_value, stands_in_the_way
 
-#: Transposes inside the network that mix channels with rows or columns, with misplaced operators; and all Transposes.
+#: (Transposes inside the network that mix channels with rows or columns, plus misplaced operators; all Transposes).
 Cost = tuple[int, int]
 
 
 def cost_of(model: Model) -> Cost:
-    """The Transposes and misplaced operators inside a model as it is, counted as `Propagation.cost` counts them."""
+    """Returns the cost of a model as it is, counted in the same way as `Propagation.cost`."""
     mixing = transposes = 0
     left = host_values(model)
     for node in model.nodes:
@@ -28,7 +28,7 @@ def cost_of(model: Model) -> Cost:
 
 
 def _forms(model: Model, name: str) -> int:
-    """In how many orders an input is read: as it is, and by each Transpose."""
+    """Returns in how many orders an input is read: in its own, and by each Transpose."""
     readers = model.consumers.get(name, [])
     transposes = sum(reader.op_type == "Transpose" for reader in readers)
     return transposes + int(transposes < len(readers))

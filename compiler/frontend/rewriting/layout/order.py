@@ -1,4 +1,4 @@
-"""Orders of dimensions: a value may be stored with its dimensions in another order than the model has them in."""
+"""Layouts: a value may be stored with its dimensions in another order than in the model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Layout:
-    """How a value of the model comes from what is stored in its place.
+    """How a value of the model follows from the stored value.
 
     Attributes
     ----------
     order
-        Dimension i of the value is dimension `order[i]` of what is stored; the batch, 0, stays the first.
+        Dimension i of the value is dimension `order[i]` of the stored value; the batch, 0, stays the first.
     unflattened
-        None, or for a value [N, F] the dimensions after the batch that what is stored, [N, F] too, must be
-        reshaped to before they are put in `order` and flattened again.
+        None, or for a value [N, F] the dimensions after the batch to which the stored value, also [N, F], must be reshaped
+        before it is transposed by `order` and flattened again.
     """
 
     order: Order
@@ -28,52 +28,52 @@ class Layout:
 
     @property
     def is_plain(self) -> bool:
-        """Whether what is stored is the value itself."""
+        """Whether the stored value is the value itself."""
         return self.unflattened is None and self.order == plain(len(self.order)).order
 
     def stored_shape(self, shape: Sequence[int]) -> Shape:
-        """The shape in which a value of `shape` is stored."""
+        """Returns the stored shape of a value with `shape`."""
         if self.unflattened is not None:
             return tuple(shape)
         return tuple(shape[axis] for axis in inverse(self.order))
 
     def without(self, axes: Sequence[int]) -> "Layout":
-        """The layout after dimensions of the value, `axes`, were removed."""
+        """Returns the layout after the dimensions `axes` of the value were removed."""
         gone = sorted(self.order[axis] for axis in axes)
         kept = [axis for index, axis in enumerate(self.order) if index not in axes]
         return Layout(tuple(axis - sum(other < axis for other in gone) for axis in kept))
 
     def sources(self) -> NDArray[np.int64]:
-        """For a flattened value: which stored feature each of its features is."""
+        """Returns the index of the stored feature for each feature of a flattened value."""
         extents = self.unflattened or ()
         features = np.arange(np.prod(extents, dtype=np.int64)).reshape(extents)
         return features.transpose([axis - 1 for axis in self.order[1:]]).ravel()
 
 
 def plain(rank: int) -> Layout:
-    """The layout of a value that is stored as it is."""
+    """Returns the layout of a value that is stored without change."""
     return Layout(tuple(range(rank)))
 
 
 def inverse(order: Order) -> Order:
-    """The order that undoes `order`."""
+    """Returns the order that reverses `order`."""
     return tuple(int(axis) for axis in np.argsort(order))
 
 
 def keeps_elements(shape: Sequence[int], order: Order) -> bool:
-    """Whether a Transpose moves nothing: only dimensions of extent 1 change their places."""
+    """Whether a Transpose moves no element, because only dimensions of extent 1 change their positions."""
     long = [axis for axis in order if shape[axis] != 1]
     return long == sorted(long)
 
 
 def mixes_channels(shape: Sequence[int], order: Order) -> bool:
-    """Whether a Transpose does more than to swap rows with columns, [..., H, W]."""
+    """Whether a Transpose does more than swap rows with columns, [..., H, W]."""
     swapped = (*range(len(order) - 2), len(order) - 1, len(order) - 2)
     return not keeps_elements(shape, order) and (len(order) < 4 or order != swapped)
 
 
 def reshaped(sizes: Sequence[int], layout_axes: Sequence[int], target: Sequence[int]) -> tuple[Shape, Order] | None:
-    """A Reshape of a value, done on what is stored in its place.
+    """Converts a Reshape of a value to one of the stored value.
 
     Parameters
     ----------
@@ -87,8 +87,8 @@ def reshaped(sizes: Sequence[int], layout_axes: Sequence[int], target: Sequence[
     Returns
     -------
     tuple of Shape and Order, or None
-        The extents after the batch to which the stored value is reshaped, and the order that makes the result of it;
-        None where the Reshape merges dimensions that do not lie side by side in the stored value.
+        The extents after the batch to which the stored value is reshaped, and the order in which the result is then stored;
+        None if the Reshape merges dimensions that are not adjacent in the stored value.
     """
     if 0 in target:
         return None
@@ -107,9 +107,9 @@ def reshaped(sizes: Sequence[int], layout_axes: Sequence[int], target: Sequence[
 
 
 def _groups(sizes: Sequence[int], target: Sequence[int]) -> list[tuple[list[int], list[int]]]:
-    """The smallest runs of dimensions of both shapes with the same number of elements; `sizes` has no 1.
+    """Returns the smallest groups of adjacent dimensions of both shapes with equal numbers of elements; `sizes` has no 1.
 
-    A dimension of extent 1 of the target goes with the one before it, or else with the first group.
+    A dimension of extent 1 in the target joins the group before it, or the first group.
     """
     groups: list[tuple[list[int], list[int]]] = []
     leading: list[int] = []

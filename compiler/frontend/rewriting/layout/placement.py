@@ -1,4 +1,4 @@
-"""Where Transposes are in the way, and operators whose dimensions the accelerator has to have in certain places."""
+"""Finds Transposes and operators whose dimensions are not where the accelerator needs them."""
 
 import numpy as np
 import onnx
@@ -17,7 +17,7 @@ REDUCTIONS = ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd",
 
 
 def reduced_axes(model: Model, node: onnx.NodeProto) -> list[int]:
-    """The dimensions over which a reduction goes, from 0; none where that is refused."""
+    """Returns the non-negative axes of a reduction; empty if the reduction is refused."""
     try:
         return lowering.reduced_axes(model, node)
     except RefusalError:
@@ -25,13 +25,16 @@ def reduced_axes(model: Model, node: onnx.NodeProto) -> list[int]:
 
 
 def placed_value(node: onnx.NodeProto) -> str:
-    """The value whose dimensions count for whether a node is misplaced."""
+    """Returns the value whose dimensions decide whether a node is misplaced."""
     return node.input[0] if node.op_type in REDUCTIONS else next(name for name in node.output if name)
 
 
 def is_misplaced(model: Model, node: onnx.NodeProto, layout: Layout) -> bool:
-    """Whether an operator on operands stored in `layout` joins others than channels, reduces others than rows and
-    columns, or has constants that differ between positions."""
+    """Whether an operator on operands stored in `layout` works along dimensions that the accelerator does not support.
+
+    It concatenates along a dimension other than the channels, reduces dimensions other than rows and columns, or has
+    constants that differ between positions.
+    """
     rank = len(layout.order)
     if layout.unflattened is not None or rank < 3:
         return False
@@ -48,9 +51,9 @@ def is_misplaced(model: Model, node: onnx.NodeProto, layout: Layout) -> bool:
 
 
 def host_values(model: Model) -> set[str]:
-    """The values that the host may make: neither they nor what depends on them is quantized or computed on integers.
+    """Returns the values that the host may compute, because no integer or quantized value depends on them.
 
-    Of a float network, which is yet to be quantized, the results of movement and softmax at its end.
+    In a float network, which has yet to be quantized, these are the results of movement and softmax at its end.
     """
     found = {""}
     quantized = any(dtype in BYTES for name, dtype in model.dtypes.items() if not model.is_constant(name))
@@ -62,16 +65,16 @@ def host_values(model: Model) -> set[str]:
 
 
 def stands_in_the_way(model: Model, value: str) -> bool:
-    """Whether a Transpose of `value` would keep an operator in float from the QuantizeLinear of its result."""
+    """Whether a Transpose of `value` would separate a float operator from the QuantizeLinear of its result."""
     node = model.producers.get(value)
     moved = (*MOVEMENTS, *NOTHING, "DequantizeLinear")
     return node is not None and model.dtypes[value] not in BYTES and node.op_type not in moved
 
 
 def undone_dequantizer(model: Model, quantizer: onnx.NodeProto) -> onnx.NodeProto | None:
-    """The DequantizeLinear that a QuantizeLinear undoes, with nothing but Transposes between the two; None without.
+    """Returns the DequantizeLinear that a QuantizeLinear reverses, with only Transposes in between, or None.
 
-    With one scale and zero point for both, fl(fl(q * scale) / scale) rounds to q.
+    With the same scale and zero point for both, fl(fl(q * scale) / scale) rounds to q.
     """
     value = quantizer.input[0]
     while (node := model.producers.get(value)) is not None and node.op_type == "Transpose":

@@ -1,4 +1,4 @@
-"""Every value of a model with the layout in which it is stored: Transposes only change layouts, until they must be done."""
+"""Propagates the layouts in which values are stored: a Transpose only changes the layout until it must be done."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -37,12 +37,12 @@ class Propagation:
     model
         The model.
     input_orders
-        Of some inputs the order in which a Transpose at once puts their dimensions.
+        For some inputs, the order of a Transpose that is applied first.
 
     Attributes
     ----------
     constants
-        Makes constant operands in other layouts.
+        Creates constant operands in other layouts.
     """
 
     def __init__(self, model: Model, input_orders: Mapping[str, Order]) -> None:
@@ -50,9 +50,9 @@ class Propagation:
         self.editor = Editor(model)
         self.constants = Constants(model, self.editor)
         self._layouts: dict[str, Layout] = {}
-        self._names: dict[str, str] = {}  # of values that are not stored as they are: under which name they are stored
-        self._made: dict[tuple[str, Layout], str] = {}  # by what is transposed and how
-        self._forms: dict[str, set[Order]] = {value.name: set() for value in model.inputs}  # in which inputs are read
+        self._names: dict[str, str] = {}  # value -> name of the stored value, if they differ
+        self._made: dict[tuple[str, Layout], str] = {}  # (stored value, layout change) -> its result
+        self._forms: dict[str, set[Order]] = {value.name: set() for value in model.inputs}  # orders in which inputs are read
         self._mixing = self._transposes = 0
         self._counted: set[tuple[str, Layout]] = set()
         self._host_values = host_values(model)
@@ -61,34 +61,33 @@ class Propagation:
 
     @property
     def cost(self) -> Cost:
-        """Transposes that are left inside the network, where one that alone reads an input is the host's, and operators
-        that work along other dimensions than the accelerator does."""
+        """The Transposes left inside the network and the misplaced operators; one Transpose of each input is the host's."""
         more = sum(max(0, len(forms) - 1) for forms in self._forms.values())
         return self._mixing + more, self._transposes + more
 
     def layout(self, value: str) -> Layout:
-        """The layout in which a value is stored."""
+        """Returns the layout in which a value is stored."""
         return self._layouts.get(value) or plain(len(self.model.shapes[value]))
 
     def is_moved(self, value: str) -> bool:
-        """Whether a value is stored otherwise than the model has it, or under another name."""
+        """Whether a value is stored in another layout or under another name than in the model."""
         return value in self._names
 
     def transpose(self, node: onnx.NodeProto, order: Order) -> None:
-        """Take a Transpose out; its result is its operand in another layout."""
+        """Removes a Transpose; its result becomes its operand in another layout."""
         operand = node.input[0]
         layout = self.layout(operand)
-        if layout.unflattened is not None:  # of [N, F] it changes nothing
+        if layout.unflattened is not None:  # it does not change [N, F]
             self._alias(node, operand, layout)
         else:
             self._alias(node, operand, Layout(tuple(layout.order[axis] for axis in order)))
 
     def is_host_work(self, node: onnx.NodeProto) -> bool:
-        """Whether the node may be the host's, because nothing after it is."""
+        """Whether the host may compute the node and everything after it."""
         return self._host_values.issuperset(node.output)
 
     def merge(self, quantizer: onnx.NodeProto) -> bool:
-        """Take a QuantizeLinear out that undoes a DequantizeLinear before a Transpose; gives whether it is one."""
+        """Removes a QuantizeLinear that reverses a DequantizeLinear before a Transpose; returns whether it is one."""
         node = undone_dequantizer(self.model, quantizer)
         if node is None or self.layout(node.input[0]) != self.layout(node.output[0]):
             return False
@@ -96,7 +95,7 @@ class Propagation:
         return True
 
     def stored(self, node: onnx.NodeProto, value: str, layout: Layout) -> str:
-        """The name of what is stored for `value` in `layout`, for `node` to read; transposed where it must be."""
+        """Returns the name under which `node` reads `value` in `layout`; emits a conversion if necessary."""
         name = self._names.get(value, value)
         if self.layout(value) != layout:
             key = name, self._difference(value, layout)
@@ -109,7 +108,7 @@ class Propagation:
         return name
 
     def conversion(self, value: str, layout: Layout) -> Cost:
-        """What `stored` would add to the cost."""
+        """Returns the cost that `stored` would add."""
         difference = self._difference(value, layout)
         if difference.is_plain or (self._names.get(value, value), difference) in self._counted:
             return 0, 0
@@ -119,7 +118,7 @@ class Propagation:
         return int(mixes_channels(shape, difference.order)), int(not keeps_elements(shape, difference.order))
 
     def change(self, node: onnx.NodeProto, inputs: Sequence[str], layouts: Sequence[Layout], **attributes: Any) -> None:
-        """Let `node` read `inputs` and make its outputs in `layouts`, with some attributes changed."""
+        """Makes `node` read `inputs` and store its outputs in `layouts`, with some attributes changed."""
         copy = self._read(node, inputs)
         for name, layout in zip(node.output, layouts, strict=True):
             if name and not layout.is_plain:
@@ -129,7 +128,7 @@ class Propagation:
         copy.attribute.extend(onnx.helper.make_attribute(name, value) for name, value in attributes.items())
 
     def reshape(self, node: onnx.NodeProto, extents: Sequence[int], layout: Layout) -> None:
-        """Let `node`, whose operand is moved, be a Reshape of what is stored for it to [N, *extents], made in `layout`."""
+        """Replaces `node`, whose operand is moved, by a Reshape of the stored operand to [N, *extents] in `layout`."""
         copy = self.editor.maker(node.output[0])
         copy.CopyFrom(onnx.helper.make_node("Reshape", [""], node.output, name=node.name))
         set_origin(copy, node)
@@ -137,20 +136,20 @@ class Propagation:
         self.change(node, [self._names[node.input[0]], shape], [layout])
 
     def settle(self, node: onnx.NodeProto) -> None:
-        """Let `node` read its operands as the model has them."""
+        """Makes `node` read its operands in the model's own layout."""
         names = [self.stored(node, name, plain(len(self.model.shapes[name]))) if name and not self.model.is_constant(name)
                  else name for name in node.input]
         if list(node.input) != names:
             self._read(node, names)
 
     def finish(self) -> Model:
-        """The changed model; its outputs are those of the given one."""
+        """Returns the changed model, whose outputs are those of the given one."""
         for name in [name for name in self.model.outputs if name in self._names and name in self.model.producers]:
             self._restore(name)
         return self.editor.finish()
 
     def note_placement(self, node: onnx.NodeProto, as_stored: bool) -> None:
-        """Count a node that works on its operands as the model has them, or as they are stored, where it is misplaced."""
+        """Counts a node that is misplaced, on its operands as they are stored or in the model's own layout."""
         value = placed_value(node)
         layout = self.layout(value) if as_stored else plain(len(self.model.shapes[value]))
         self._mixing += not self.is_host_work(node) and is_misplaced(self.model, node, layout)
@@ -170,7 +169,7 @@ class Propagation:
         return copy
 
     def _count(self, key: tuple[str, Layout], value: str, layout: Layout) -> None:
-        """Add what the conversion of a value costs, once; the first of an input is the host's."""
+        """Adds the cost of converting a value, once; the host does the first conversion of an input."""
         mixing, transposes = self.conversion(value, layout)
         if key[0] not in self._forms:
             self._mixing += mixing + (transposes and stands_in_the_way(self.model, value))
@@ -178,7 +177,10 @@ class Propagation:
         self._counted.add(key)
 
     def _difference(self, value: str, layout: Layout) -> Layout:
-        """How `value`, stored in `layout`, comes from what is stored for it; both are flattened alike, or one at most."""
+        """Returns how `value`, stored in `layout`, follows from the stored value.
+
+        Either both have the same flattened layout, or at most one of them is flattened.
+        """
         given = self.layout(value)
         if given.unflattened is not None:
             return plain(len(self.model.shapes[value])) if given == layout else given
@@ -194,14 +196,14 @@ class Propagation:
         self._layouts[node.output[0]] = layout
 
     def _convert(self, node: onnx.NodeProto, value: str, layout: Layout) -> str:
-        """Write what puts a stored value into another layout."""
+        """Emits the conversion of a stored value to another layout."""
         source, order = self._names.get(value, value), self._difference(value, layout).order
         self._note_form(source, order)
         name = value if layout.is_plain and value in self._names else self.editor.fresh(f"{value}_stored")
         return self._write(self._maker(value, node), value, (source, name), order)
 
     def _write(self, like: onnx.NodeProto, value: str, names: tuple[str, str], order: Order) -> str:
-        """Nodes that make the second of `names`, transposed by `order`, from the first, the stored `value`."""
+        """Emits a Transpose by `order` of the stored `value`; `names` are the names of its operand and its result."""
         given, (source, name) = self.layout(value), names
         shape = given.stored_shape(self.model.shapes[value])
         if given.unflattened is not None:
@@ -219,7 +221,7 @@ class Propagation:
         return self.editor.add("Reshape", [source, shape], name, like=like)
 
     def _restore(self, name: str) -> None:
-        """Make an output of the model under its name."""
+        """Emits an output of the model under its own name and in its own layout."""
         like, layout, source = self.model.producers[name], self.layout(name), self._names[name]
         made = source if layout.is_plain else self._made.get((source, layout))
         if made is None:
@@ -228,7 +230,7 @@ class Propagation:
             self.editor.add("Identity", [made], name, like=like)
 
     def _maker(self, value: str, reader: onnx.NodeProto) -> onnx.NodeProto:
-        """The node that a Transpose of `value` for `reader` stands for: the one that moved the value, or the reader."""
+        """Returns the origin of a Transpose of `value` for `reader`: the Transpose that moved the value, or the reader."""
         while value in self._names and (node := self.model.producers.get(value)) is not None:
             if node.op_type == "Transpose":
                 return node

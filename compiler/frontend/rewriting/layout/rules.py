@@ -1,6 +1,6 @@
-"""How operators work on operands that are stored in another layout: elementwise and dimension by dimension.
+"""Rules for operators on operands stored in another layout: element-wise ones, and those along certain dimensions.
 
-A rule gives whether it could be applied; where it gives False, it has changed nothing.
+A rule returns whether it could be applied; if it returns False, it has changed nothing.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ Rule = Callable[[Propagation, onnx.NodeProto], bool]
 
 
 def common_layout(work: Propagation, node: onnx.NodeProto, operands: Sequence[str]) -> Layout | None:
-    """The layout of several operands in which the fewest need a Transpose; None where that is the model's own."""
+    """Returns the layout of several operands that needs the fewest Transposes; None if it is the model's own."""
     rank = len(work.model.shapes[node.output[0]])
     if not operands or any(len(work.model.shapes[name]) != rank for name in operands):
         return None
@@ -38,17 +38,17 @@ def common_layout(work: Propagation, node: onnx.NodeProto, operands: Sequence[st
 
 
 def elementwise(work: Propagation, node: onnx.NodeProto) -> bool:
-    """A function of one element of each operand, constants spread over them."""
+    """Rule for element-wise functions; constants are broadcast."""
     return _elementwise(work, node, range(len(node.input)))
 
 
 def quantized_elementwise(work: Propagation, node: onnx.NodeProto) -> bool:
-    """QLinearAdd and QLinearMul, whose operands are the first and the fourth input."""
+    """Rule for QLinearAdd and QLinearMul, whose operands are the first and the fourth input."""
     return _elementwise(work, node, (0, 3))
 
 
 def quantized_function(work: Propagation, node: onnx.NodeProto) -> bool:
-    """QLinearSigmoid and others of one operand, which is their first input."""
+    """Rule for QLinearSigmoid and other functions of one operand, which is their first input."""
     return _elementwise(work, node, (0,))
 
 
@@ -70,7 +70,7 @@ def _elementwise(work: Propagation, node: onnx.NodeProto, positions: Sequence[in
 
 
 def per_channel(work: Propagation, node: onnx.NodeProto) -> bool:
-    """BatchNormalization and such, whose channels are dimension 1."""
+    """Rule for BatchNormalization, whose channels must be dimension 1."""
     layout = work.layout(node.input[0])
     if layout.unflattened is not None or layout.order[1] != 1:
         return False
@@ -78,7 +78,7 @@ def per_channel(work: Propagation, node: onnx.NodeProto) -> bool:
 
 
 def quantizer(work: Propagation, node: onnx.NodeProto) -> bool:
-    """QuantizeLinear and DequantizeLinear, per tensor or along an axis."""
+    """Rule for QuantizeLinear and DequantizeLinear, per tensor or along an axis."""
     model, layout = work.model, work.layout(node.input[0])
     if not model.is_constant(node.input[1]) or attribute(node, "block_size", 0):
         return False
@@ -90,7 +90,7 @@ def quantizer(work: Propagation, node: onnx.NodeProto) -> bool:
 
 
 def concatenation(work: Propagation, node: onnx.NodeProto) -> bool:
-    """Concat, and QLinearConcat, whose operands are each third input from the third on."""
+    """Rule for Concat and QLinearConcat; the operands of the latter are every third input from the third on."""
     positions = range(len(node.input)) if node.op_type == "Concat" else range(2, len(node.input), 3)
     names = [node.input[index] for index in positions]
     constant = [name for name in names if work.model.is_constant(name)]
@@ -107,7 +107,7 @@ def concatenation(work: Propagation, node: onnx.NodeProto) -> bool:
 
 
 def along_axis(work: Propagation, node: onnx.NodeProto) -> bool:
-    """Split, TopK, Softmax and such: an operator along one axis that keeps all dimensions."""
+    """Rule for Split, TopK, Softmax and other operators along one axis that keep all dimensions."""
     layout = work.layout(node.input[0])
     softmax = "Softmax" in node.op_type or node.op_type == "Hardmax"
     opset = attribute(node, "opset", SOFTMAX_OPSET) if node.domain else work.model.opset
@@ -118,7 +118,7 @@ def along_axis(work: Propagation, node: onnx.NodeProto) -> bool:
 
 
 def gather(work: Propagation, node: onnx.NodeProto) -> bool:
-    """Gather with a constant list of indices, or one index, whose dimension goes."""
+    """Rule for Gather with a constant list of indices, or a single index, which removes the dimension."""
     layout = work.layout(node.input[0])
     if layout.unflattened is not None or not work.model.is_constant(node.input[1]):
         return False
@@ -131,7 +131,7 @@ def gather(work: Propagation, node: onnx.NodeProto) -> bool:
 
 
 def reduction(work: Propagation, node: onnx.NodeProto) -> bool:
-    """ReduceMean and others over any dimensions but the batch."""
+    """Rule for ReduceMean and other reductions over any dimensions except the batch."""
     layout, model = work.layout(node.input[0]), work.model
     axes = reduced_axes(model, node)
     if layout.unflattened is not None or not axes or 0 in axes:
@@ -146,7 +146,7 @@ def reduction(work: Propagation, node: onnx.NodeProto) -> bool:
 
 
 def arg_reduction(work: Propagation, node: onnx.NodeProto) -> bool:
-    """ArgMax and ArgMin over any dimension but the batch."""
+    """Rule for ArgMax and ArgMin over any dimension except the batch."""
     layout = work.layout(node.input[0])
     axis = int(attribute(node, "axis", 0)) % len(layout.order)
     if layout.unflattened is not None or axis == 0:
@@ -156,7 +156,7 @@ def arg_reduction(work: Propagation, node: onnx.NodeProto) -> bool:
 
 
 def cut(work: Propagation, node: onnx.NodeProto) -> bool:
-    """Slice with constant bounds."""
+    """Rule for Slice with constant bounds."""
     layout, model = work.layout(node.input[0]), work.model
     if layout.unflattened is not None or any(name and not model.is_constant(name) for name in node.input[1:]):
         return False
@@ -170,7 +170,7 @@ def cut(work: Propagation, node: onnx.NodeProto) -> bool:
 
 
 def pad(work: Propagation, node: onnx.NodeProto) -> bool:
-    """Pad with constant amounts, of all dimensions or of those named."""
+    """Rule for Pad with constant amounts, for all dimensions or the given axes."""
     layout, model = work.layout(node.input[0]), work.model
     constant = all(not name or model.is_constant(name) for name in node.input[1:])
     if layout.unflattened is not None or model.opset < PAD_OPSET or not constant:
@@ -186,7 +186,7 @@ def pad(work: Propagation, node: onnx.NodeProto) -> bool:
 
 
 def per_dimension(work: Propagation, node: onnx.NodeProto) -> bool:
-    """Resize, Upsample, Tile and Expand, whose constants hold one number for each dimension."""
+    """Rule for Resize, Upsample, Tile and Expand, whose constants hold one number for each dimension."""
     layout, model = work.layout(node.input[0]), work.model
     constant = all(not name or model.is_constant(name) for name in node.input[1:])
     if layout.unflattened is not None or not constant or attribute(node, "axes"):
@@ -209,12 +209,12 @@ def per_dimension(work: Propagation, node: onnx.NodeProto) -> bool:
 
 
 def _mapped(layout: Layout, axis: int) -> int:
-    """The stored dimension of a dimension of the value, which may be counted from the end."""
+    """Returns the stored dimension of a dimension of the value, which may be negative."""
     return layout.order[int(axis) % len(layout.order)]
 
 
 def _follow(work: Propagation, node: onnx.NodeProto, layout: Layout, result: Layout, **attributes: int | list[int]) -> bool:
-    """Let a node read its first input as it is stored, and make all its outputs in the layout `result`."""
+    """Makes a node read its first input as it is stored, and store all its outputs in the layout `result`."""
     if any(work.is_moved(name) for name in node.input[1:]):
         return False
     inputs = [work.stored(node, node.input[0], layout), *node.input[1:]]

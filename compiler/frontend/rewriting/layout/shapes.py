@@ -1,4 +1,4 @@
-"""Reshapes of operands that are stored in another layout, and the matrix products that follow a flattening."""
+"""Reshapes of operands that are stored in another layout, and matrix products after flattening."""
 
 import numpy as np
 import onnx
@@ -11,7 +11,7 @@ _WEIGHT_INPUTS = {"MatMul": 1, "Gemm": 1, "QLinearMatMul": 3, "QGemm": 3}
 
 
 def reshape(work: Propagation, node: onnx.NodeProto) -> bool:
-    """Reshape, Flatten, Squeeze, Unsqueeze: done on what is stored, or, to [N, F], with the order of the features kept."""
+    """Applies Reshape, Flatten, Squeeze or Unsqueeze to the stored value, or flattens it to [N, F] and records the order."""
     value = node.input[0]
     layout, target = work.layout(value), work.model.shapes[node.output[0]][1:]
     shape = work.model.shapes[value]
@@ -19,7 +19,7 @@ def reshape(work: Propagation, node: onnx.NodeProto) -> bool:
     axes = layout.order[1:]
     found = reshaped([extents[axis - 1] for axis in axes], axes, target)
     if shape[:1] != work.model.shapes[node.output[0]][:1]:
-        return False  # it is the host's, which may do with the batch what it likes
+        return False  # only the host may change the batch
     if found is not None:
         work.reshape(node, found[0], Layout(found[1]))
         return True
@@ -30,7 +30,7 @@ def reshape(work: Propagation, node: onnx.NodeProto) -> bool:
 
 
 def matrix_product(work: Propagation, node: onnx.NodeProto) -> bool:
-    """A product of a flattened value with constant weights, whose rows are put in the order of the stored features."""
+    """Permutes the rows of the constant weights of a product with a flattened value to the order of the stored features."""
     layout, index = work.layout(node.input[0]), _WEIGHT_INPUTS[node.op_type]
     weight = node.input[index]
     constant = all(not name or work.model.is_constant(name) for name in node.input[1:])

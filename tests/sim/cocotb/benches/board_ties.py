@@ -13,6 +13,7 @@ from arrayloom.isa.program import Program
 ADDS = 220
 AVERAGES = 30
 SIDE = 6            # rows and columns of the source of an average
+NEAR, FEW = 3, 3    # of small averages: distance from the zero point, and taps in each direction
 RESULT = 1024       # first word written on chip
 LATER = (1 << 63) - 1       # a threshold that no total reaches
 
@@ -47,15 +48,28 @@ def _constants(rng: np.random.Generator, a: int, b: int, number: int) -> dict[st
 
 def averages(config: Config, seed: int) -> Program:
     """Averages whose totals equal thresholds, or are one less."""
-    rng, code = np.random.default_rng(seed), Assembler(config)
-    data = rng.integers(-128, 128, (SIDE * SIDE, config.size), np.int8)
+    rng = np.random.default_rng(seed)
+    return _averages(config, rng, rng.integers(-128, 128, (SIDE * SIDE, config.size), np.int8), SIDE, -128, 128)
+
+
+def small_averages(config: Config, seed: int) -> Program:
+    """The same for totals that rounding leaves as they are, or changes little: of few bytes near their zero point."""
+    rng = np.random.default_rng(seed)
+    zero = int(rng.integers(-100, 100))
+    data = rng.integers(zero - NEAR, zero + NEAR + 1, (SIDE * SIDE, config.size)).astype(np.int8)
+    return _averages(config, rng, data, FEW, zero - 1, zero + 2)
+
+
+def _averages(config: Config, rng: np.random.Generator, data: NDArray[np.int8], most: int, lowest: int, end: int) -> Program:
+    """Averages over up to ``most`` taps in each direction, with zero points from ``lowest`` to before ``end``."""
+    code = Assembler(config)
     code.add(load_words(code.constant(data), 0, len(data), signal=Units.POST))
     pools: list[dict[str, int]] = []
     totals: list[int] = []
     for _ in range(AVERAGES):
-        fields = {"taps_y": int(rng.integers(1, SIDE + 1)), "taps_x": int(rng.integers(1, SIDE + 1)),
+        fields = {"taps_y": int(rng.integers(1, most + 1)), "taps_x": int(rng.integers(1, most + 1)),
                   "multiplier": int(rng.integers(1 << SIGNIFICANT - 1, 1 << SIGNIFICANT)),
-                  "source_zero": int(rng.integers(-128, 128))}
+                  "source_zero": int(rng.integers(lowest, end))}
         pools.append(fields)
         totals += _totals(data, fields)
     table = code.constant(_thresholds(config, rng, totals))

@@ -9,15 +9,17 @@ from functools import cache
 
 import numpy as np
 import transcript
+from board_adds import exact_adds
 from board_arithmetic import Arithmetic
 from board_bits import every_register, loads, long_counts, refused_words, reserved_bits, stores, watched
 from board_checks import CHECKS, check_faults
+from board_counts import absent_causes, chip_ends, many_loads, many_stores
 from board_direct import DirectBoard, complete
 from board_faults import FAULTS
 from board_limits import cycle_limits, full, resets, tokens, watchdogs
 from board_programs import MEMORY_BYTES, Mixed
 from board_runs import check_program
-from board_ties import adds, averages
+from board_ties import adds, averages, small_averages
 from board_windows import anywhere, bases
 
 from arrayloom.isa.config import PRESETS
@@ -32,9 +34,9 @@ BASE = 0x31_2345_6000
 CONFIG = PRESETS["tiny"]
 TIMINGS = {"default": Timing(), "stalling": Timing(latency=3, outstanding=2, stall_percent=40, seed=5),
            "slow": Timing(latency=200, beat_interval=3)}
-PROGRAMS, ARITHMETIC, TIES = range(20, 30), range(8), range(2)
+PROGRAMS, ARITHMETIC, TIES, EXACT = range(20, 30), range(20), range(2), range(6)
 CORNERS = (watched, every_register, resets, watchdogs, cycle_limits, refused_words, reserved_bits, loads, stores, full,
-           long_counts)
+           long_counts, many_loads, many_stores, absent_causes, chip_ends)
 """Checks that need many short runs; they run with one timing."""
 
 
@@ -72,7 +74,8 @@ def _faults(group: str) -> Callable[[DirectBoard], Awaitable[None]]:
 SESSIONS: dict[str, Session] = {
     **{check.__name__: Session(check) for check in CORNERS},
     **{f"{make.__name__} {seed}": Session(_runs(lambda make=make, seed=seed: make(CONFIG, seed)))
-       for make in (adds, averages) for seed in TIES},
+       for make in (adds, averages, small_averages) for seed in TIES},
+    **{f"exact adds {seed}": Session(_runs(lambda seed=seed: exact_adds(CONFIG, seed))) for seed in EXACT},
     **{f"tokens of {unit.name}": Session(lambda board, unit=unit: tokens(board, unit)) for unit in CORE_UNITS},
     **{f"anywhere, base {base:x}": Session(anywhere, base=base) for base in bases()},
     **{f"arithmetic {seed}": Session(_runs(lambda seed=seed: Arithmetic(CONFIG, seed).program)) for seed in ARITHMETIC},
