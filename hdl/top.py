@@ -200,6 +200,7 @@ class Accelerator(Component):
         m.submodules.fill_order = ResetInserter(self.control.resets[Unit.ATTENTION] | self.core_reset)(order)
         for cls, filler in zip(FILLS, order.fillers, strict=True):
             unit = cls.UNIT
+            assert unit is not None
             push, taken, issue = self.fetch.queues[unit], self.units[unit].unit, self.issues[unit]
             opcodes = [data.View(instruction_layout(Instruction), stream.payload).opcode
                        for stream in (push, taken.instruction)]
