@@ -59,8 +59,8 @@ class Induction:
     def _failures(self, number: int, depth: int, differ: frozenset[Bit]) -> list[Place]:
         """What may differ in the last of ``depth`` cycles, if only ``differ`` does so before."""
         steps = self._steps(number, [differ] * depth, free=True)
-        held = [literal ^ 1 for step in steps[:-1] for place, literal in step if place[1] not in differ]
-        last = {place: literal for place, literal in steps[-1] if place[1] not in differ}
+        held = [literal ^ 1 for step in steps[:-1] for place, literal in step if not _allowed(place, differ)]
+        last = {place: literal for place, literal in steps[-1] if not _allowed(place, differ)}
         graph = self._machine.graph
         if not graph.satisfiable(graph.some(last.values()), *held):
             return []
@@ -69,7 +69,7 @@ class Induction:
     def _begins(self, number: int, depth: int, differ: frozenset[Bit]) -> bool:
         """Whether nothing else differs in the first cycles from equal states."""
         steps = self._steps(number, [frozenset(), *[differ] * (depth - 2)][:depth - 1], free=False)
-        found = [literal for step in steps for place, literal in step if place[1] not in differ]
+        found = [literal for step in steps for place, literal in step if not _allowed(place, differ)]
         return not self._machine.graph.satisfiable(self._machine.graph.some(found))
 
     def _steps(self, number: int, differ: Sequence[frozenset[Bit]], free: bool) -> list[list[tuple[Place, int]]]:
@@ -90,3 +90,8 @@ class Induction:
             before = Faulty(machine, original, select, reach, leaf)
             steps.append(list(differences(machine, original, before, reach)))
         return steps
+
+
+def _allowed(place: Place, differ: frozenset[Bit]) -> bool:
+    """Whether it is a register that may differ; an output of the same name may not."""
+    return place[0] == "register" and place[1] in differ

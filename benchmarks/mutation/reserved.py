@@ -30,12 +30,13 @@ def reserved_bits(netlist: Netlist, drivers: Mapping[Bit, Cell], selects: set[Bi
 
 
 def _used(unit: Unit) -> int:
-    """A mask of the bits used by the unit's instructions."""
+    """A mask of the bits used by the unit's instructions; of opcodes, those that are set in one of them."""
     mask = 0
     for cls in INSTRUCTIONS:
         if cls.UNIT is unit:
             for spec in cls.specs():
-                mask |= (spec.most if spec.most is not None else (1 << spec.width) - 1) << spec.offset
+                most = cls.OPCODE if spec.name == "opcode" else spec.most
+                mask |= (most if most is not None else (1 << spec.width) - 1) << spec.offset
     return mask
 
 

@@ -4,7 +4,7 @@ A value is a significand of 24 bits and an exponent field that is 1 where float3
 are less than 2**23; zero is significand 0.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data
 
 from arrayloom.hdl.pipeline import data_register
@@ -37,8 +37,10 @@ def add(m: Module, name: str, one: Value, other: Value, enables: list[Value]) ->
     left = iter(enables)
 
     def step(label: str, *values: Value) -> list[Value]:
-        if label not in cuts:
-            return list(values)
+        if label not in cuts:       # signals all the same: terms that contain terms several times grow too long to simulate
+            wires = [Signal.like(value, name=f"{name}_{label}_{place}") for place, value in enumerate(values)]
+            m.d.comb += [wire.eq(value) for wire, value in zip(wires, values, strict=True)]
+            return list(wires)
         enable = next(left)
         return [data_register(m, value, enable, f"{name}_{label}_{place}") for place, value in enumerate(values)]
 

@@ -12,7 +12,7 @@ UNDEFINED = {
     ("elementwise", "height"): range(1000, 8192),       # regions that overlap
     ("elementwise", "width"): range(1000, 16384)}
 """Values of fields with which a program has no defined result."""
-CLASSES = [cls for cls in BASES if cls is not LoadParameters]   # other numbers of parameters than the base's are left over
+CLASSES = [cls for cls in BASES if cls is not LoadParameters]   # others than the base's are left over
 MOST = 1 << 10      # largest value of a field whose run is as long as it
 
 

@@ -76,7 +76,7 @@ class Transformer(Network):
         return self.linear(flat, CHANNELS, CHANNELS)
 
     def with_tokens_in_front(self, rows: str, count: int) -> str:
-        """The tokens behind some that are learnt, repeated for the batch."""
+        """The tokens after some that are learnt, repeated for the batch."""
         extent = self.node("Gather", [self.node("Shape", [rows]), self.integers(0)], axis=0)
         shape = self.node("Concat", [extent, self.integers(1, CHANNELS)], axis=0)
         learnt = [self.node("Expand", [self.drawn(1, 1, CHANNELS, scale=0.1), shape]) for _ in range(count)]
@@ -107,7 +107,7 @@ def vision(distilled: bool = False) -> onnx.ModelProto:
 
 
 def text() -> onnx.ModelProto:
-    """An encoder of texts like BERT, behind the table of its embeddings: normalization after each sum, and a pooler."""
+    """An encoder of texts like BERT, after the lookup of its embeddings: normalization after each sum, and a pooler."""
     n = Transformer()
     x = n.norm(n.node("Add", ["embeddings", n.drawn(1, WORDS, CHANNELS, scale=0.3)]))
     for _ in range(LAYERS):

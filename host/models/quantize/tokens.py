@@ -89,7 +89,7 @@ def _scale_after(editor: Editor, node: onnx.NodeProto) -> None:
     if factor != 1:
         product, result = editor.fresh(f"{node.output[0]}_unscaled"), node.output[0]
         editor.rename(result, product)
-        editor.add("Mul", [product, editor.constant(f"{result}_factor", factor, np.float32)], result, node)
+        editor.add("Mul", [product, editor.constant(f"{result}_factor", float(factor), np.float32)], result, node)
 
 
 def _way_to_factor(model: Model, value: str) -> list[onnx.NodeProto]:

@@ -95,7 +95,7 @@ def perceptron(sketch: Sketch, x: Value) -> Value:
 
 
 def attention(sketch: Sketch, x: Value, heads: int) -> Value:
-    """Queries, keys and values, taken apart by heads, their scores, softmax and mixture, and a product behind."""
+    """Queries, keys and values, taken apart by heads, their scores, softmax and mixture, and a product after them."""
     (q, q_name), (k, k_name), (v, v_name) = _heads(sketch, x, heads)
     draw, depth = sketch.draw, x.shape[1] // heads
     scores = _product(sketch, (q, q_name), (k, k_name), _by_head(q, heads) @ _by_head(k, heads).swapaxes(1, 2), fits=8.0)

@@ -1,4 +1,4 @@
-"""Fields at both ends of their range and with any bit changed: emulator and RTL refuse the same and agree on the rest."""
+"""Fields at both ends of their range, and with one bit changed: emulator and RTL refuse the same and agree on the rest."""
 
 import pytest
 from field_bits import CLASSES, single_bits

@@ -39,7 +39,7 @@ class Constants:
 
 
 def exact_adds(config: Config, seed: int) -> Program:
-    """In each add, one byte's total is at an end of the tie window, or beside it, by constants with many bits."""
+    """In each add, one byte's total is at an end of the tie window, or next to it, by constants with many bits."""
     rng, code = np.random.default_rng(seed), Assembler(config)
     data = rng.integers(-128, 128, (2 * ADDS, config.size), np.int8)
     code.add(load_words(code.constant(data), 0, len(data), signal=Units.POST))
