@@ -201,6 +201,7 @@ class Accelerator(Component):
         for cls, filler in zip(FILLS, order.fillers, strict=True):
             assert cls.UNIT is not None
             unit = cls.UNIT
+            assert unit is not None
             push, taken, issue = self.fetch.queues[unit], self.units[unit].unit, self.issues[unit]
             opcodes = [data.View(instruction_layout(Instruction), stream.payload).opcode
                        for stream in (push, taken.instruction)]

@@ -81,8 +81,10 @@ class AttentionDraw:
         draw, size = self.draw, self.size
         most = draw.pick(4, 4, 4, 80)
         subject = FeedWeights(**self._squares(most), turned=draw.between(0, 1), zero=draw.between(-128, 127))
-        fed: list[Instruction] = [subject]
         others, ordered = draw.between(8, 20) if draw.chance(0.5) else 0, draw.chance(0.8)
+        if not ordered:     # so long that it is not complete by chance when the other is accepted
+            subject = subject.changed(tiles=max(subject.tiles, 4), rows=size)
+        fed: list[Instruction] = [subject]
         load = LoadWeights(address=0, words=others * size)
         if others and draw.chance(0.5):
             subject = subject.changed(wait=Units.LOAD if ordered else 0)

@@ -94,7 +94,8 @@ class WordDraw(FieldDraw):
             word |= 1 << specs[2].offset + instruction.UNIT
         if changed and self.chance(ANY_ODDS / 2):
             mask = specs[int(self.rng.integers(1, 3))]
-            word |= 1 << mask.offset + self.between(len(self.config.units), UNIT_SLOTS - 1)
+            absent = [slot for slot in range(UNIT_SLOTS) if slot not in self.config.units]
+            word |= 1 << mask.offset + absent[self.between(0, len(absent) - 1)]
         if changed and self.chance(ANY_ODDS / 2):
             opcode, known = specs[0], {cls.OPCODE for cls in self.config.instructions}
             unknown = [value for value in range(1 << opcode.width) if value not in known]
