@@ -199,7 +199,6 @@ class Accelerator(Component):
         order = FillOrder(self.config)
         m.submodules.fill_order = ResetInserter(self.control.resets[Unit.ATTENTION] | self.core_reset)(order)
         for cls, filler in zip(FILLS, order.fillers, strict=True):
-            assert cls.UNIT is not None
             unit = cls.UNIT
             assert unit is not None
             push, taken, issue = self.fetch.queues[unit], self.units[unit].unit, self.issues[unit]
