@@ -1,5 +1,6 @@
 """Induction over cycles recognizes faults that only unreachable states or meaningless outputs show, and no others."""
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,14 @@ from arrayloom.sim.rtl.netlist import Cell, Netlist
 from arrayloom.sim.rtl.verilog import NETLIST, flattened
 from benchmarks.mutation.induction import Induction
 from benchmarks.mutation.plant import Mutant, plant
+
+
+@pytest.fixture(autouse=True)
+def recursion_limit() -> Iterator[None]:
+    """The prover raises it; hostile input must find the usual one in later tests of the same process."""
+    limit = sys.getrecursionlimit()
+    yield
+    sys.setrecursionlimit(limit)
 
 
 class Requests(Component):

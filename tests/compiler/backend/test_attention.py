@@ -53,7 +53,7 @@ def test_a_vision_transformer_equals_onnxruntime(shared_data: Path, form: str) -
     folder = shared_data / "transformers"
     image = np.load(folder / "calib.npz")["image"][:1].astype(np.float32)
     compared, differing = _differing(_import(folder / f"vit_micro_p8_{form}.onnx"), LARGE, image)
-    assert compared > 70 and differing == 0
+    assert compared >= 70 and differing == 0
 
 
 @pytest.mark.parametrize("config", [TINY, SHALLOW, LARGE], ids=lambda config: config.name)
