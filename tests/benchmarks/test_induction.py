@@ -14,7 +14,7 @@ from benchmarks.mutation.induction import Induction
 from benchmarks.mutation.plant import Mutant, plant
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def recursion_limit() -> Iterator[None]:
     """The prover raises it; hostile input must find the usual one in later tests of the same process."""
     limit = sys.getrecursionlimit()
