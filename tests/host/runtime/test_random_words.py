@@ -46,7 +46,7 @@ def test_words_around_the_limits(build: Build) -> None:
 
 @pytest.mark.parametrize("config", [DEPTHWISE, WIDE, ATTENTION], ids=lambda config: config.name)
 def test_words_with_an_optional_unit(config: Config) -> None:
-    run(simulator_of(config), 1, CASES, config)
+    run(simulator_of(config), 2, 2 * CASES, config)     # more cases, as there are more instructions
 
 
 @pytest.mark.slow
