@@ -13,7 +13,7 @@ from benchmarks.mutation.stimuli import use_test_support
 use_test_support()
 
 from bit_logic import Graph  # noqa: E402
-from netlist_logic import Multipliers  # noqa: E402
+from netlist_logic import Multipliers, name_undefined  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Machine:
 
     def __init__(self, netlist: Netlist) -> None:
         self.netlist = netlist
-        _name_undefined(netlist)
+        name_undefined(netlist)
         self.logic, self.graph = Logic(netlist, {}), Graph()
         self.multipliers = Multipliers(self.graph)
         self.live, self.live_columns = live_bits(netlist, self.source)
@@ -66,13 +66,3 @@ class Machine:
                 seen |= fresh
                 waiting += fresh
         return Reach(seen, list(state.values()))
-
-
-def _name_undefined(netlist: Netlist) -> None:
-    number = 0
-    for cell in netlist.cells:
-        for port, bits in cell.ports.items():
-            for index, bit in enumerate(bits):
-                if bit == "x" and not cell.drives(port):
-                    bits[index] = ("$undefined", number)
-                    number += 1

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bit_logic import FALSE, TRUE, Graph
-from netlist_logic import Multipliers, NetlistLogic
+from netlist_logic import Multipliers, NetlistLogic, name_undefined
 
 from arrayloom.hdl.control_rules import QUIET, RUNNING
 from arrayloom.sim.rtl.canonical import canonical_form, variables
@@ -56,7 +56,7 @@ class Subject:
 
     @classmethod
     def of(cls, netlist: Netlist) -> "Subject":
-        _name_undefined(netlist)
+        name_undefined(netlist)
         form, logic = canonical_form(netlist), Logic(netlist, quiet_bits(QUIET, netlist))
         places = {place: bit for bit, place in variables(netlist).items()}
         return cls(netlist, logic, find_control_state(netlist, logic, RUNNING), form, places)
@@ -75,17 +75,6 @@ class Subject:
 
     def bits(self, field: Field) -> list[Bit]:
         return [self.places[field.variable, field.low + index] for index in range(field.width)]
-
-
-def _name_undefined(netlist: Netlist) -> None:
-    """An undefined bit has an arbitrary value, the same in every copy and cycle."""
-    number = 0
-    for cell in netlist.cells:
-        for port, bits in cell.ports.items():
-            for index, bit in enumerate(bits):
-                if bit == "x" and not cell.drives(port):
-                    bits[index] = ("$undefined", number)
-                    number += 1
 
 
 class Pair:

@@ -6,7 +6,7 @@ from functools import reduce
 from bit_logic import FALSE, TRUE, Graph
 
 from arrayloom.sim.rtl.logic import READ_PORT, REGISTERS, Logic, operands, parameter_bits
-from arrayloom.sim.rtl.netlist import Bit, Cell
+from arrayloom.sim.rtl.netlist import Bit, Cell, Netlist
 
 Leaf = Callable[[Bit], int]
 
@@ -170,3 +170,14 @@ class NetlistLogic:
 def _extended(literals: list[int], width: int, signed: bool) -> list[int]:
     fill = literals[-1] if signed else FALSE
     return [*literals, *[fill] * (width - len(literals))][:width]
+
+
+def name_undefined(netlist: Netlist) -> None:
+    """Gives each undefined bit a name: an arbitrary value, the same in every copy and cycle."""
+    number = 0
+    for cell in netlist.cells:
+        for port, bits in cell.ports.items():
+            for index, bit in enumerate(bits):
+                if bit == "x" and not cell.drives(port):
+                    bits[index] = ("$undefined", number)
+                    number += 1
